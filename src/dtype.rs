@@ -94,13 +94,19 @@ impl fmt::Display for DType {
 /// A Rust type that a tensor's elements can have.
 ///
 /// `bool` stands for itself: its byte is 0 or 1, which every writer of one keeps to.
-pub trait Element: Copy + Default + PartialEq + fmt::Debug + Send + Sync + 'static {
+pub trait Element: sealed::Sealed + Copy + Default + PartialEq + fmt::Debug + Send + Sync + 'static {
     /// The matching [`DType`].
     const DTYPE: DType;
 }
 
+mod sealed {
+    /// Only the types below are elements: code that reads memory as one relies on it.
+    pub trait Sealed {}
+}
+
 macro_rules! elements {
     ($($type:ty => $dtype:ident),*) => {$(
+        impl sealed::Sealed for $type {}
         impl Element for $type {
             const DTYPE: DType = DType::$dtype;
         }

@@ -1,0 +1,402 @@
+//! The innermost loop of a matrix product: one tile of C in vector registers.
+
+use crate::device::cpu::Float;
+use std::sync::LazyLock;
+
+/// One call of the kernel: `c += a · b` for a tile of C.
+pub struct Step<'a, T> {
+    /// Columns of A and rows of B.
+    pub depth: usize,
+    /// Rows of the tile, at most [`Tile::rows`].
+    pub height: usize,
+    /// Columns of the tile, at most [`Tile::columns`].
+    pub width: usize,
+    /// A's rows: packed in groups of [`Tile::rows`], or in place.
+    pub a: &'a [T],
+    /// The distance of A's rows where they are read in place.
+    pub a_rows: Option<usize>,
+    /// B's columns, packed; as many lanes a row as hold `width`.
+    pub b: &'a [T],
+    /// The tile of C, from its first element to its last.
+    pub c: &'a mut [T],
+    /// The distance of C's rows.
+    pub c_stride: usize,
+    /// Whether the product is added to C instead of replacing it.
+    pub accumulate: bool,
+}
+
+/// The kernel that this machine runs for one element type, and the size of its tile.
+pub struct Tile<T: 'static> {
+    /// Rows of C in one tile.
+    pub rows: usize,
+    /// Columns of C in one tile: two vectors.
+    pub columns: usize,
+    /// Columns of one vector.
+    pub lanes: usize,
+    /// Indexed by rows − 1, then by vectors − 1, then by whether A is packed.
+    kernels: &'static [[[Raw<T>; 2]; 2]],
+}
+
+/// `(depth, a, a_rows, b, c, c_stride, accumulate)`
+type Raw<T> = unsafe fn(usize, *const T, usize, *const T, *mut T, usize, bool);
+
+impl<T: Float> Tile<T> {
+    /// Runs the kernel for one tile.
+    #[inline]
+    pub fn run(&self, step: Step<T>) {
+        let vectors = step.width.div_ceil(self.lanes);
+        let lanes = vectors * self.lanes;
+        let a_last = match step.a_rows {
+            Some(stride) => (step.height - 1) * stride + step.depth,
+            None => (step.depth - 1) * self.rows + step.height,
+        };
+        assert!(step.height - 1 < self.kernels.len() && (1..=2).contains(&vectors) && step.depth > 0);
+        assert!(a_last <= step.a.len() && step.depth * lanes <= step.b.len());
+        assert!((step.height - 1) * step.c_stride + step.width <= step.c.len());
+        let kernel = self.kernels[step.height - 1][vectors - 1][usize::from(step.a_rows.is_none())];
+        let (a, a_rows, b) = (step.a.as_ptr(), step.a_rows.unwrap_or(0), step.b.as_ptr());
+        if step.width == lanes {
+            // SAFETY: the assertions above bound every access; the machine has the instructions, or the table would be
+            // another.
+            unsafe { kernel(step.depth, a, a_rows, b, step.c.as_mut_ptr(), step.c_stride, step.accumulate) }
+        } else {
+            // A ragged edge: the whole vectors go to a tile aside.
+            let mut aside = [T::ZERO; 16 * 32];
+            // SAFETY: as above, and `aside` holds the largest tile.
+            unsafe { kernel(step.depth, a, a_rows, b, aside.as_mut_ptr(), lanes, false) }
+            for (c, row) in step.c.chunks_mut(step.c_stride).zip(aside.chunks(lanes)).take(step.height) {
+                for (c, &x) in c.iter_mut().zip(&row[..step.width]) {
+                    *c = if step.accumulate { *c + x } else { x };
+                }
+            }
+        }
+    }
+}
+
+/// A vector register of elements.
+trait Vector: Copy {
+    type T;
+    const LANES: usize;
+    unsafe fn splat(x: Self::T) -> Self;
+    unsafe fn load(from: *const Self::T) -> Self;
+    unsafe fn store(self, to: *mut Self::T);
+    unsafe fn mul_add(self, a: Self, b: Self) -> Self;
+    unsafe fn add(self, other: Self) -> Self;
+}
+
+/// # Safety
+/// The pointers must reach as far as [`Tile::run`] asserts.
+#[inline(always)]
+unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const PACKED: usize>(
+    depth: usize,
+    a: *const V::T,
+    a_rows: usize,
+    b: *const V::T,
+    c: *mut V::T,
+    c_stride: usize,
+    accumulate: bool,
+) where
+    V::T: Float,
+{
+    // SAFETY: every offset stays inside what `Tile::run` checked.
+    unsafe {
+        let mut sums = [[V::splat(V::T::ZERO); VECTORS]; ROWS];
+        let mut b = b;
+        for p in 0..depth {
+            let mut columns = [V::splat(V::T::ZERO); VECTORS];
+            for (j, column) in columns.iter_mut().enumerate() {
+                *column = V::load(b.add(j * V::LANES));
+            }
+            b = b.add(VECTORS * V::LANES);
+            for (i, sums) in sums.iter_mut().enumerate() {
+                let x = V::splat(*if PACKED > 0 { a.add(p * PACKED + i) } else { a.add(i * a_rows + p) });
+                for (sum, &column) in sums.iter_mut().zip(&columns) {
+                    *sum = x.mul_add(column, *sum);
+                }
+            }
+        }
+        for (i, sums) in sums.iter().enumerate() {
+            for (j, sum) in sums.iter().enumerate() {
+                let to = c.add(i * c_stride + j * V::LANES);
+                let sum = if accumulate { V::load(to).add(*sum) } else { *sum };
+                sum.store(to);
+            }
+        }
+    }
+}
+
+/// The elements that products exist for.
+pub trait Kernels: Sized + 'static {
+    /// The kernel for this machine.
+    fn tile() -> Tile<Self>;
+    /// Writes the transpose of an 8×8 block: `out[c * stride + r] = from[r][c]`.
+    fn transpose_8x8(from: [&[Self; 8]; 8], out: &mut [Self], stride: usize);
+}
+
+macro_rules! kernels {
+    ($vector:ty, $element:ty, $features:literal, $rows:literal: $($height:literal)*) => {{
+        #[target_feature(enable = $features)]
+        unsafe fn run<const ROWS: usize, const VECTORS: usize, const PACKED: usize>(
+            depth: usize,
+            a: *const $element,
+            a_rows: usize,
+            b: *const $element,
+            c: *mut $element,
+            c_stride: usize,
+            accumulate: bool,
+        ) {
+            // SAFETY: passed on from the caller.
+            unsafe { tile::<$vector, ROWS, VECTORS, PACKED>(depth, a, a_rows, b, c, c_stride, accumulate) }
+        }
+        Tile {
+            rows: $rows,
+            columns: 2 * <$vector as Vector>::LANES,
+            lanes: <$vector as Vector>::LANES,
+            kernels: &[$([[run::<$height, 1, 0>, run::<$height, 1, $rows>], [run::<$height, 2, 0>, run::<$height, 2, $rows>]]),*],
+        }
+    }};
+}
+
+/// Four elements that the compiler may keep in any register: for machines without AVX2.
+#[derive(Clone, Copy)]
+struct Plain<T>([T; 4]);
+
+impl<T: Float> Vector for Plain<T> {
+    type T = T;
+    const LANES: usize = 4;
+    #[inline(always)]
+    unsafe fn splat(x: T) -> Self {
+        Plain([x; 4])
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const T) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { Plain(from.cast::<[T; 4]>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut T) {
+        // SAFETY: the caller's promise.
+        unsafe { to.cast::<[T; 4]>().write_unaligned(self.0) }
+    }
+    #[inline(always)]
+    unsafe fn mul_add(self, a: Self, b: Self) -> Self {
+        // Two roundings: without the instruction a fused multiply-add is a library call.
+        Plain(std::array::from_fn(|i| self.0[i] * a.0[i] + b.0[i]))
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Plain(std::array::from_fn(|i| self.0[i] + other.0[i]))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::Vector;
+    use std::arch::x86_64::*;
+
+    macro_rules! vector {
+        ($type:ty, $element:ty, $lanes:literal, $features:literal, $set:ident, $load:ident, $store:ident, $fma:ident, $add:ident) => {
+            impl Vector for $type {
+                type T = $element;
+                const LANES: usize = $lanes;
+                #[inline(always)]
+                unsafe fn splat(x: $element) -> Self {
+                    // SAFETY: the machine has the instruction, by the caller's promise; so below.
+                    unsafe { $set(x) }
+                }
+                #[inline(always)]
+                unsafe fn load(from: *const $element) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $load(from) }
+                }
+                #[inline(always)]
+                unsafe fn store(self, to: *mut $element) {
+                    // SAFETY: as above.
+                    unsafe { $store(to, self) }
+                }
+                #[inline(always)]
+                unsafe fn mul_add(self, a: Self, b: Self) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $fma(self, a, b) }
+                }
+                #[inline(always)]
+                unsafe fn add(self, other: Self) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $add(self, other) }
+                }
+            }
+        };
+    }
+    vector!(
+        __m512,
+        f32,
+        16,
+        "avx512f",
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_fmadd_ps,
+        _mm512_add_ps
+    );
+    vector!(
+        __m512d,
+        f64,
+        8,
+        "avx512f",
+        _mm512_set1_pd,
+        _mm512_loadu_pd,
+        _mm512_storeu_pd,
+        _mm512_fmadd_pd,
+        _mm512_add_pd
+    );
+    vector!(
+        __m256,
+        f32,
+        8,
+        "avx2,fma",
+        _mm256_set1_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_fmadd_ps,
+        _mm256_add_ps
+    );
+    vector!(
+        __m256d,
+        f64,
+        4,
+        "avx2,fma",
+        _mm256_set1_pd,
+        _mm256_loadu_pd,
+        _mm256_storeu_pd,
+        _mm256_fmadd_pd,
+        _mm256_add_pd
+    );
+
+    #[target_feature(enable = "avx2")]
+    pub fn transpose_8x8(from: [&[f32; 8]; 8], out: &mut [f32], stride: usize) {
+        assert!(out.len() >= 7 * stride + 8);
+        // SAFETY: each row holds 8 elements.
+        let r = from.map(|row| unsafe { _mm256_loadu_ps(row.as_ptr()) });
+        // Pairs, then quads, then halves change places.
+        let mut t = r;
+        for i in 0..4 {
+            t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+            t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+        }
+        let mut s = t;
+        for i in [0, 4] {
+            s[i] = _mm256_shuffle_ps::<0x44>(t[i], t[i + 2]);
+            s[i + 1] = _mm256_shuffle_ps::<0xee>(t[i], t[i + 2]);
+            s[i + 2] = _mm256_shuffle_ps::<0x44>(t[i + 1], t[i + 3]);
+            s[i + 3] = _mm256_shuffle_ps::<0xee>(t[i + 1], t[i + 3]);
+        }
+        for i in 0..4 {
+            let low = _mm256_permute2f128_ps::<0x20>(s[i], s[i + 4]);
+            let high = _mm256_permute2f128_ps::<0x31>(s[i], s[i + 4]);
+            // SAFETY: the assertion above bounds both rows.
+            unsafe {
+                _mm256_storeu_ps(out.as_mut_ptr().add(i * stride), low);
+                _mm256_storeu_ps(out.as_mut_ptr().add((i + 4) * stride), high);
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+enum Level {
+    Plain,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+static LEVEL: LazyLock<Level> = LazyLock::new(|| {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") {
+            return Level::Avx512;
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            return Level::Avx2;
+        }
+    }
+    Level::Plain
+});
+
+fn plain_transpose<T: Copy>(from: [&[T; 8]; 8], out: &mut [T], stride: usize) {
+    for (r, row) in from.iter().enumerate() {
+        for (c, &x) in row.iter().enumerate() {
+            out[c * stride + r] = x;
+        }
+    }
+}
+
+macro_rules! element {
+    ($element:ty, $wide:ident, $narrow:ident, $transpose:item) => {
+        impl Kernels for $element {
+            fn tile() -> Tile<$element> {
+                match *LEVEL {
+                    #[cfg(target_arch = "x86_64")]
+                    Level::Avx512 => {
+                        kernels!(std::arch::x86_64::$wide, $element, "avx512f", 12: 1 2 3 4 5 6 7 8 9 10 11 12)
+                    }
+                    #[cfg(target_arch = "x86_64")]
+                    Level::Avx2 => kernels!(std::arch::x86_64::$narrow, $element, "avx2,fma", 6: 1 2 3 4 5 6),
+                    Level::Plain => plain::<$element>(),
+                }
+            }
+            $transpose
+        }
+    };
+}
+
+fn plain<T: Float>() -> Tile<T> {
+    Tile {
+        rows: 4,
+        columns: 8,
+        lanes: 4,
+        kernels: const {
+            &[
+                [
+                    [tile::<Plain<T>, 1, 1, 0>, tile::<Plain<T>, 1, 1, 4>],
+                    [tile::<Plain<T>, 1, 2, 0>, tile::<Plain<T>, 1, 2, 4>],
+                ],
+                [
+                    [tile::<Plain<T>, 2, 1, 0>, tile::<Plain<T>, 2, 1, 4>],
+                    [tile::<Plain<T>, 2, 2, 0>, tile::<Plain<T>, 2, 2, 4>],
+                ],
+                [
+                    [tile::<Plain<T>, 3, 1, 0>, tile::<Plain<T>, 3, 1, 4>],
+                    [tile::<Plain<T>, 3, 2, 0>, tile::<Plain<T>, 3, 2, 4>],
+                ],
+                [
+                    [tile::<Plain<T>, 4, 1, 0>, tile::<Plain<T>, 4, 1, 4>],
+                    [tile::<Plain<T>, 4, 2, 0>, tile::<Plain<T>, 4, 2, 4>],
+                ],
+            ]
+        },
+    }
+}
+
+element!(
+    f32,
+    __m512,
+    __m256,
+    fn transpose_8x8(from: [&[f32; 8]; 8], out: &mut [f32], stride: usize) {
+        match *LEVEL {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: both levels above `Plain` have AVX2.
+            Level::Avx2 | Level::Avx512 => unsafe { x86::transpose_8x8(from, out, stride) },
+            Level::Plain => plain_transpose(from, out, stride),
+        }
+    }
+);
+element!(
+    f64,
+    __m512d,
+    __m256d,
+    fn transpose_8x8(from: [&[f64; 8]; 8], out: &mut [f64], stride: usize) {
+        plain_transpose(from, out, stride);
+    }
+);

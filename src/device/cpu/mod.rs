@@ -1,0 +1,10 @@
+//! The CPU: threads, the buffer pool, vector mathematics, matrix products.
+
+pub mod convert;
+pub mod gemm;
+pub mod math;
+pub mod philox;
+pub mod pool;
+pub mod threads;
+
+pub use math::{Float, vectorize};

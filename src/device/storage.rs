@@ -1,0 +1,82 @@
+//! Bytes on a device, shared by the tensors that read them.
+
+use super::Device;
+use super::cpu::pool::{self, Block};
+use super::cuda::CudaBlock;
+use crate::error::{Error, Result};
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// Bytes on one device. It goes back to that device's pool when the last [`Storage`] of it goes.
+pub enum Buffer {
+    /// Host memory, 64-byte aligned.
+    Cpu(Block),
+    /// Memory of a CUDA card.
+    Cuda(CudaBlock),
+}
+
+impl Buffer {
+    /// The host's bytes.
+    pub fn bytes(&self) -> Result<&[u8]> {
+        match self {
+            Buffer::Cpu(block) => Ok(block.bytes()),
+            Buffer::Cuda(_) => Err(Error::Internal("the host cannot read device memory".into())),
+        }
+    }
+}
+
+/// A share in a [`Buffer`].
+///
+/// The pool keeps the reference count together with the bytes, so that taking a buffer and letting it go touches no
+/// allocator once the pool is warm.
+#[derive(Clone)]
+pub struct Storage(Option<Arc<Buffer>>);
+
+impl Storage {
+    /// At least `size` bytes on `device`, with unspecified content.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn new(device: &Device, size: usize) -> Result<Storage> {
+        let buffer = match device {
+            Device::Cpu => pool::take(size)?,
+            Device::Cuda(device) => Arc::new(Buffer::Cuda(device.allocate(size)?)),
+        };
+        Ok(Storage(Some(buffer)))
+    }
+
+    /// The bytes for writing, if nobody else reads them.
+    pub fn get_mut(&mut self) -> Option<&mut Buffer> {
+        self.0.as_mut().and_then(Arc::get_mut)
+    }
+
+    /// Whether two shares are of the same buffer.
+    pub fn same(&self, other: &Storage) -> bool {
+        match (&self.0, &other.0) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+impl Deref for Storage {
+    type Target = Buffer;
+
+    fn deref(&self) -> &Buffer {
+        // Only `drop` takes the buffer out.
+        match &self.0 {
+            Some(buffer) => buffer,
+            None => unreachable!("a storage has its buffer until it is dropped"),
+        }
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        if let Some(mut buffer) = self.0.take()
+            && let Some(Buffer::Cpu(_)) = Arc::get_mut(&mut buffer)
+        {
+            pool::give_back(buffer);
+        }
+    }
+}

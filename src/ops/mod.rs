@@ -1,0 +1,40 @@
+//! The ops, one file each: meaning, shape rule, CPU, CUDA launch, backward, and what it is tested on.
+//!
+//! A new op is a file here, its kernels in `kernels/`, and one word in the list below, from which the conformance suite
+//! takes its cases. A test compares the folder with the list.
+
+mod activation;
+mod binary;
+mod reduce;
+mod unary;
+
+pub use activation::Activation;
+
+/// Lists the ops: `module: Op, Op, …`.
+macro_rules! ops {
+    ($($module:ident: $($op:ty),+;)*) => {
+        $(mod $module;)*
+
+        /// The modules that hold an op, for the test that compares them with the folder.
+        pub const MODULES: &[&str] = &[$(stringify!($module)),*];
+
+        /// The cases of every op.
+        pub fn cases() -> Vec<crate::tensor::Case> {
+            let mut cases = <crate::autograd::Accumulate as crate::tensor::Op>::cases();
+            $({
+                use $module::*;
+                $(cases.extend(<$op as crate::tensor::Op>::cases());)+
+            })*
+            cases
+        }
+    };
+}
+
+ops! {
+    add: Add;
+    broadcast_to: BroadcastTo;
+    reshape: Reshape;
+    sum: Sum;
+    relu: Relu, ReluGrad;
+    exp: Exp, ExpGrad;
+}

@@ -1,0 +1,68 @@
+//! What an op is tested on.
+
+use super::Op;
+use crate::dtype::DType;
+use crate::shape::{IntoShape, Shape};
+use std::ops::Range;
+
+/// The floating-point types.
+pub const FLOATS: &[DType] = &[DType::F32, DType::F64, DType::F16, DType::BF16];
+
+/// One op with one set of inputs, run by the conformance suite on every device and for every dtype it names.
+pub struct Case {
+    /// Makes the op, with its arguments.
+    pub op: Box<dyn Fn() -> Box<dyn Op>>,
+    /// Its inputs.
+    pub inputs: Vec<Sample>,
+    /// What stands for the dtype of [`Sample`]s that leave it open.
+    pub dtypes: &'static [DType],
+}
+
+impl Case {
+    /// A case over the floating-point types.
+    pub fn new<O: Op + Clone>(op: O, inputs: impl IntoIterator<Item = Sample>) -> Case {
+        Case { op: Box::new(move || Box::new(op.clone())), inputs: inputs.into_iter().collect(), dtypes: FLOATS }
+    }
+
+    /// The same over these types.
+    pub fn dtypes(self, dtypes: &'static [DType]) -> Case {
+        Case { dtypes, ..self }
+    }
+}
+
+/// An input of a [`Case`]: a shape and how it is filled, from a fixed seed.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// Its shape.
+    pub shape: Shape,
+    /// Its values: uniform over this range.
+    pub range: Range<f64>,
+    /// Its dtype; `None` for the case's.
+    pub dtype: Option<DType>,
+}
+
+impl Sample {
+    /// Uniform over [−2, 2).
+    pub fn new(shape: impl IntoShape) -> Sample {
+        Sample::within(shape, -2.0..2.0)
+    }
+
+    /// Uniform over `range`.
+    ///
+    /// # Panics
+    /// On a shape that cannot be: cases are written by hand.
+    #[allow(clippy::expect_used)]
+    pub fn within(shape: impl IntoShape, range: Range<f64>) -> Sample {
+        Sample { shape: shape.into_shape().expect("a case's shape is valid"), range, dtype: None }
+    }
+
+    /// Integers from 0 to `n` − 1.
+    pub fn below(shape: impl IntoShape, n: usize) -> Sample {
+        Sample { dtype: Some(DType::I32), ..Sample::within(shape, 0.0..n as f64) }
+    }
+
+    /// The same with a dtype of its own.
+    pub fn dtype(self, dtype: DType) -> Sample {
+        Sample { dtype: Some(dtype), ..self }
+    }
+}
