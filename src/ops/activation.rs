@@ -3,6 +3,7 @@
 use super::relu::ReluFunction;
 use super::unary::{Function, SlopeOf};
 use crate::device::cpu::Float;
+use crate::device::cuda::{Arg, CudaDevice, Grid};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -46,6 +47,17 @@ macro_rules! activations {
                     Activation::Linear => None,
                     $(Activation::$variant => Some(<$function>::SLOPE_OF),)*
                 }
+            }
+
+            /// Launches the activation of each element of `from` into `to`, which may be the same memory.
+            pub(crate) fn cuda(self, device: &CudaDevice, from: &Tensor, to: &Tensor) -> Result<()> {
+                let kernel = match self {
+                    Activation::Linear => return Ok(()),
+                    $(Activation::$variant => <$function>::kernel(),)*
+                };
+                let n = from.shape().size();
+                let args = [Arg::input(from)?, Arg::output(to)?, Arg::I64(n as i64)];
+                device.launch(kernel, from.dtype(), Grid::elements(n), &args)
             }
 
             /// The activation of each element.

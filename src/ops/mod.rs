@@ -33,6 +33,8 @@ macro_rules! ops {
 ops! {
     add: Add;
     broadcast_to: BroadcastTo;
+    linear: Linear;
+    matmul: Matmul;
     reshape: Reshape;
     sum: Sum;
     relu: Relu, ReluGrad;

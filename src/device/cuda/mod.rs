@@ -77,6 +77,38 @@ impl Arg {
     }
 }
 
+/// A product for cuBLAS: row-major tensors, `out = a · b (+ bias) (then relu)`.
+pub struct Product<'a> {
+    /// Left operand.
+    pub a: &'a Tensor,
+    /// Right operand.
+    pub b: &'a Tensor,
+    /// Result.
+    pub out: &'a Tensor,
+    /// Added to each row.
+    pub bias: Option<&'a Tensor>,
+    /// Rows of the result.
+    pub m: usize,
+    /// Columns of the result.
+    pub n: usize,
+    /// Inner extent.
+    pub k: usize,
+    /// How many products.
+    pub batch: usize,
+    /// Whether `a` is stored transposed.
+    pub transpose_a: bool,
+    /// Whether `b` is stored transposed.
+    pub transpose_b: bool,
+    /// Elements between the batch's left operands; 0 where one serves all.
+    pub stride_a: usize,
+    /// Elements between the batch's right operands; 0 where one serves all.
+    pub stride_b: usize,
+    /// Elements between the batch's results.
+    pub stride_out: usize,
+    /// Whether negative results become 0.
+    pub relu: bool,
+}
+
 /// A range that a profiler shows; it ends when this goes.
 pub struct Range(());
 
@@ -109,6 +141,11 @@ impl CudaDevice {
     ///
     /// A debug build compares the arguments' sizes with the signature in the PTX.
     pub fn launch(&self, _kernel: &Kernel, _dtype: DType, _grid: Grid, _args: &[Arg]) -> Result<()> {
+        Err(CudaError::NoKernels.into())
+    }
+
+    /// Multiplies matrices on the compute stream.
+    pub fn matmul(&self, _product: &Product) -> Result<()> {
         Err(CudaError::NoKernels.into())
     }
 
