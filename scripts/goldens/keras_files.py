@@ -1,0 +1,188 @@
+"""Model files saved by Keras, each with inputs, predictions and one more training step, which goes wrong unless the
+optimizer's state was read."""
+
+import itertools
+import json
+import warnings
+import zipfile
+
+import common
+from common import keras, np
+
+layers, optimizers = keras.layers, keras.optimizers
+
+
+def steady(path):
+    """Rewrites in place what Keras makes anew at each save, the date and the addresses under `shared_object_id`."""
+    with zipfile.ZipFile(path) as old:
+        entries = [(item, old.read(item)) for item in old.infolist()]
+    numbers, fresh = {}, itertools.count(1)
+
+    def renumber(node):
+        if isinstance(node, dict) and "shared_object_id" in node:
+            address = node["shared_object_id"]
+            if address not in numbers:
+                numbers[address] = next(fresh)
+            node["shared_object_id"] = numbers[address]
+        for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            renumber(child)
+
+    with zipfile.ZipFile(path, "w") as new:
+        for item, data in entries:
+            document = json.loads(data) if item.filename.endswith(".json") else None
+            if item.filename == "metadata.json":
+                document["date_saved"] = "2026-01-01@00:00:00"
+            if document is not None:
+                renumber(document)
+                data = json.dumps(document).encode()
+            item.date_time = (1980, 1, 1, 0, 0, 0)
+            new.writestr(item, data)
+
+
+def set_weights(model, random):
+    for weight in model.trainable_weights:
+        weight.assign(common.normal(random, weight.shape, 0.5))
+
+
+def compiled(model):
+    return getattr(model, "optimizer", None) is not None
+
+
+def variables(model):
+    arrays = {f"weight.{v.path}": np.array(v.value) for v in model.weights}
+    if compiled(model):
+        arrays |= {f"state.{v.path}": np.array(v.value) for v in model.optimizer.variables}
+    return arrays
+
+
+def write_model(folder, name, model, inputs, targets=None):
+    """Saves the model, opens it again as a user would, and writes what the opened one does."""
+    path = folder / f"{name}.keras"
+    model.save(path)
+    steady(path)
+    saved = variables(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Keras only warns of an optimizer's state that it cannot read
+        model = keras.models.load_model(path)
+    arrays = variables(model)
+    # In order and not by path: Keras names the weights of an opened Sequential without the model's own name.
+    assert len(arrays) == len(saved), f"{name}: a variable was not saved"
+    assert all(map(np.array_equal, arrays.values(), saved.values())), f"{name}: a variable was not read back"
+    outputs = model(inputs if len(inputs) > 1 else inputs[0], training=False)
+    outputs = outputs if isinstance(outputs, list) else [outputs]
+    arrays |= {f"input.{i}": x for i, x in enumerate(inputs)} | {f"output.{i}": y for i, y in enumerate(outputs)}
+    golden = {
+        "file": path.name,
+        "inputs": len(inputs),
+        "outputs": len(outputs),
+        "weights": [v.path for v in model.weights],
+        "state": [v.path for v in model.optimizer.variables] if compiled(model) else [],
+    }
+    golden["next_step"] = targets is not None
+    if targets is not None:
+        arrays |= {f"target.{i}": y for i, y in enumerate(targets)}
+        result = model.train_on_batch(inputs[0], targets[0], return_dict=True)
+        arrays["next.loss"] = np.float32(result["loss"])
+        arrays["next.output.0"] = model(inputs[0], training=False)
+        arrays |= {f"next.{key}": value for key, value in variables(model).items()}
+    common.write(folder, name, arrays, golden)
+
+
+def mlp(folder):
+    """A Sequential model after two steps of each optimizer, with the losses and metrics that go with it."""
+    cases = {
+        "sgd": optimizers.SGD(0.05),
+        "sgd_nesterov": optimizers.SGD(0.05, momentum=0.9, nesterov=True),
+        "rmsprop": optimizers.RMSprop(0.01),
+        "rmsprop_momentum": optimizers.RMSprop(0.01, momentum=0.9, centered=True),
+        "adam": optimizers.Adam(0.01, global_clipnorm=0.5),
+        "adamw": optimizers.AdamW(0.01, weight_decay=0.004, clipnorm=1.0),
+    }
+    for name, optimizer in cases.items():
+        random = common.rng("mlp")
+        stack = [layers.Dense(7, "relu", name="hidden"), layers.Dense(3, "softmax", name="output")]
+        model = keras.Sequential([keras.Input((5,), name="x"), *stack], name="mlp")
+        set_weights(model, random)
+        loss, metric = keras.losses.SparseCategoricalCrossentropy(), keras.metrics.SparseCategoricalAccuracy()
+        model.compile(optimizer, loss, metrics=[metric])
+        x, y = common.normal(random, (8, 5)), random.integers(0, 3, (8, 1)).astype("int32")
+        for _ in range(2):
+            model.train_on_batch(x, y)
+        write_model(folder, f"mlp_{name}", model, [x], [y])
+
+
+def names(folder):
+    """Loss and metrics given by name, as most people compile."""
+    random = common.rng("names")
+    stack = [layers.Dense(6), layers.Activation("tanh"), layers.Dense(1, activation="sigmoid")]
+    model = keras.Sequential([keras.Input((4,)), *stack])
+    set_weights(model, random)
+    model.compile(optimizer="rmsprop", loss="binary_crossentropy", metrics=["accuracy", "mae"])
+    x, y = common.normal(random, (8, 4)), random.integers(0, 2, (8, 1)).astype("float32")
+    model.train_on_batch(x, y)
+    write_model(folder, "compiled_by_name", model, [x], [y])
+
+
+def layers_all(folder):
+    """Every layer of the first floor in one chain, never compiled."""
+    random = common.rng("chain")
+    model = keras.Sequential(
+        [
+            keras.Input((4, 3), name="x"),
+            layers.Rescaling(0.5, offset=-1.0),
+            layers.Normalization(axis=-1, mean=[0.5, -1.0, 0.0], variance=[1.0, 4.0, 0.25]),
+            layers.Reshape((2, -1)),
+            layers.Dense(5, kernel_initializer="he_normal", bias_initializer=keras.initializers.Constant(0.1)),
+            layers.Activation("gelu"),
+            layers.Dropout(0.4, seed=3),
+            layers.Flatten(),
+            layers.Dense(6, "silu", use_bias=False, kernel_initializer=keras.initializers.RandomUniform(-0.1, 0.1)),
+            layers.Dense(6, "elu"),
+            layers.Dense(4, "softplus"),
+            layers.Activation("softmax"),
+        ],
+        name="chain",
+    )
+    set_weights(model, random)
+    write_model(folder, "chain", model, [common.normal(random, (6, 4, 3), 2.0)])
+
+
+def functional(folder):
+    """Two inputs, two outputs, one layer used on both, a model inside the model."""
+    random = common.rng("functional")
+    left, right = keras.Input((5,), name="left"), keras.Input((5,), name="right")
+    normalization = layers.Normalization(name="normalization")
+    normalization.adapt(common.normal(random, (31, 5), 2.0) + np.float32(1))
+    shared = layers.Dense(6, "relu", name="shared")
+    inner = keras.Sequential(
+        [keras.Input((6,)), layers.Dense(4, "tanh", name="narrow"), layers.Dense(6, name="wide")], name="inner"
+    )
+    a = shared(normalization(left))
+    b = shared(layers.Rescaling(0.5, offset=0.25, name="rescaling")(right))
+    joined = layers.Concatenate(name="concatenate")(
+        [layers.Add(name="add")([a, b]), layers.Multiply(name="multiply")([a, b]), inner(b)]
+    )
+    joined = layers.Dropout(0.3, seed=5, name="dropout")(joined)
+    label = layers.Dense(3, "softmax", name="label")(joined)
+    value = layers.Dense(1, name="value")(layers.Add(name="skip")([inner(a), b]))
+    model = keras.Model([left, right], [label, value], name="functional")
+    set_weights(model, random)
+    inputs = [common.normal(random, (7, 5)), common.normal(random, (7, 5))]
+    targets = [random.integers(0, 3, (7, 1)).astype("int32"), common.normal(random, (7, 1))]
+    write_model(folder, "functional", model, inputs)
+    model.compile(
+        optimizers.Adam(0.01), ["sparse_categorical_crossentropy", "mean_squared_error"], loss_weights=[1.0, 0.5]
+    )
+    model.train_on_batch(inputs, targets)
+    write_model(folder, "functional_compiled", model, inputs)
+
+
+def main():
+    folder = common.output_folder()
+    for family in (mlp, names, layers_all, functional):
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(1)
+        family(folder)
+
+
+main()

@@ -1,0 +1,180 @@
+"""Layers: weights, output, and the gradients of every input and trainable weight for a random upstream gradient."""
+
+import common
+from common import jax, keras, np
+
+layers = keras.layers
+ACTIVATIONS = ["linear", "relu", "sigmoid", "tanh", "softmax", "gelu", "silu", "elu", "softplus"]
+
+
+def write_layer(folder, name, layer, *inputs, adapt=None, training=False, notes=None):
+    """`inputs`: shapes (filled with normal values) or arrays."""
+    random = common.rng(name)
+    inputs = [common.normal(random, x) if isinstance(x, tuple) else x for x in inputs]
+    arrays = {}
+    if adapt is not None:
+        layer.adapt(adapt)
+        arrays["adapt"] = adapt
+    whole = inputs if len(inputs) > 1 else inputs[0]
+    layer(whole)
+    for weight in layer.trainable_weights:
+        weight.assign(common.normal(random, weight.shape, 0.7))
+    prefix = f"{layer.name}/"
+    names = {weight.path: weight.path.removeprefix(prefix) for weight in layer.weights}
+
+    differentiable = [i for i, x in enumerate(inputs) if x.dtype == "float32"]
+
+    def run(trainable, floats):
+        whole = list(inputs)
+        for i, x in zip(differentiable, floats):
+            whole[i] = x
+        fixed = [v.value for v in layer.non_trainable_variables]
+        call = {"training": training} if layer._call_has_training_arg else {}
+        return layer.stateless_call(trainable, fixed, whole if len(whole) > 1 else whole[0], **call)[0]
+
+    trainable = [v.value for v in layer.trainable_variables]
+    output, pull = jax.vjp(run, trainable, [inputs[i] for i in differentiable])
+    grad_output = common.normal(random, output.shape)
+    grad_weights, grad_inputs = pull(grad_output)
+
+    arrays |= {f"input.{i}": x for i, x in enumerate(inputs)}
+    arrays |= {f"weight.{names[w.path]}": w.value for w in layer.weights}
+    arrays |= {"output": output, "grad_output": grad_output}
+    arrays |= {f"grad_input.{i}": g for i, g in zip(differentiable, grad_inputs)}
+    arrays |= {f"grad_weight.{names[w.path]}": g for w, g in zip(layer.trainable_weights, grad_weights)}
+    golden = common.config(layer) | {
+        "inputs": len(inputs),
+        "training": training,
+        "adapt": adapt is not None,
+        "weights": [{"name": names[w.path], "trainable": w.trainable} for w in layer.weights],
+    }
+    if notes:
+        golden["notes"] = notes
+    common.write(folder, name, arrays, golden)
+
+
+def dense(folder):
+    def case(name, *arguments, shape, **options):
+        write_layer(folder, f"dense_{name}", layers.Dense(*arguments, **options, name="dense"), shape)
+
+    for activation in ACTIVATIONS:
+        case(activation, 7, activation=activation, shape=(5, 11))
+        case(f"{activation}_3d", 3, activation=activation, shape=(3, 4, 5))
+    case("default", 6, shape=(4, 3))
+    case("linear_no_bias", 7, use_bias=False, shape=(5, 11))
+    case("relu_no_bias", 7, activation="relu", use_bias=False, shape=(5, 11))
+    case("softmax_no_bias_3d", 3, activation="softmax", use_bias=False, shape=(2, 3, 5))
+    case("one_unit", 1, activation="sigmoid", shape=(8, 5))
+    case("one_row", 9, activation="relu", shape=(1, 13))
+    case("one_input", 5, activation="tanh", shape=(6, 1))
+    case("wide", 33, activation="relu", shape=(3, 67))
+    case(
+        "initializers",
+        4,
+        kernel_initializer=keras.initializers.HeNormal(seed=7),
+        bias_initializer=keras.initializers.Constant(0.25),
+        shape=(3, 6),
+    )
+
+
+def activation(folder):
+    special = np.array([[-100, -50, -10, -1, -0.5, -0.0, 0, 0.5, 1, 10, 50, 100]], "float32")
+    for function in ACTIVATIONS:
+        for label, x in [("2d", (4, 7)), ("3d", (2, 3, 5)), ("special", special)]:
+            write_layer(folder, f"activation_{function}_{label}", layers.Activation(function, name="activation"), x)
+
+
+def dropout(folder):
+    layer = lambda rate: layers.Dropout(rate, seed=3, name="dropout")
+    write_layer(folder, "dropout_inference", layer(0.3), (4, 7))
+    write_layer(folder, "dropout_inference_3d", layer(0.5), (2, 3, 5))
+    write_layer(folder, "dropout_rate_0_training", layer(0.0), (4, 7), training=True)
+
+
+def shapes(folder):
+    for shape in [(4, 7), (3, 4, 5), (2, 3, 4, 5), (5,)]:
+        write_layer(folder, f"flatten_{len(shape)}d", layers.Flatten(name="flatten"), shape)
+    for name, target, shape in [
+        ("to_3d", (2, 6), (3, 12)),
+        ("to_2d", (12,), (3, 4, 3)),
+        ("infer_all", (-1,), (3, 4, 5)),
+        ("infer_last", (3, -1), (2, 12)),
+        ("infer_first", (-1, 2, 3), (2, 6, 4)),
+        ("infer_middle", (2, -1, 5), (3, 4, 5)),
+    ]:
+        write_layer(folder, f"reshape_{name}", layers.Reshape(target, name="reshape"), shape)
+
+
+def merging(folder):
+    for cls in (layers.Add, layers.Multiply):
+        name = cls.__name__.lower()
+        for label, inputs in [
+            ("2", [(4, 7)] * 2),
+            ("3", [(4, 7)] * 3),
+            ("3d", [(2, 3, 5)] * 2),
+            ("broadcast_last", [(4, 3, 1), (4, 3, 6)]),
+            ("broadcast_both", [(4, 1, 5), (4, 3, 1)]),
+            ("broadcast_3", [(4, 1, 5), (4, 3, 5), (4, 3, 1)]),
+            ("broadcast_rank", [(4, 5), (4, 3, 5)]),
+        ]:
+            notes = None
+            if label == "broadcast_rank":
+                notes = "It puts axes of size 1 after the batch axis of the input of lower rank: (4, 5) as (4, 1, 5)."
+            write_layer(folder, f"{name}_{label}", cls(name=name), *inputs, notes=notes)
+    for label, axis, inputs in [
+        ("default", None, [(4, 3), (4, 5)]),
+        ("3_inputs", -1, [(4, 3), (4, 1), (4, 5)]),
+        ("axis_1", 1, [(3, 2, 5), (3, 4, 5)]),
+        ("axis_1_3_inputs", 1, [(3, 2, 5), (3, 1, 5), (3, 4, 5)]),
+        ("axis_2", 2, [(3, 2, 5), (3, 2, 1), (3, 2, 7)]),
+        ("axis_minus_2", -2, [(2, 3, 2, 5), (2, 3, 4, 5)]),
+    ]:
+        options = {} if axis is None else {"axis": axis}
+        write_layer(folder, f"concatenate_{label}", layers.Concatenate(**options, name="concatenate"), *inputs)
+
+
+def preprocessing(folder):
+    pixels = common.rng("pixels").integers(0, 256, (2, 3, 4, 3))
+
+    def rescaling(label, x, *arguments, **options):
+        write_layer(folder, f"rescaling_{label}", layers.Rescaling(*arguments, **options, name="rescaling"), x)
+
+    rescaling("scale", (4, 7), 0.25)
+    rescaling("offset", (4, 7), 1 / 127.5, offset=-1.0)
+    rescaling("uint8", pixels.astype("uint8"), 1 / 255)
+    rescaling("int32", pixels.astype("int32"), 1 / 127.5, offset=-1)
+    rescaling("channels", (2, 3, 4, 3), [0.5, 2.0, -1.0], offset=[0.0, 1.0, -0.5])
+
+    def normalization(label, x, adapt=None, notes=None, **options):
+        layer = layers.Normalization(**options, name="normalization")
+        write_layer(folder, f"normalization_{label}", layer, x, adapt=adapt, notes=notes)
+
+    tiny = "A variance of 0 is divided by as max(sqrt(variance), epsilon) with Keras's epsilon 1e-7."
+    normalization("given", (4, 3), mean=[0.5, -1.0, 2.0], variance=[1.5, 0.25, 4.0])
+    normalization("given_scalar", (4, 3), mean=0.5, variance=2.0)
+    normalization("given_scalar_axis_none", (4, 3, 2), axis=None, mean=0.5, variance=2.0)
+    normalization("given_axis_1", (4, 3, 2), axis=1, mean=[0.5, -1.0, 2.0], variance=[1.5, 0.25, 4.0])
+    normalization("given_axes_1_2", (4, 2, 2), axis=(1, 2), mean=[[0, 1], [2, 3]], variance=[[1, 2], [0.5, 4]])
+    normalization("given_last_of_axes_1_2", (4, 3, 2), axis=(1, 2), mean=[1.0, -1.0], variance=[0.5, 2.0])
+    normalization("given_invert", (4, 3), mean=[0.5, -1.0, 2.0], variance=[1.5, 0.25, 4.0], invert=True)
+    normalization("given_variance_0", (4, 3), mean=[0.5, 0.0, 2.0], variance=[1.5, 0.0, 4.0], notes=tiny)
+
+    data = common.normal(common.rng("adapt"), (17, 3, 5), 3.0) + np.float32(1.5)
+    constant = data[:, 0].copy()
+    constant[:, 2] = 4.0
+    normalization("adapt", (4, 5), data[:, 0])
+    normalization("adapt_3d", (4, 3, 5), data)
+    normalization("adapt_axis_none", (4, 3, 5), data, axis=None)
+    normalization("adapt_axis_1", (4, 3, 5), data, axis=1)
+    normalization("adapt_axes_1_2", (4, 3, 5), data, axis=(1, 2))
+    normalization("adapt_invert", (4, 5), data[:, 0], invert=True)
+    normalization("adapt_constant_column", (4, 5), constant, notes=tiny)
+
+
+def main():
+    folder = common.output_folder()
+    for family in (dense, activation, dropout, shapes, merging, preprocessing):
+        family(folder)
+
+
+main()

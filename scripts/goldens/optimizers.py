@@ -1,0 +1,76 @@
+"""Optimizers: two variables through 12 steps of given gradients, and the optimizer's own variables at the end."""
+
+import common
+from common import keras, np
+
+optimizers = keras.optimizers
+STEPS = 12
+SHAPES = {"dense/kernel": (5, 3), "dense/bias": (7,)}
+# Gradients small and large, so that a clip acts on some steps only and on one variable without the other; and 0.
+SCALES = {
+    "dense/kernel": [1, 0.1, 10, 0, 1e-3, 3, 1, 0.5, 1e-4, 2, 0, 1],
+    "dense/bias": [1, 10, 0.1, 0, 1, 1e-3, 0, 2, 1e-4, 0.2, 5, 1],
+}
+
+OPTIMIZERS = {
+    "sgd": (optimizers.SGD, {}),
+    "sgd_momentum": (optimizers.SGD, {"learning_rate": 0.05, "momentum": 0.9}),
+    "sgd_nesterov": (optimizers.SGD, {"learning_rate": 0.05, "momentum": 0.9, "nesterov": True}),
+    "rmsprop": (optimizers.RMSprop, {}),
+    "rmsprop_momentum": (optimizers.RMSprop, {"learning_rate": 0.01, "momentum": 0.9}),
+    "adam": (optimizers.Adam, {}),
+    "adamw": (optimizers.AdamW, {"weight_decay": 0.004}),
+}
+CLIPS = {"clipnorm": 1.0, "global_clipnorm": 1.5, "clipvalue": 0.5}
+MORE = {
+    "sgd_weight_decay": (optimizers.SGD, {"weight_decay": 0.01, "momentum": 0.5}),
+    "rmsprop_rho": (optimizers.RMSprop, {"rho": 0.5, "epsilon": 1e-3}),
+    "rmsprop_centered": (optimizers.RMSprop, {"centered": True}),
+    "rmsprop_centered_momentum": (optimizers.RMSprop, {"centered": True, "momentum": 0.9}),
+    "adam_betas": (optimizers.Adam, {"learning_rate": 0.02, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}),
+    "adam_amsgrad": (optimizers.Adam, {"amsgrad": True, "beta_2": 0.5}),
+    "adam_weight_decay": (optimizers.Adam, {"weight_decay": 0.1, "learning_rate": 0.02}),
+    "adamw_strong_decay": (optimizers.AdamW, {"weight_decay": 0.5, "learning_rate": 0.02}),
+}
+
+
+def write_optimizer(folder, name, cls, options):
+    keras.utils.clear_session()  # or the optimizer's name would count those made before it
+    random = common.rng("optimizers")  # the same start and gradients for all
+    variables, gradients = [], []
+    for path, shape in SHAPES.items():
+        scope, leaf = path.split("/")
+        with keras.name_scope(scope):
+            variables.append(keras.Variable(common.normal(random, shape), name=leaf))
+        assert variables[-1].path == path
+        scale = np.array(SCALES[path], "float32").reshape(-1, *[1] * len(shape))
+        gradients.append(common.normal(random, (STEPS, *shape)) * scale)
+
+    optimizer = cls(**options)
+    arrays = {f"gradients.{v.path}": g for v, g in zip(variables, gradients)}
+    arrays |= {f"initial.{v.path}": np.array(v.value) for v in variables}
+    after = [[] for _ in variables]
+    for step in range(STEPS):
+        optimizer.apply([g[step] for g in gradients], variables)
+        for values, variable in zip(after, variables):
+            values.append(np.array(variable.value))
+    arrays |= {f"after.{v.path}": np.stack(values) for v, values in zip(variables, after)}
+    arrays |= {f"state.{v.path}": v.value for v in optimizer.variables}
+    golden = common.config(optimizer) | {
+        "steps": STEPS,
+        "variables": [v.path for v in variables],
+        "state": [v.path for v in optimizer.variables],
+    }
+    common.write(folder, name, arrays, golden)
+
+
+def main():
+    folder = common.output_folder()
+    for name, (cls, options) in (OPTIMIZERS | MORE).items():
+        write_optimizer(folder, name, cls, options)
+    for name, (cls, options) in OPTIMIZERS.items():
+        for clip, value in CLIPS.items():
+            write_optimizer(folder, f"{name}_{clip}", cls, options | {clip: value})
+
+
+main()
