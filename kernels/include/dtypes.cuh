@@ -31,8 +31,8 @@ template <class T> __device__ __forceinline__ void store(T* p, i64 i, Acc<T> val
 #define INTS(M) M(i32, int) M(i64, i64) M(u8, u8)
 #define ALL_TYPES(M) FLOATS(M) INTS(M) M(bool, bool)
 
-// Runs its body for every i in 0..n of a one-dimensional grid of any size. Not unrolled, for that costs a 64-bit division
-// before the loop: a kernel that wants several elements in flight says so itself.
+// Runs its body for every i in 0..n of a one-dimensional grid of any size. Not unrolled, for that takes a 64-bit
+// division before the loop: a kernel that wants several elements in flight says so itself.
 #define GRID_STRIDE(i, n)                                                                                  \
     _Pragma("unroll 1") for (i64 i = blockIdx.x * static_cast<i64>(blockDim.x) + threadIdx.x,              \
                                  i##_step = gridDim.x * static_cast<i64>(blockDim.x);                      \

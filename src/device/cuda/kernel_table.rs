@@ -57,8 +57,8 @@ impl Kernel {
         kernel
     }
 
-    /// Bytes of each parameter of the entry for `dtype` (any dtype, where the kernel has one entry); `None` if the kernel
-    /// does not take it, or if the crate was built without `nvcc`.
+    /// Bytes of each parameter of the entry for `dtype` (any dtype, where the kernel has one entry); `None` if the
+    /// kernel does not take it, or if the crate was built without `nvcc`.
     pub fn params(&self, dtype: DType) -> Option<&'static [u16]> {
         let suffix = match self.dtypes {
             [] => "",
@@ -111,8 +111,8 @@ const fn find(name: &str, suffix: &str) -> Option<&'static Entry> {
     None
 }
 
-/// Orders `entry` against `NAME_SUFFIX` as bytes: below, equal or above zero. Neither `str`'s order nor concatenation is
-/// `const`.
+/// Orders `entry` against `NAME_SUFFIX` as bytes: below, equal or above zero. Neither `str`'s order nor concatenation
+/// is `const`.
 const fn compare(entry: &[u8], name: &[u8], suffix: &[u8]) -> i32 {
     let length = if suffix.is_empty() { name.len() } else { name.len() + 1 + suffix.len() };
     let mut i = 0;
