@@ -2,6 +2,8 @@
 //!
 //! The only folder that names cudarc.
 
+pub mod kernel_table;
+
 use crate::dtype::DType;
 use crate::error::{CudaError, Result};
 use crate::tensor::Tensor;
