@@ -3,6 +3,9 @@ pub mod autograd;
 pub mod device;
 pub mod dtype;
 pub mod error;
+pub mod initializers;
+pub mod layers;
+pub mod model;
 pub mod ops;
 pub mod shape;
 pub mod tensor;
@@ -12,3 +15,14 @@ pub use dtype::{DType, Element};
 pub use error::{CudaError, Error, Result};
 pub use shape::Shape;
 pub use tensor::{GradientTape, Tensor, no_grad};
+
+/// What a program that trains networks uses.
+pub mod prelude {
+    pub use crate::device::Device;
+    pub use crate::dtype::DType;
+    pub use crate::error::{Error, Result};
+    pub use crate::layers::*;
+    pub use crate::model::{Model, Sequential};
+    pub use crate::ops::Activation;
+    pub use crate::tensor::Tensor;
+}

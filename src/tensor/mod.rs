@@ -217,9 +217,12 @@ impl Tensor {
         Err(Error::dtype("data", format!("the elements are {}, they were asked for as {}", self.dtype, T::DTYPE)))
     }
 
-    /// Whether nobody else shares the storage, so that it may be written in place.
-    pub(crate) fn is_unique(&mut self) -> bool {
-        self.storage.get_mut().is_some()
+    /// Makes this the only tensor that shares the storage, so that it may be written in place: a copy if need be.
+    pub(crate) fn make_unique(&mut self) -> Result<()> {
+        if self.storage.get_mut().is_none() {
+            *self = self.copy()?;
+        }
+        Ok(())
     }
 
     /// The same elements under another shape of the same size; ops use it, users have `reshape`.

@@ -1,0 +1,91 @@
+//! What a layer works with when it is called on data.
+
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::ops::Generator;
+use crate::tensor::Tensor;
+use smallvec::SmallVec;
+
+/// New values of weights that a layer changes by itself, such as running statistics: the weight's number and its value.
+pub type Updates = SmallVec<[(usize, Tensor); 4]>;
+
+/// What layers compute in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// f32 throughout.
+    #[default]
+    F32,
+    /// f32 weights, bf16 products and activations; norms, softmax and losses in f32 (Micikevicius et al., 2017).
+    MixedBf16,
+    /// The same with f16. Small gradients need loss scaling.
+    MixedF16,
+}
+
+impl Precision {
+    /// The dtype of activations.
+    pub fn compute_dtype(self) -> DType {
+        match self {
+            Precision::F32 => DType::F32,
+            Precision::MixedBf16 => DType::BF16,
+            Precision::MixedF16 => DType::F16,
+        }
+    }
+
+    /// Keras's name of the policy: `mixed_bfloat16`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "float32",
+            Precision::MixedBf16 => "mixed_bfloat16",
+            Precision::MixedF16 => "mixed_float16",
+        }
+    }
+}
+
+/// A layer's weights and the circumstances of the call.
+pub struct Call<'a> {
+    pub(crate) weights: &'a [Tensor],
+    pub(crate) first_weight: usize,
+    pub(crate) training: bool,
+    pub(crate) logits: bool,
+    pub(crate) compute: DType,
+    pub(crate) generator: Option<&'a Generator>,
+    pub(crate) updates: &'a mut Updates,
+}
+
+impl Call<'_> {
+    /// A weight by its place in the layer's list, in the dtype that the layer computes in.
+    pub fn weight(&self, i: usize) -> Result<Tensor> {
+        let weight = self.raw_weight(i)?;
+        if weight.dtype() == DType::F32 && self.compute != DType::F32 { weight.cast(self.compute) } else { Ok(weight.clone()) }
+    }
+
+    /// A weight as it is stored.
+    pub fn raw_weight(&self, i: usize) -> Result<&Tensor> {
+        self.weights.get(i).ok_or_else(|| Error::Internal(format!("the layer has no weight {i}")))
+    }
+
+    /// Whether the call is part of training, where dropout drops and statistics follow the batch.
+    pub fn training(&self) -> bool {
+        self.training
+    }
+
+    /// Whether the output is wanted before its last activation, for a loss that is computed from logits.
+    pub fn wants_logits(&self) -> bool {
+        self.logits
+    }
+
+    /// The dtype that the layer computes in.
+    pub fn compute_dtype(&self) -> DType {
+        self.compute
+    }
+
+    /// The random numbers of this step.
+    pub fn generator(&self) -> Result<&Generator> {
+        self.generator.ok_or_else(|| Error::Config("random layers need a generator: call the model by a trainer".into()))
+    }
+
+    /// Sets a weight to `value` once the step is done.
+    pub fn update(&mut self, i: usize, value: Tensor) {
+        self.updates.push((self.first_weight + i, value));
+    }
+}

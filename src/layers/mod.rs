@@ -1,0 +1,127 @@
+//! The layers, one file each: builder, shape rule, weights, call, Keras config.
+//!
+//! A new layer is a file here and one word in the list below. Names, arguments and defaults are Keras 3's.
+
+mod activation_fn;
+mod call;
+mod config;
+mod symbol;
+
+pub use activation_fn::ActivationFn;
+pub use call::{Call, Precision, Updates};
+pub use config::{Config, Read, object};
+pub(crate) use symbol::snake_case;
+pub use symbol::{CallNode, Input, Inputs, LayerRef, Source, Spec, Symbol};
+
+use crate::error::{Error, Result};
+use crate::initializers::Initializer;
+use crate::shape::Shape;
+use crate::tensor::{Tensor, Tensors};
+use std::fmt;
+
+/// A function of tensors with weights.
+///
+/// A layer is its arguments alone: the model holds the weights, so a layer is described by its config and called with
+/// them.
+pub trait Layer: fmt::Debug + Send + Sync + 'static {
+    /// Keras's class: `Dense`.
+    fn class_name(&self) -> &'static str;
+
+    /// The outputs' shapes and dtypes, and the place that rejects inputs.
+    fn output_spec(&self, inputs: &[Spec]) -> Result<Vec<Spec>>;
+
+    /// The weights for these inputs, in Keras's order.
+    fn weights(&self, inputs: &[Spec]) -> Result<Vec<WeightSpec>>;
+
+    /// The outputs for the inputs, with the weights that `call` holds.
+    fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors>;
+
+    /// The arguments, under Keras's names; what all layers have (name, dtype, trainable) is added around it.
+    fn config(&self) -> Config;
+
+    /// The activation that the output went through last, so that a loss can be computed from what it was applied to.
+    fn output_activation(&self) -> Option<ActivationFn> {
+        None
+    }
+
+    /// Whether the layer computes in f32 under mixed precision.
+    fn full_precision(&self) -> bool {
+        false
+    }
+}
+
+/// A weight that a layer asks for.
+#[derive(Clone, Debug)]
+pub struct WeightSpec {
+    /// Keras's name: `kernel`.
+    pub name: String,
+    /// Its shape.
+    pub shape: Shape,
+    /// Its first values.
+    pub initializer: Box<dyn Initializer>,
+    /// Whether training changes it by gradients.
+    pub trainable: bool,
+}
+
+impl WeightSpec {
+    /// A trainable weight.
+    pub fn new(name: impl Into<String>, shape: Shape, initializer: Box<dyn Initializer>) -> WeightSpec {
+        WeightSpec { name: name.into(), shape, initializer, trainable: true }
+    }
+
+    /// The same, changed by the layer alone if at all.
+    pub fn frozen(self) -> WeightSpec {
+        WeightSpec { trainable: false, ..self }
+    }
+}
+
+/// Lists the layers: `module: Layer;`.
+macro_rules! layers {
+    ($($module:ident: $layer:ident;)*) => {
+        $(
+            mod $module;
+            pub use $module::$layer;
+            impl $layer {
+                /// Calls the layer on symbols, which adds it to the graph that they grow.
+                ///
+                /// # Errors
+                /// Inputs that the layer cannot take, in Keras's words and with the layer's name.
+                #[track_caller]
+                pub fn call(self, inputs: impl Inputs) -> Result<Symbol> {
+                    LayerRef::new(self).call(inputs)
+                }
+
+                /// The layer under a name of one's own.
+                pub fn named(self, name: &str) -> LayerRef {
+                    LayerRef::new(self).named(name)
+                }
+
+                /// The layer as a handle that can be called several times, with the same weights each time.
+                pub fn shared(self) -> LayerRef {
+                    LayerRef::new(self)
+                }
+            }
+        )*
+
+        /// The modules that hold a layer, for the test that compares them with the folder.
+        pub const MODULES: &[&str] = &[$(stringify!($module)),*];
+
+        /// The classes that a model file can name.
+        pub const CLASSES: &[&str] = &[$(stringify!($layer)),*];
+
+        /// The layer that a Keras config describes.
+        ///
+        /// # Errors
+        /// A class or an argument that this engine does not know.
+        pub fn from_config(class_name: &str, config: &Config) -> Result<LayerRef> {
+            match class_name {
+                $(stringify!($layer) => Ok(LayerRef::new($layer::from_config(config)?)),)*
+                _ => Err(Error::Config(format!("unknown layer class `{class_name}`; known are {}", CLASSES.join(", ")))),
+            }
+        }
+    };
+}
+
+layers! {
+    dense: Dense;
+}

@@ -1,0 +1,324 @@
+//! What layers are called on before there is data: symbols, and the graph that calls grow.
+
+use super::Layer;
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::shape::{IntoShape, Shape};
+use std::fmt;
+use std::sync::Arc;
+
+/// The shape and dtype of a symbol. The first axis is the batch; an extent that the data decides is `None`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// The extents, the batch's included.
+    pub dims: Vec<Option<usize>>,
+    /// The type of the elements.
+    pub dtype: DType,
+}
+
+impl Spec {
+    /// A batch of samples of this shape.
+    pub fn batch_of(sample: &[usize], dtype: DType) -> Spec {
+        Spec { dims: std::iter::once(None).chain(sample.iter().map(|&d| Some(d))).collect(), dtype }
+    }
+
+    /// How many axes there are.
+    pub fn rank(&self) -> usize {
+        self.dims.len()
+    }
+
+    /// The extent of an axis that must be known, counted from the end where it is negative.
+    pub fn known(&self, axis: isize, what: &str) -> Result<usize> {
+        let rank = self.rank() as isize;
+        let at = if axis < 0 { axis + rank } else { axis };
+        match usize::try_from(at).ok().and_then(|i| self.dims.get(i)) {
+            Some(Some(extent)) => Ok(*extent),
+            Some(None) => Err(Error::shape(what.to_string(), format!("axis {axis} of the input must be known, got shape {self}"))),
+            None => Err(Error::shape(what.to_string(), format!("expected an input with an axis {axis}, got shape {self}"))),
+        }
+    }
+
+    /// The shape of a batch of `batch` samples, if all other extents are known.
+    pub fn shape(&self, batch: usize) -> Option<Shape> {
+        let dims: Option<Vec<usize>> =
+            self.dims.iter().enumerate().map(|(i, d)| if i == 0 { Some(batch) } else { *d }).collect();
+        Shape::new(&dims?).ok()
+    }
+}
+
+/// Keras's way: `(None, 784)`.
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dims: Vec<_> = self.dims.iter().map(|d| d.map_or("None".into(), |d| d.to_string())).collect();
+        write!(f, "({}{})", dims.join(", "), if dims.len() == 1 { "," } else { "" })
+    }
+}
+
+/// A tensor to be: the input of a model or the output of a layer's call. A cheap handle.
+#[derive(Clone)]
+pub struct Symbol(Arc<Node>);
+
+struct Node {
+    spec: Spec,
+    source: Source,
+}
+
+/// Where a symbol comes from.
+#[derive(Clone)]
+pub enum Source {
+    /// An input, with its name if the user gave one.
+    Input(Option<String>),
+    /// An output of a call.
+    Call(Arc<CallNode>, usize),
+}
+
+/// One call of a layer.
+pub struct CallNode {
+    /// The layer.
+    pub layer: LayerRef,
+    /// What it was called on.
+    pub inputs: Vec<Symbol>,
+    /// What it returns.
+    pub outputs: Vec<Spec>,
+}
+
+impl Symbol {
+    /// Shape and dtype.
+    pub fn spec(&self) -> &Spec {
+        &self.0.spec
+    }
+
+    /// Where it comes from.
+    pub fn source(&self) -> &Source {
+        &self.0.source
+    }
+
+    /// Whether two handles are of one symbol.
+    pub fn same(&self, other: &Symbol) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The symbol's identity, for looking it up.
+    pub(crate) fn id(&self) -> usize {
+        Arc::as_ptr(&self.0) as usize
+    }
+}
+
+impl fmt::Debug for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Symbol({}, {})", self.0.spec, self.0.spec.dtype)
+    }
+}
+
+/// Makes the inputs of a model.
+pub struct Input;
+
+impl Input {
+    /// A batch of `float32` samples of this shape.
+    ///
+    /// # Panics
+    /// On a shape with more axes than a tensor can have.
+    #[allow(clippy::new_ret_no_self)]
+    #[track_caller]
+    pub fn new(sample: impl IntoShape) -> Symbol {
+        Input::with(sample, DType::F32, None)
+    }
+
+    /// A batch of samples of this shape and dtype, under a name of one's own or Keras's default.
+    ///
+    /// # Panics
+    /// On a shape with more axes than a tensor can have.
+    #[track_caller]
+    #[allow(clippy::panic)]
+    pub fn with(sample: impl IntoShape, dtype: DType, name: Option<&str>) -> Symbol {
+        match sample.into_shape() {
+            Ok(shape) => Input::of(Spec::batch_of(&shape, dtype), name.map(String::from)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// An input of this spec.
+    pub fn of(spec: Spec, name: Option<String>) -> Symbol {
+        Symbol(Arc::new(Node { spec, source: Source::Input(name) }))
+    }
+}
+
+/// A layer with what every layer has: a name and whether it is trainable. A cheap handle: calls of its clones share the
+/// weights.
+#[derive(Clone)]
+pub struct LayerRef(Arc<Cell>);
+
+struct Cell {
+    layer: Box<dyn Layer>,
+    name: Option<String>,
+    trainable: bool,
+}
+
+impl LayerRef {
+    /// A handle of a layer.
+    pub fn new(layer: impl Layer) -> LayerRef {
+        LayerRef(Arc::new(Cell { layer: Box::new(layer), name: None, trainable: true }))
+    }
+
+    /// The same layer under a name of one's own. It is another layer to the model, so name it before it is called.
+    pub fn named(self, name: &str) -> LayerRef {
+        self.edit(|cell| cell.name = Some(name.to_string()))
+    }
+
+    /// The same layer with weights that training leaves alone, or not. Set before it is called.
+    pub fn trainable(self, trainable: bool) -> LayerRef {
+        self.edit(|cell| cell.trainable = trainable)
+    }
+
+    fn edit(self, edit: impl FnOnce(&mut Cell)) -> LayerRef {
+        match Arc::try_unwrap(self.0) {
+            Ok(mut cell) => {
+                edit(&mut cell);
+                LayerRef(Arc::new(cell))
+            }
+            // Shared already: the handle stays as the calls know it.
+            Err(shared) => LayerRef(shared),
+        }
+    }
+
+    /// The layer.
+    pub fn layer(&self) -> &dyn Layer {
+        &*self.0.layer
+    }
+
+    /// The name that the user gave.
+    pub fn given_name(&self) -> Option<&str> {
+        self.0.name.as_deref()
+    }
+
+    /// Whether training may change the weights.
+    pub fn is_trainable(&self) -> bool {
+        self.0.trainable
+    }
+
+    /// The layer's identity, for looking it up.
+    pub(crate) fn id(&self) -> usize {
+        Arc::as_ptr(&self.0) as *const () as usize
+    }
+
+    /// The name that Keras would give: the class in snake case.
+    pub fn base_name(&self) -> String {
+        self.0.name.clone().unwrap_or_else(|| snake_case(self.0.layer.class_name()))
+    }
+
+    /// Calls the layer on symbols; its first output.
+    ///
+    /// # Errors
+    /// Inputs that the layer cannot take, in Keras's words and with the layer's name.
+    pub fn call(&self, inputs: impl Inputs) -> Result<Symbol> {
+        let mut outputs = self.call_all(inputs)?;
+        if outputs.is_empty() {
+            return Err(Error::Internal(format!("layer `{}` has no output", self.base_name())));
+        }
+        Ok(outputs.swap_remove(0))
+    }
+
+    /// Calls the layer on symbols; all its outputs.
+    ///
+    /// # Errors
+    /// As [`LayerRef::call`].
+    pub fn call_all(&self, inputs: impl Inputs) -> Result<Vec<Symbol>> {
+        let inputs = inputs.symbols();
+        let specs: Vec<Spec> = inputs.iter().map(|s| s.spec().clone()).collect();
+        let layer = self.layer();
+        let outputs = layer
+            .output_spec(&specs)
+            .and_then(|outputs| layer.weights(&specs).map(|_| outputs))
+            .map_err(|e| e.in_layer(&provisional_name(self, &inputs)))?;
+        let call = Arc::new(CallNode { layer: self.clone(), inputs, outputs });
+        let symbol = |(i, spec): (usize, &Spec)| {
+            Symbol(Arc::new(Node { spec: spec.clone(), source: Source::Call(call.clone(), i) }))
+        };
+        Ok(call.outputs.iter().enumerate().map(symbol).collect())
+    }
+}
+
+impl fmt::Debug for LayerRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.layer.fmt(f)
+    }
+}
+
+/// The name that the layer will have in a model of what it is called on: its class and how many came before.
+fn provisional_name(layer: &LayerRef, inputs: &[Symbol]) -> String {
+    let base = layer.base_name();
+    let mut seen = std::collections::HashSet::new();
+    let mut layers = std::collections::HashSet::new();
+    let mut open: Vec<Symbol> = inputs.to_vec();
+    while let Some(symbol) = open.pop() {
+        if let Source::Call(call, _) = symbol.source()
+            && seen.insert(Arc::as_ptr(call))
+        {
+            if call.layer.base_name() == base {
+                layers.insert(call.layer.id());
+            }
+            open.extend(call.inputs.iter().cloned());
+        }
+    }
+    if layers.is_empty() { base } else { format!("{base}_{}", layers.len()) }
+}
+
+/// `BatchNormalization` → `batch_normalization`, `Conv2D` → `conv2d`, as Keras does it.
+pub(crate) fn snake_case(class: &str) -> String {
+    let chars: Vec<char> = class.chars().collect();
+    let mut out = String::new();
+    for (i, &c) in chars.iter().enumerate() {
+        let starts_word = i > 0
+            && c.is_uppercase()
+            && (chars.get(i + 1).is_some_and(|n| n.is_lowercase()) || chars[i - 1].is_lowercase());
+        if starts_word {
+            out.push('_');
+        }
+        out.extend(c.to_lowercase());
+    }
+    out
+}
+
+/// What a layer can be called on: one symbol or several.
+pub trait Inputs {
+    /// The symbols.
+    fn symbols(self) -> Vec<Symbol>;
+}
+
+impl Inputs for &Symbol {
+    fn symbols(self) -> Vec<Symbol> {
+        vec![self.clone()]
+    }
+}
+
+impl<const N: usize> Inputs for [&Symbol; N] {
+    fn symbols(self) -> Vec<Symbol> {
+        self.into_iter().cloned().collect()
+    }
+}
+
+impl Inputs for &[Symbol] {
+    fn symbols(self) -> Vec<Symbol> {
+        self.to_vec()
+    }
+}
+
+impl Inputs for &Vec<Symbol> {
+    fn symbols(self) -> Vec<Symbol> {
+        self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::snake_case;
+
+    #[test]
+    fn names_are_kerass() {
+        let pairs = [("Dense", "dense"), ("BatchNormalization", "batch_normalization"), ("Conv2D", "conv2d"),
+            ("ReLU", "re_lu"), ("MaxPooling2D", "max_pooling2d"), ("LSTM", "lstm"), ("GlobalAveragePooling1D", "global_average_pooling1d")];
+        for (class, name) in pairs {
+            assert_eq!(snake_case(class), name);
+        }
+    }
+}

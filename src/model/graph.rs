@@ -1,0 +1,313 @@
+//! The graph of a model: which layers are called, in which order, on what.
+
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::layers::{Call, LayerRef, Precision, Source, Spec, Symbol, Updates, WeightSpec};
+use crate::ops::Generator;
+use crate::tensor::{Tensor, Tensors};
+use smallvec::SmallVec;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+/// The circumstances under which a graph runs.
+#[derive(Clone, Copy)]
+pub struct Mode<'a> {
+    /// Whether the run is part of training.
+    pub training: bool,
+    /// What layers compute in.
+    pub precision: Precision,
+    /// The random numbers of the step.
+    pub generator: Option<&'a Generator>,
+    /// Outputs that are wanted before their last activation, as bits.
+    pub logits: u64,
+}
+
+impl Mode<'_> {
+    /// Inference in f32.
+    pub const INFERENCE: Mode<'static> = Mode { training: false, precision: Precision::F32, generator: None, logits: 0 };
+}
+
+/// A layer of a graph.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The layer.
+    pub layer: LayerRef,
+    /// Its name in this graph.
+    pub name: String,
+    /// Its weights, as places in the graph's list.
+    pub weights: Range<usize>,
+    /// What it was first called on.
+    pub inputs: Vec<Spec>,
+}
+
+/// One call of a layer; values are numbered places.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The layer, as a place in the graph's list.
+    pub layer: usize,
+    /// The values it reads.
+    pub inputs: SmallVec<[usize; 2]>,
+    /// The values it writes.
+    pub outputs: Range<usize>,
+    /// Their specs.
+    pub specs: Vec<Spec>,
+    /// Values that nothing reads after this call.
+    last_uses: SmallVec<[usize; 2]>,
+    /// The output of the graph that this call makes, if it makes one and nothing else reads it.
+    output: Option<usize>,
+}
+
+/// Layers, their calls in order, and the weights they ask for. It holds no values.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// Names and specs of the inputs; they are the first values.
+    pub inputs: Vec<(String, Spec)>,
+    /// The values that are returned.
+    pub outputs: Vec<usize>,
+    /// The layers, in the order of their first calls.
+    pub layers: Vec<Entry>,
+    /// The calls, in the order in which they run.
+    pub steps: Vec<Step>,
+    /// The weights and their paths (`dense_1/kernel`), with a layer's own `trainable` applied.
+    pub weights: Vec<(String, WeightSpec)>,
+    values: usize,
+}
+
+impl Graph {
+    /// The graph between these symbols.
+    ///
+    /// # Errors
+    /// An output that does not depend on the inputs alone, an input that no output depends on, two layers of one name.
+    pub fn new(inputs: &[Symbol], outputs: &[Symbol]) -> Result<Graph> {
+        if inputs.is_empty() || outputs.is_empty() {
+            return Err(Error::Config("a model needs at least one input and one output".into()));
+        }
+        let mut builder = Builder { names: Names::default(), places: HashMap::new(), layers: HashMap::new(), graph: Graph::empty() };
+        for symbol in inputs {
+            let Source::Input(name) = symbol.source() else {
+                return Err(Error::Config("a model's inputs must be made by Input::new".into()));
+            };
+            let name = match name {
+                Some(name) => name.clone(),
+                None => builder.names.unique("input_layer"),
+            };
+            builder.places.insert((symbol.id(), 0), builder.graph.values);
+            builder.graph.inputs.push((name, symbol.spec().clone()));
+            builder.graph.values += 1;
+        }
+        for call in in_order(outputs) {
+            builder.add(&call)?;
+        }
+        for symbol in outputs {
+            let place = builder.place(symbol)?;
+            builder.graph.outputs.push(place);
+        }
+        builder.finish(inputs)
+    }
+
+    fn empty() -> Graph {
+        Graph { inputs: vec![], outputs: vec![], layers: vec![], steps: vec![], weights: vec![], values: 0 }
+    }
+
+    /// The spec of a value.
+    pub fn spec(&self, value: usize) -> Option<&Spec> {
+        match self.inputs.get(value) {
+            Some((_, spec)) => Some(spec),
+            None => self.steps.iter().find_map(|s| s.specs.get(value.checked_sub(s.outputs.start)?)),
+        }
+    }
+
+    /// The layer that makes an output of the graph.
+    pub fn output_layer(&self, output: usize) -> Option<&Entry> {
+        let value = *self.outputs.get(output)?;
+        self.steps.iter().find(|s| s.outputs.contains(&value)).map(|s| &self.layers[s.layer])
+    }
+
+    /// The outputs for these inputs and weights; `updates` receives what layers set by themselves.
+    ///
+    /// # Errors
+    /// Inputs of another number, shape or dtype, and whatever a layer's call answers, with the layer's name.
+    pub fn run(&self, weights: &[Tensor], inputs: &[&Tensor], mode: Mode, updates: &mut Updates) -> Result<Tensors> {
+        self.check_inputs(inputs)?;
+        let mut values: SmallVec<[Option<Tensor>; 16]> = SmallVec::from_elem(None, self.values);
+        for (value, input) in values.iter_mut().zip(inputs) {
+            *value = Some((*input).clone());
+        }
+        for step in &self.steps {
+            let entry = &self.layers[step.layer];
+            let layer = entry.layer.layer();
+            let compute = if layer.full_precision() { DType::F32 } else { mode.precision.compute_dtype() };
+            let mut read: SmallVec<[Tensor; 2]> = SmallVec::new();
+            for &i in &step.inputs {
+                let value = values[i].as_ref().ok_or_else(|| Error::Internal(format!("value {i} was let go too early")))?;
+                let recast = value.dtype().is_float() && value.dtype() != compute && value.dtype() != DType::F64;
+                read.push(if recast { value.cast(compute)? } else { value.clone() });
+            }
+            let mut call = Call {
+                weights: &weights[entry.weights.clone()],
+                first_weight: entry.weights.start,
+                training: mode.training,
+                logits: step.output.is_some_and(|o| o < 64 && mode.logits >> o & 1 == 1),
+                compute,
+                generator: mode.generator,
+                updates,
+            };
+            let borrowed: SmallVec<[&Tensor; 2]> = read.iter().collect();
+            let outputs = layer.forward(&mut call, &borrowed).map_err(|e| e.in_layer(&entry.name))?;
+            for (value, output) in values[step.outputs.clone()].iter_mut().zip(outputs) {
+                *value = Some(output);
+            }
+            for &i in &step.last_uses {
+                values[i] = None;
+            }
+        }
+        let output = |&i: &usize| values[i].clone().ok_or_else(|| Error::Internal(format!("output {i} was let go")));
+        self.outputs.iter().map(output).collect()
+    }
+
+    fn check_inputs(&self, inputs: &[&Tensor]) -> Result<()> {
+        if inputs.len() != self.inputs.len() {
+            return Err(Error::shape("model", format!("expected {} inputs, got {}", self.inputs.len(), inputs.len())));
+        }
+        for ((name, spec), tensor) in self.inputs.iter().zip(inputs) {
+            let shape = tensor.shape();
+            let fits = shape.rank() == spec.rank() && spec.dims.iter().zip(shape.iter()).all(|(want, got)| want.is_none_or(|w| w == *got));
+            if !fits {
+                return Err(Error::shape("model", format!("expected input `{name}` to have shape {spec}, got {shape}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gives names as Keras does: the class in snake case, then `_1`, `_2`, ….
+#[derive(Default)]
+struct Names(HashMap<String, usize>);
+
+impl Names {
+    fn unique(&mut self, base: &str) -> String {
+        let count = self.0.entry(base.to_string()).or_insert(0);
+        *count += 1;
+        if *count == 1 { base.to_string() } else { format!("{base}_{}", *count - 1) }
+    }
+}
+
+struct Builder {
+    names: Names,
+    /// The place of an input (its identity, 0) or of a call's output (the call's identity, output + 1).
+    places: HashMap<(usize, usize), usize>,
+    layers: HashMap<usize, usize>,
+    graph: Graph,
+}
+
+impl Builder {
+    fn place(&self, symbol: &Symbol) -> Result<usize> {
+        let key = match symbol.source() {
+            Source::Input(_) => (symbol.id(), 0),
+            Source::Call(call, output) => (std::sync::Arc::as_ptr(call) as usize, output + 1),
+        };
+        self.places.get(&key).copied().ok_or_else(|| {
+            let message = format!("the outputs depend on an input of shape {} that is not among the model's", symbol.spec());
+            Error::Config(message)
+        })
+    }
+
+    fn add(&mut self, call: &std::sync::Arc<crate::layers::CallNode>) -> Result<()> {
+        let specs: Vec<Spec> = call.inputs.iter().map(|s| s.spec().clone()).collect();
+        let layer = match self.layers.get(&call.layer.id()) {
+            Some(&layer) => {
+                let entry = &self.graph.layers[layer];
+                let wanted = call.layer.layer().weights(&specs).map_err(|e| e.in_layer(&entry.name))?;
+                let have = &self.graph.weights[entry.weights.clone()];
+                if let Some(((path, h), w)) = have.iter().zip(&wanted).find(|((_, h), w)| h.shape != w.shape) {
+                    let message = format!("is shared, but this call needs `{path}` of shape {}, not {}", w.shape, h.shape);
+                    return Err(Error::shape("call", message).in_layer(&entry.name));
+                }
+                layer
+            }
+            None => self.add_layer(&call.layer, specs)?,
+        };
+        let inputs = call.inputs.iter().map(|s| self.place(s)).collect::<Result<_>>()?;
+        let first = self.graph.values;
+        for output in 0..call.outputs.len() {
+            self.places.insert((std::sync::Arc::as_ptr(call) as usize, output + 1), first + output);
+        }
+        self.graph.values += call.outputs.len();
+        self.graph.steps.push(Step {
+            layer,
+            inputs,
+            outputs: first..self.graph.values,
+            specs: call.outputs.clone(),
+            last_uses: SmallVec::new(),
+            output: None,
+        });
+        Ok(())
+    }
+
+    fn add_layer(&mut self, layer: &LayerRef, inputs: Vec<Spec>) -> Result<usize> {
+        let name = match layer.given_name() {
+            Some(name) => name.to_string(),
+            None => loop {
+                let name = self.names.unique(&layer.base_name());
+                if !self.graph.layers.iter().any(|l| l.name == name) {
+                    break name;
+                }
+            },
+        };
+        if self.graph.layers.iter().any(|l| l.name == name) {
+            return Err(Error::Config(format!("two layers are named `{name}`; names in a model must differ")));
+        }
+        let weights = layer.layer().weights(&inputs).map_err(|e| e.in_layer(&name))?;
+        let first = self.graph.weights.len();
+        for weight in weights {
+            let path = format!("{name}/{}", weight.name);
+            let trainable = weight.trainable && layer.is_trainable();
+            self.graph.weights.push((path, WeightSpec { trainable, ..weight }));
+        }
+        let entry = Entry { layer: layer.clone(), name, weights: first..self.graph.weights.len(), inputs };
+        self.graph.layers.push(entry);
+        self.layers.insert(layer.id(), self.graph.layers.len() - 1);
+        Ok(self.graph.layers.len() - 1)
+    }
+
+    fn finish(self, inputs: &[Symbol]) -> Result<Graph> {
+        let mut graph = self.graph;
+        let mut used: HashSet<usize> = graph.outputs.iter().copied().collect();
+        for at in (0..graph.steps.len()).rev() {
+            let fresh: SmallVec<[usize; 2]> = graph.steps[at].inputs.iter().copied().filter(|&i| used.insert(i)).collect();
+            graph.steps[at].last_uses = fresh;
+        }
+        if let Some(unused) = (0..inputs.len()).find(|i| !used.contains(i)) {
+            return Err(Error::Config(format!("no output depends on input `{}`", graph.inputs[unused].0)));
+        }
+        for at in 0..graph.steps.len() {
+            let range = graph.steps[at].outputs.clone();
+            let made = graph.outputs.iter().position(|o| range.contains(o));
+            let read = |o: usize| graph.steps.iter().any(|s| s.inputs.contains(&graph.outputs[o]));
+            let twice = |o: usize| graph.outputs.iter().filter(|v| **v == graph.outputs[o]).count() > 1;
+            graph.steps[at].output = made.filter(|&o| !read(o) && !twice(o));
+        }
+        Ok(graph)
+    }
+}
+
+/// The calls that the outputs depend on, each after those it depends on; depth first, without recursion.
+fn in_order(outputs: &[Symbol]) -> Vec<std::sync::Arc<crate::layers::CallNode>> {
+    let mut order = Vec::new();
+    let mut seen = HashSet::new();
+    for output in outputs {
+        let mut open = vec![(output.clone(), false)];
+        while let Some((symbol, ready)) = open.pop() {
+            let Source::Call(call, _) = symbol.source() else { continue };
+            let id = std::sync::Arc::as_ptr(call) as usize;
+            if ready {
+                order.push(call.clone());
+            } else if seen.insert(id) {
+                let call = call.clone();
+                open.push((symbol, true));
+                open.extend(call.inputs.iter().rev().map(|s| (s.clone(), false)));
+            }
+        }
+    }
+    order
+}

@@ -1,0 +1,163 @@
+//! Models: the symbolic graph with the values of its weights, the summary, the model file.
+
+mod graph;
+mod sequential;
+mod summary;
+
+pub use graph::{Entry, Graph, Mode, Step};
+pub use sequential::Sequential;
+pub use summary::Summary;
+
+use crate::device::Device;
+use crate::device::cpu::philox::Philox;
+use crate::error::{Error, Result};
+use crate::layers::{Inputs, Precision, Updates, WeightSpec};
+use crate::tensor::{Tensor, Tensors, no_grad};
+use std::sync::Arc;
+
+/// Layers between inputs and outputs, with the values of their weights.
+///
+/// ```
+/// use uncrumple::prelude::*;
+/// # fn main() -> Result<()> {
+/// let input = Input::new([784]);
+/// let hidden = Dense::new(32).relu().call(&input)?;
+/// let output = Dense::new(10).softmax().call(&hidden)?;
+/// let model = Model::new(&input, &output)?;
+/// assert_eq!(model.count_params(), 784 * 32 + 32 + 32 * 10 + 10);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub(crate) graph: Arc<Graph>,
+    pub(crate) weights: Vec<Tensor>,
+    pub(crate) name: String,
+    pub(crate) sequential: bool,
+    pub(crate) device: Device,
+    pub(crate) precision: Precision,
+    pub(crate) seed: i64,
+}
+
+impl Model {
+    /// The model between these inputs and outputs, on the CPU, its weights drawn from seed 0.
+    ///
+    /// # Errors
+    /// An output that does not depend on the inputs alone, an input that no output depends on, two layers of one name.
+    pub fn new(inputs: impl Inputs, outputs: impl Inputs) -> Result<Model> {
+        let graph = Graph::new(&inputs.symbols(), &outputs.symbols())?;
+        let mut model = Model {
+            graph: Arc::new(graph),
+            weights: Vec::new(),
+            name: "functional".into(),
+            sequential: false,
+            device: Device::Cpu,
+            precision: Precision::F32,
+            seed: 0,
+        };
+        model.draw()?;
+        Ok(model)
+    }
+
+    /// The same model under a name of one's own.
+    pub fn named(mut self, name: &str) -> Model {
+        self.name = name.to_string();
+        self
+    }
+
+    /// The same model with its weights drawn anew from `seed`, which also decides dropout and shuffling in training.
+    pub fn seed(mut self, seed: u64) -> Result<Model> {
+        self.seed = seed as i64;
+        self.draw()?;
+        Ok(self)
+    }
+
+    /// The same model, to be trained and run on `device`.
+    pub fn on(mut self, device: Device) -> Model {
+        self.device = device;
+        self
+    }
+
+    /// The same model, to be trained and run in `precision`.
+    pub fn precision(mut self, precision: Precision) -> Model {
+        self.precision = precision;
+        self
+    }
+
+    fn draw(&mut self) -> Result<()> {
+        let draw = |(i, (_, spec)): (usize, &(String, WeightSpec))| {
+            let numbers = Philox::new(self.seed, -1, i as u32);
+            Tensor::from_slice(&spec.initializer.values(&spec.shape, &numbers)?, spec.shape)
+        };
+        self.weights = self.graph.weights.iter().enumerate().map(draw).collect::<Result<_>>()?;
+        Ok(())
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The weights' paths (`dense_1/kernel`), in order.
+    pub fn weight_paths(&self) -> impl Iterator<Item = &str> {
+        self.graph.weights.iter().map(|(path, _)| path.as_str())
+    }
+
+    /// A copy of the weight at `path`, on the CPU.
+    ///
+    /// # Errors
+    /// A path that the model does not have.
+    pub fn weight(&self, path: &str) -> Result<Tensor> {
+        self.weights[self.place(path)?].to_device(&Device::Cpu)?.copy()
+    }
+
+    /// Sets the weight at `path`.
+    ///
+    /// # Errors
+    /// A path that the model does not have, another shape or dtype.
+    pub fn set_weight(&mut self, path: &str, value: &Tensor) -> Result<()> {
+        let place = self.place(path)?;
+        let weight = &mut self.weights[place];
+        if value.meta() != weight.meta() {
+            let (got, want) = (value.meta(), weight.meta());
+            let message = format!("expected {} {}, got {} {}", want.dtype, want.shape, got.dtype, got.shape);
+            return Err(Error::shape(format!("weight `{path}`"), message));
+        }
+        *weight = value.to_device(&weight.device())?.copy()?;
+        Ok(())
+    }
+
+    fn place(&self, path: &str) -> Result<usize> {
+        self.graph.weights.iter().position(|(p, _)| p == path).ok_or_else(|| {
+            let known: Vec<_> = self.weight_paths().collect();
+            Error::Config(format!("the model has no weight `{path}`; it has {}", known.join(", ")))
+        })
+    }
+
+    /// How many numbers the weights hold.
+    pub fn count_params(&self) -> usize {
+        self.graph.weights.iter().map(|(_, w)| w.shape.size()).sum()
+    }
+
+    /// Layers, shapes, parameters, and bytes for parameters, optimizer state and activations.
+    pub fn summary(&self) -> Summary<'_> {
+        Summary::new(self)
+    }
+
+    /// The outputs for one batch of inputs, without dropout or gradients, on the model's device.
+    ///
+    /// # Errors
+    /// Inputs of another number, shape or dtype.
+    pub fn call(&self, inputs: &[&Tensor]) -> Result<Tensors> {
+        let weights = self.weights_on_device()?;
+        let inputs = inputs.iter().map(|t| t.to_device(&self.device)).collect::<Result<Vec<_>>>()?;
+        let mode = Mode { precision: self.precision, ..Mode::INFERENCE };
+        let borrowed: Vec<&Tensor> = inputs.iter().collect();
+        no_grad(|| self.graph.run(&weights, &borrowed, mode, &mut Updates::new()))
+    }
+
+    /// Moves the weights to the model's device.
+    pub(crate) fn weights_on_device(&self) -> Result<Vec<Tensor>> {
+        self.weights.iter().map(|w| w.to_device(&self.device)).collect()
+    }
+}

@@ -1,0 +1,58 @@
+//! A chain of layers: a short way to write a model, not a second kind of one.
+
+use super::Model;
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::layers::{Input, Layer, LayerRef, Symbol};
+use crate::shape::IntoShape;
+
+/// A chain of layers on one input.
+///
+/// ```
+/// use uncrumple::prelude::*;
+/// # fn main() -> Result<()> {
+/// let model = Sequential::new([13]).add(Dense::new(64).relu()).add(Dense::new(1)).build()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Sequential {
+    input: Symbol,
+    output: Result<Symbol>,
+}
+
+impl Sequential {
+    /// A chain that starts with `float32` samples of this shape.
+    #[track_caller]
+    pub fn new(sample: impl IntoShape) -> Sequential {
+        Sequential::with(sample, DType::F32)
+    }
+
+    /// A chain that starts with samples of this shape and dtype.
+    #[track_caller]
+    pub fn with(sample: impl IntoShape, dtype: DType) -> Sequential {
+        let input = Input::with(sample, dtype, None);
+        Sequential { output: Ok(input.clone()), input }
+    }
+
+    /// The chain with one more layer. An error waits for [`Sequential::build`].
+    pub fn add(self, layer: impl Into<LayerRef>) -> Sequential {
+        let output = self.output.and_then(|x| layer.into().call(&x));
+        Sequential { output, ..self }
+    }
+
+    /// The model.
+    ///
+    /// # Errors
+    /// The first one that a layer answered.
+    pub fn build(self) -> Result<Model> {
+        let mut model = Model::new(&self.input, &self.output?)?.named("sequential");
+        model.sequential = true;
+        Ok(model)
+    }
+}
+
+impl<L: Layer> From<L> for LayerRef {
+    fn from(layer: L) -> LayerRef {
+        LayerRef::new(layer)
+    }
+}

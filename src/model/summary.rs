@@ -1,0 +1,128 @@
+//! What a model is made of, before the first step: shapes, parameters, bytes.
+
+use super::Model;
+use crate::layers::Spec;
+use std::fmt;
+
+/// A table of a model's layers, and what it takes in memory. It prints itself.
+pub struct Summary<'a> {
+    model: &'a Model,
+    batch: usize,
+    slots: usize,
+}
+
+impl<'a> Summary<'a> {
+    pub(crate) fn new(model: &'a Model) -> Summary<'a> {
+        Summary { model, batch: 32, slots: 2 }
+    }
+
+    /// States activations for this batch size; 32 unless told otherwise.
+    pub fn batch_size(self, batch: usize) -> Self {
+        Summary { batch, ..self }
+    }
+
+    /// States the state of an optimizer with this many numbers a parameter; 2, Adam's, unless told otherwise.
+    pub fn optimizer_slots(self, slots: usize) -> Self {
+        Summary { slots, ..self }
+    }
+
+    /// Numbers in all weights.
+    pub fn parameters(&self) -> usize {
+        self.model.count_params()
+    }
+
+    /// Numbers in weights that gradients change.
+    pub fn trainable_parameters(&self) -> usize {
+        let trainable = self.model.graph.weights.iter().filter(|(_, w)| w.trainable);
+        trainable.map(|(_, w)| w.shape.size()).sum()
+    }
+
+    /// Bytes of the weights, in f32.
+    pub fn parameter_bytes(&self) -> usize {
+        4 * self.parameters()
+    }
+
+    /// Bytes of the optimizer's state, in f32.
+    pub fn optimizer_bytes(&self) -> usize {
+        4 * self.slots * self.trainable_parameters()
+    }
+
+    /// Bytes of the layers' outputs for one batch, which training keeps for the backward; `None` where an extent is open.
+    pub fn activation_bytes(&self) -> Option<usize> {
+        let size = self.model.precision.compute_dtype().size();
+        let specs = self.model.graph.steps.iter().flat_map(|s| &s.specs);
+        specs.map(|s| s.shape(self.batch).map(|shape| shape.size() * size)).sum()
+    }
+}
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let graph = &self.model.graph;
+        let mut rows = vec![["Layer (type)".to_string(), "Output shape".into(), "Params".into(), "Connected to".into()]];
+        let name_of = |value: usize| -> String {
+            match graph.inputs.get(value) {
+                Some((name, _)) => name.clone(),
+                None => graph
+                    .steps
+                    .iter()
+                    .find(|s| s.outputs.contains(&value))
+                    .map_or_else(String::new, |s| graph.layers[s.layer].name.clone()),
+            }
+        };
+        let shapes = |specs: &[Spec]| specs.iter().map(Spec::to_string).collect::<Vec<_>>().join(", ");
+        for (name, spec) in &graph.inputs {
+            rows.push([format!("{name} (Input)"), spec.to_string(), "0".into(), "-".into()]);
+        }
+        let mut seen = std::collections::HashSet::new();
+        for step in &graph.steps {
+            let entry = &graph.layers[step.layer];
+            let params: usize = graph.weights[entry.weights.clone()].iter().map(|(_, w)| w.shape.size()).sum();
+            let params = if seen.insert(step.layer) { grouped(params) } else { "shared".into() };
+            let from = step.inputs.iter().map(|&i| name_of(i)).collect::<Vec<_>>().join(", ");
+            rows.push([format!("{} ({})", entry.name, entry.layer.layer().class_name()), shapes(&step.specs), params, from]);
+        }
+        let width = |c: usize| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0);
+        let widths: [usize; 4] = std::array::from_fn(width);
+        let rule = "─".repeat(widths.iter().sum::<usize>() + 6);
+        writeln!(f, "Model: \"{}\"\n{rule}", self.model.name)?;
+        for (i, [layer, shape, params, from]) in rows.iter().enumerate() {
+            let [a, b, c, _] = widths;
+            writeln!(f, "{layer:<a$}  {shape:<b$}  {params:>c$}  {from}")?;
+            if i == 0 {
+                writeln!(f, "{rule}")?;
+            }
+        }
+        let trainable = self.trainable_parameters();
+        writeln!(f, "{rule}")?;
+        writeln!(f, "Parameters       {:>12}  ({})", grouped(self.parameters()), bytes(self.parameter_bytes()))?;
+        writeln!(f, "  trainable      {:>12}", grouped(trainable))?;
+        writeln!(f, "  non-trainable  {:>12}", grouped(self.parameters() - trainable))?;
+        writeln!(f, "Optimizer state  {:>12}  ({} numbers a parameter)", bytes(self.optimizer_bytes()), self.slots)?;
+        match self.activation_bytes() {
+            Some(size) => write!(f, "Activations      {:>12}  (batch of {})", bytes(size), self.batch),
+            None => write!(f, "Activations      {:>12}", "depends on the data"),
+        }
+    }
+}
+
+/// `669706` → `669,706`.
+fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+fn bytes(n: usize) -> String {
+    match n {
+        0..1024 => format!("{n} B"),
+        1024..1_048_576 => format!("{:.1} KiB", n as f64 / 1024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", n as f64 / 1_048_576.0),
+        _ => format!("{:.2} GiB", n as f64 / 1_073_741_824.0),
+    }
+}
