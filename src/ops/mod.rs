@@ -5,10 +5,15 @@
 
 mod activation;
 mod binary;
+mod copy;
+mod index;
+mod random;
 mod reduce;
+mod rows;
 mod unary;
 
 pub use activation::Activation;
+pub use random::Generator;
 
 /// Lists the ops: `module: Op, Op, …`.
 macro_rules! ops {
@@ -33,10 +38,24 @@ macro_rules! ops {
 ops! {
     add: Add;
     broadcast_to: BroadcastTo;
-    linear: Linear;
-    matmul: Matmul;
-    reshape: Reshape;
-    sum: Sum;
-    relu: Relu, ReluGrad;
+    concatenate: Concatenate;
+    dropout: Dropout;
     exp: Exp, ExpGrad;
+    gather: Gather, GatherGrad;
+    linear: Linear;
+    log_softmax: LogSoftmax, LogSoftmaxGrad;
+    matmul: Matmul;
+    one_hot: OneHot;
+    random_normal: RandomNormal;
+    random_truncated_normal: RandomTruncatedNormal;
+    random_uniform: RandomUniform;
+    relu: Relu, ReluGrad;
+    reshape: Reshape;
+    sigmoid_cross_entropy: SigmoidCrossEntropy, SigmoidCrossEntropyGrad;
+    slice: Slice, SliceGrad;
+    softmax: Softmax, SoftmaxGrad;
+    softmax_cross_entropy: SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad;
+    sparse_softmax_cross_entropy: SparseSoftmaxCrossEntropy, SparseSoftmaxCrossEntropyGrad;
+    sum: Sum;
+    transpose: Transpose;
 }

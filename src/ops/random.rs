@@ -1,0 +1,274 @@
+//! Random numbers: the generator, and what the ops that draw from it share.
+//!
+//! A number is a function of the seed, the step, the op's stream and the element ([`crate::device::cpu::philox`]), so
+//! any thread computes any of them, a rerun gives the same, and every device gives the same.
+
+use crate::device::Device;
+use crate::device::cpu::convert::{Convert, require_float};
+use crate::device::cpu::philox::Philox;
+use crate::device::cpu::{threads, vectorize};
+use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::shape::{IntoShape, Shape};
+use crate::tensor::{Meta, Sample, Tensor};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+/// A source of random numbers on a device: a seed, and the number of the step that it is at.
+///
+/// Both are in a tensor (int64, shape `(2,)`) that the random ops read, so that a captured CUDA graph draws new numbers
+/// each time it is replayed. Within a step each op has a stream of its own, in the order in which they ask for it.
+#[derive(Debug)]
+pub struct Generator {
+    state: Tensor,
+    next_stream: AtomicU32,
+}
+
+static ADVANCE: Kernel = Kernel::new("random", "random_advance", &[DType::I64]);
+
+impl Generator {
+    /// The generator of this seed, at step 0.
+    pub fn new(seed: i64, device: &Device) -> Result<Generator> {
+        Generator::at_step(seed, 0, device)
+    }
+
+    /// The generator of this seed at a later step: what goes on from a checkpoint starts here.
+    pub fn at_step(seed: i64, step: i64, device: &Device) -> Result<Generator> {
+        let state = Tensor::from_slice(&[seed, step], 2)?.to_device(device)?;
+        Ok(Generator { state, next_stream: AtomicU32::new(0) })
+    }
+
+    /// Seed and step, as the random ops read them: int64, shape `(2,)`.
+    pub fn state(&self) -> &Tensor {
+        &self.state
+    }
+
+    /// The stream of the next random op of this step.
+    pub fn stream(&self) -> u32 {
+        self.next_stream.fetch_add(1, Relaxed)
+    }
+
+    /// Goes to the next step, where the streams start anew. It belongs behind the step's backward, which draws again
+    /// what the forward drew.
+    ///
+    /// On a CUDA card it writes in place, as a replayed graph needs; on the CPU in place where no tape holds the state.
+    pub fn advance(&mut self) -> Result<()> {
+        match self.state.device() {
+            Device::Cpu => {
+                self.state.make_unique()?;
+                let state = self.state.data_mut::<i64>()?;
+                state[1] = state[1].wrapping_add(1);
+            }
+            Device::Cuda(device) => {
+                let one_thread = Grid { blocks: [1, 1, 1], threads: 1, shared: 0 };
+                device.launch(&ADVANCE, DType::I64, one_thread, &[Arg::output(&self.state)?])?;
+            }
+        }
+        self.next_stream.store(0, Relaxed);
+        Ok(())
+    }
+}
+
+/// What a random op draws: a tensor of this shape and dtype from this stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw {
+    shape: Shape,
+    dtype: DType,
+    stream: u32,
+}
+
+impl Draw {
+    /// A draw from the next stream of `generator`.
+    pub fn new(generator: &Generator, shape: impl IntoShape, dtype: DType) -> Result<Draw> {
+        Ok(Draw { shape: shape.into_shape()?, dtype, stream: generator.stream() })
+    }
+
+    /// The output for a state.
+    pub fn infer(&self, op: &'static str, inputs: &[Meta]) -> Result<Meta> {
+        match inputs {
+            [state] => check_state(op, state)?,
+            _ => return Err(Error::shape(op, format!("expected a generator's state, got {} inputs", inputs.len()))),
+        }
+        require_float(op, self.dtype)?;
+        Ok(Meta::new(self.shape, self.dtype))
+    }
+
+    /// Writes `number(philox, i) · scale + shift` for each block `i` of four elements; in f32 whatever the dtype.
+    pub fn cpu(
+        &self,
+        state: &Tensor,
+        output: &mut Tensor,
+        [scale, shift]: [f64; 2],
+        numbers: impl Fn(&Philox, u64) -> [f32; 4] + Sync + Copy,
+    ) -> Result<()> {
+        let philox = philox(state, self.stream)?;
+        let (scale, shift) = (scale as f32, shift as f32);
+        match output.dtype() {
+            DType::F64 => blocks(output.data_mut::<f64>()?, |_, out, i| {
+                let numbers = numbers(&philox, i).map(|x| f64::from(x.mul_add(scale, shift)));
+                out.copy_from_slice(&numbers[..out.len()]);
+            }),
+            _ => blocks(output.data_mut::<f32>()?, |_, out, i| {
+                let numbers = numbers(&philox, i).map(|x| x.mul_add(scale, shift));
+                out.copy_from_slice(&numbers[..out.len()]);
+            }),
+        }
+        Ok(())
+    }
+
+    /// Launches a kernel that does the same: `kernel(out, state, n, stream, scale, shift)`.
+    pub fn cuda(
+        &self,
+        device: &CudaDevice,
+        kernel: &Kernel,
+        state: &Tensor,
+        output: &Tensor,
+        [scale, shift]: [f64; 2],
+    ) -> Result<()> {
+        let n = output.shape().size();
+        let args = [
+            Arg::output(output)?,
+            Arg::input(state)?,
+            Arg::I64(n as i64),
+            Arg::U32(self.stream),
+            Arg::F32(scale as f32),
+            Arg::F32(shift as f32),
+        ];
+        device.launch(kernel, self.dtype, Grid::elements(n.div_ceil(4)), &args)
+    }
+
+    /// Draws that every random op is tested on.
+    pub fn cases() -> impl Iterator<Item = Draw> {
+        let dtypes = crate::tensor::FLOATS.iter();
+        let shapes: [&[usize]; 5] = [&[], &[0], &[33], &[7, 131], &[70_001]];
+        dtypes.flat_map(move |&dtype| {
+            shapes.into_iter().flat_map(Shape::new).enumerate().map(move |(i, shape)| Draw {
+                shape,
+                dtype,
+                stream: 3 * i as u32,
+            })
+        })
+    }
+}
+
+/// Checks that an input is a generator's state.
+pub fn check_state(op: &'static str, state: &Meta) -> Result<()> {
+    if state.dtype == DType::I64 && state.shape.dims() == [2] {
+        return Ok(());
+    }
+    let message = format!("expected a generator's state, int64 of shape (2,), got {} {}", state.dtype, state.shape);
+    Err(Error::shape(op, message))
+}
+
+/// A state that random ops are tested on.
+pub fn sample_state() -> Sample {
+    Sample::within(2, 0.0..1e6).dtype(DType::I64)
+}
+
+/// The numbers of a stream.
+pub fn philox(state: &Tensor, stream: u32) -> Result<Philox> {
+    match state.data::<i64>()? {
+        &[seed, step] => Ok(Philox::new(seed, step, stream)),
+        _ => Err(Error::Internal("a generator's state of another size".into())),
+    }
+}
+
+/// Calls `work(first element, elements, block)` for each block of four elements, over the threads.
+pub fn blocks<T: Convert>(out: &mut [T], work: impl Fn(usize, &mut [T], u64) + Sync + Copy) {
+    let parts = threads::Parts::new(out);
+    let n = out.len();
+    threads::split(n.div_ceil(4), 1 << 11, |range| {
+        // SAFETY: `split` hands out ranges that do not overlap.
+        let out = unsafe { parts.slice(range.start * 4..(range.end * 4).min(n)) };
+        vectorize(|| {
+            for (i, out) in range.zip(out.chunks_mut(4)) {
+                work(i * 4, out, i as u64);
+            }
+        });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::GradientTape;
+
+    #[test]
+    fn numbers_depend_on_seed_step_and_stream_alone() -> Result<()> {
+        let draw = |g: &Generator, n: usize| g.uniform(n, DType::F32, 0.0, 1.0)?.to_vec::<f32>();
+        let mut g = Generator::new(-7, &Device::Cpu)?;
+        let (first, second) = (draw(&g, 10_001)?, draw(&g, 10_001)?);
+        assert_ne!(first, second);
+        assert_eq!(first[..33], draw(&Generator::new(-7, &Device::Cpu)?, 33)?);
+        let philox = Philox::new(-7, 0, 0);
+        assert!(first.chunks(4).zip(0..).all(|(chunk, i)| *chunk == philox.uniform(i)[..chunk.len()]));
+        g.advance()?;
+        let third = draw(&g, 10_001)?;
+        assert!(third != first && third != second);
+        assert_eq!(third, draw(&Generator::at_step(-7, 1, &Device::Cpu)?, 10_001)?);
+        assert_eq!(g.state().to_vec::<i64>()?, [-7, 1]);
+        Ok(())
+    }
+
+    #[test]
+    fn moments_are_those_asked_for() -> Result<()> {
+        let g = Generator::new(3, &Device::Cpu)?;
+        let n = 40_000;
+        let check = |x: Tensor, mean: f64, variance: f64| -> Result<()> {
+            let x = x.to_vec::<f64>()?;
+            let m = x.iter().sum::<f64>() / n as f64;
+            let v = x.iter().map(|x| (x - m).powi(2)).sum::<f64>() / n as f64;
+            // Five standard errors; of the variance, those of a normal distribution, which has the most.
+            assert!((m - mean).abs() < 5.0 * (variance / n as f64).sqrt(), "mean {m}, expected {mean}");
+            assert!((v / variance - 1.0).abs() < 5.0 * (2.0 / n as f64).sqrt(), "variance {v}, expected {variance}");
+            Ok(())
+        };
+        check(g.uniform(n, DType::F64, -1.0, 3.0)?, 1.0, 16.0 / 12.0)?;
+        check(g.normal(n, DType::F64, 2.0, 0.5)?, 2.0, 0.25)?;
+        check(g.truncated_normal(n, DType::F64, -1.0, 3.0)?, -1.0, 9.0 * 0.773_741)
+    }
+
+    #[test]
+    fn rejects_parameters_without_a_meaning() -> Result<()> {
+        let g = Generator::new(3, &Device::Cpu)?;
+        assert!(g.uniform(3, DType::F32, 1.0, 0.0).is_err());
+        assert!(g.uniform(3, DType::I32, 0.0, 1.0).is_err());
+        assert!(g.normal(3, DType::F32, 0.0, -1.0).is_err());
+        assert!(g.truncated_normal(3, DType::F32, f64::NAN, 1.0).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn dropout_keeps_the_mean_and_drops_its_share() -> Result<()> {
+        let g = Generator::new(11, &Device::Cpu)?;
+        let n = 100_003;
+        let ones = Tensor::ones(&Device::Cpu, n, DType::F32)?;
+        for rate in [0.1, 0.5, 0.9] {
+            let y = ones.dropout(rate, &g)?.to_vec::<f32>()?;
+            let dropped = y.iter().filter(|&&y| y == 0.0).count() as f64;
+            let sigma = (n as f64 * rate * (1.0 - rate)).sqrt();
+            assert!((dropped - n as f64 * rate).abs() < 5.0 * sigma, "{dropped} of {n} at rate {rate}");
+            let kept = (1.0 / (1.0 - rate)) as f32;
+            assert!(y.iter().all(|&y| y == 0.0 || y == kept));
+        }
+        let x = g.normal(1001, DType::F32, 0.0, 1.0)?;
+        assert_eq!(x.dropout(0.0, &g)?.to_vec::<f32>()?, x.to_vec::<f32>()?);
+        for rate in [1.0, -0.1, f64::NAN] {
+            assert!(x.dropout(rate, &g).is_err());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_backward_of_dropout_drops_the_same() -> Result<()> {
+        let mut g = Generator::new(5, &Device::Cpu)?;
+        let tape = GradientTape::new();
+        let x = tape.watch(&Tensor::ones(&Device::Cpu, 1001, DType::F32)?)?;
+        let y = x.dropout(0.3, &g)?;
+        // The tape holds the state of its step.
+        g.advance()?;
+        let gradient = tape.gradient(&y, &[&x])?.remove(0);
+        assert_eq!(gradient.map(|g| g.to_vec::<f32>()).transpose()?, Some(y.to_vec::<f32>()?));
+        Ok(())
+    }
+}
