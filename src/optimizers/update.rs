@@ -36,28 +36,29 @@ impl State {
         Ok(State { slots, iteration: 0, table: Vec::new(), device_table: None })
     }
 
-    /// Changes `parameters` by `gradients`, each multiplied by its entry of `scales`, if there are any.
+    /// Changes the weights at `places` by `gradients`, each multiplied by its entry of `scales`, if there are any.
     ///
     /// `hyper` is [`Optimizer::hyper`]'s, on the parameters' device.
     pub fn step(
         &mut self,
         optimizer: &dyn Optimizer,
-        parameters: &mut [&mut Tensor],
+        weights: &mut [Tensor],
+        places: &[usize],
         gradients: &[Tensor],
         hyper: &Tensor,
         scales: Option<&Tensor>,
     ) -> Result<()> {
-        let Some(first) = parameters.first() else { return Ok(()) };
-        match first.device() {
-            Device::Cpu => self.step_cpu(optimizer, parameters, gradients, hyper, scales),
-            Device::Cuda(device) => self.step_cuda(&device, optimizer, parameters, gradients, hyper, scales),
+        match hyper.device() {
+            Device::Cpu => self.step_cpu(optimizer, weights, places, gradients, hyper, scales),
+            Device::Cuda(device) => self.step_cuda(&device, optimizer, weights, places, gradients, hyper, scales),
         }
     }
 
     fn step_cpu(
         &mut self,
         optimizer: &dyn Optimizer,
-        parameters: &mut [&mut Tensor],
+        weights: &mut [Tensor],
+        places: &[usize],
         gradients: &[Tensor],
         hyper: &Tensor,
         scales: Option<&Tensor>,
@@ -65,7 +66,8 @@ impl State {
         let hyper: Hyper =
             hyper.data::<f32>()?.try_into().map_err(|_| Error::Internal("an optimizer reads eight numbers".into()))?;
         let scales = scales.map(|s| s.data::<f32>()).transpose()?;
-        for (i, (weight, gradient)) in parameters.iter_mut().zip(gradients).enumerate() {
+        for (i, (&place, gradient)) in places.iter().zip(gradients).enumerate() {
+            let weight = &mut weights[place];
             weight.make_unique()?;
             let gradient = gradient.data::<f32>()?;
             let weight = Parts::new(weight.data_mut::<f32>()?);
@@ -76,13 +78,14 @@ impl State {
             }
             let scale = scales.map_or(1.0, |s| s[i]);
             threads::split(gradient.len(), CHUNK, |range| {
-                // SAFETY: `split` hands out ranges that do not overlap, and each array is a parameter's own.
-                let part = |parts: &Parts<f32>| unsafe { std::mem::transmute::<&mut [f32], &mut [f32]>(parts.slice(range.clone())) };
-                let mut pieces: smallvec::SmallVec<[&mut [f32]; 3]> = slots.iter().map(part).collect();
-                optimizer.update(
-                    &hyper,
-                    Piece { weight: part(&weight), gradient: &gradient[range.clone()], scale, slots: &mut pieces },
-                );
+                let mut pieces = smallvec::SmallVec::<[&mut [f32]; 3]>::new();
+                for slot in &slots {
+                    // SAFETY: `split` hands out ranges that do not overlap, and each slot is an array of its own.
+                    pieces.push(unsafe { slot.slice(range.clone()) });
+                }
+                // SAFETY: as above.
+                let weight = unsafe { weight.slice(range.clone()) };
+                optimizer.update(&hyper, Piece { weight, gradient: &gradient[range], scale, slots: &mut pieces });
             });
         }
         Ok(())
@@ -92,14 +95,16 @@ impl State {
         &mut self,
         device: &CudaDevice,
         optimizer: &dyn Optimizer,
-        parameters: &mut [&mut Tensor],
+        weights: &mut [Tensor],
+        places: &[usize],
         gradients: &[Tensor],
         hyper: &Tensor,
         scales: Option<&Tensor>,
     ) -> Result<()> {
-        let mut table = Vec::with_capacity(parameters.len() * ENTRY);
+        let mut table = Vec::with_capacity(places.len() * ENTRY);
         let mut chunks = 0usize;
-        for ((weight, gradient), slots) in parameters.iter().zip(gradients).zip(&self.slots) {
+        for ((&place, gradient), slots) in places.iter().zip(gradients).zip(&self.slots) {
+            let weight = &weights[place];
             let address = |t: Option<&Tensor>| -> Result<i64> { t.map_or(Ok(0), |t| Ok(t.cuda_block()?.pointer() as i64)) };
             let size = weight.shape().size();
             table.extend([address(Some(weight))?, address(Some(gradient))?]);
@@ -117,7 +122,7 @@ impl State {
         let scales = scales.map_or(Ok(Arg::Ptr(0)), Arg::input)?;
         let args = [
             Arg::input(device_table)?,
-            Arg::I64(parameters.len() as i64),
+            Arg::I64(places.len() as i64),
             Arg::I64(CHUNK as i64),
             Arg::input(hyper)?,
             scales,
