@@ -1,6 +1,12 @@
 //! The activations by name.
 
+use super::elu::EluFunction;
+use super::gelu::GeluFunction;
 use super::relu::ReluFunction;
+use super::sigmoid::SigmoidFunction;
+use super::silu::SiluFunction;
+use super::softplus::SoftplusFunction;
+use super::tanh::TanhFunction;
 use super::unary::{Function, SlopeOf};
 use crate::device::cpu::Float;
 use crate::device::cuda::{Arg, CudaDevice, Grid};
@@ -82,6 +88,18 @@ macro_rules! activations {
 activations! {
     /// max(x, 0).
     Relu "relu" ReluFunction;
+    /// 1 / (1 + e⁻ˣ).
+    Sigmoid "sigmoid" SigmoidFunction;
+    /// tanh x.
+    Tanh "tanh" TanhFunction;
+    /// x Φ(x), exactly.
+    Gelu "gelu" GeluFunction;
+    /// x / (1 + e⁻ˣ).
+    Silu "silu" SiluFunction;
+    /// x above 0, else eˣ − 1.
+    Elu "elu" EluFunction;
+    /// ln(1 + eˣ).
+    Softplus "softplus" SoftplusFunction;
 }
 
 impl Activation {

@@ -1,11 +1,133 @@
 //! What the element-wise functions of two tensors share: broadcasting, forward and backward.
 
+use crate::device::cpu::convert::require_float;
 use crate::device::cpu::{Float, threads, vectorize};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::{MAX_RANK, Shape};
-use crate::tensor::{Meta, Tensor};
+use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
+use crate::with_float;
+use smallvec::SmallVec;
+use std::fmt::Debug;
+use std::marker::PhantomData;
+
+/// An element-wise function of two floating-point tensors. [`Binary`] makes an op of it.
+pub trait Function: Clone + Copy + Debug + Send + Sync + 'static {
+    /// The op's name.
+    const NAME: &'static str;
+    /// What the gradients are computed from; `None` where none flows.
+    const KEEPS: Option<Keeps>;
+    /// Arguments over which it is tested.
+    const DOMAIN: [std::ops::Range<f64>; 2];
+    /// `out = f(a, b)` with broadcasting.
+    fn kernel() -> &'static Kernel;
+    /// f(a, b).
+    fn value<T: Float>(a: T, b: T) -> T;
+    /// The gradient of an argument, 0 or 1, in the shape of the output.
+    fn gradient(node: &Backward, argument: usize) -> Result<Tensor>;
+}
+
+/// The op of a [`Function`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Binary<F>(PhantomData<F>);
+
+impl<F: Function> Binary<F> {
+    /// f of each pair of elements.
+    pub fn of(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        apply_one(Binary::<F>(PhantomData), &[a, b])
+    }
+}
+
+impl<F: Function> Op for Binary<F> {
+    fn name(&self) -> &'static str {
+        F::NAME
+    }
+
+    fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
+        let output = infer(F::NAME, inputs)?;
+        require_float(F::NAME, output.dtype)?;
+        Ok(Metas::from_elem(output, 1))
+    }
+
+    fn cpu(&self, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
+        with_float!(inputs[0].dtype(), F::NAME, T => cpu_float::<T>(inputs, &mut outputs[0], |a, b| F::value(a, b)))
+    }
+
+    fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
+        cuda(device, F::kernel(), inputs[0].dtype(), inputs, &outputs[0])
+    }
+
+    fn keeps(&self) -> Option<Keeps> {
+        F::KEEPS
+    }
+
+    fn backward(&self, node: &Backward) -> Result<Gradients> {
+        let gradient = |i| -> Result<Option<Tensor>> {
+            let shape = node.input_meta(i).shape;
+            if node.wants(i) { unbroadcast(F::gradient(node, i)?, &shape).map(Some) } else { Ok(None) }
+        };
+        Ok(Gradients::from_iter([gradient(0)?, gradient(1)?]))
+    }
+
+    fn cases() -> Vec<Case> {
+        let case = |&(a, b): &(&[usize], &[usize])| {
+            let [over_a, over_b] = F::DOMAIN;
+            Case::new(Self(PhantomData), [Sample::within(a, over_a), Sample::within(b, over_b)])
+        };
+        CASES.iter().map(case).collect()
+    }
+}
+
+/// Makes a [`Function`] and its op: name, kernel, the gradients of both arguments from `dy`.
+macro_rules! binary {
+    (
+        $(#[$doc:meta])*
+        $function:ident, $op:ident, $name:literal, over $a_domain:expr, $b_domain:expr;
+        value($a:ident, $b:ident) $value:expr;
+        $($gradient:tt)+
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default)]
+        pub struct $function;
+
+        /// The op.
+        pub type $op = $crate::ops::binary::Binary<$function>;
+
+        impl $crate::ops::binary::Function for $function {
+            const NAME: &'static str = $name;
+            const DOMAIN: [std::ops::Range<f64>; 2] = [$a_domain, $b_domain];
+            binary!(@gradient $($gradient)+);
+
+            fn kernel() -> &'static $crate::device::cuda::Kernel {
+                static KERNEL: $crate::device::cuda::Kernel =
+                    $crate::device::cuda::Kernel::new("binary", concat!($name, "_fwd"), $crate::tensor::FLOATS);
+                &KERNEL
+            }
+
+            #[inline(always)]
+            fn value<T: $crate::device::cpu::Float>($a: T, $b: T) -> T {
+                $value
+            }
+        }
+    };
+    (@gradient keeps $keeps:expr; gradients($node:ident, $dy:ident) $a_gradient:expr, $b_gradient:expr;) => {
+        const KEEPS: Option<$crate::tensor::Keeps> = Some($keeps);
+
+        fn gradient($node: &$crate::tensor::Backward, argument: usize) -> $crate::Result<$crate::Tensor> {
+            let $dy = $node.grad()?;
+            if argument == 0 { $a_gradient } else { $b_gradient }
+        }
+    };
+    (@gradient no gradient;) => {
+        const KEEPS: Option<$crate::tensor::Keeps> = None;
+
+        fn gradient(_: &$crate::tensor::Backward, _: usize) -> $crate::Result<$crate::Tensor> {
+            Err($crate::Error::Internal(format!("{} has no gradient", Self::NAME)))
+        }
+    };
+}
+pub(crate) use binary;
 
 /// The output of an element-wise function of two tensors of one dtype that broadcast together.
 pub fn infer(op: &'static str, inputs: &[Meta]) -> Result<Meta> {
@@ -18,92 +140,89 @@ pub fn infer(op: &'static str, inputs: &[Meta]) -> Result<Meta> {
     }
 }
 
-/// A broadcast of two arrays with neighbouring axes merged: few axes, the last one as long as it can be.
+/// A broadcast of several arrays with neighbouring axes merged: few axes, the last one as long as it can be.
 #[derive(Clone, Copy, Debug)]
-pub struct Broadcast {
+pub struct Broadcast<const N: usize> {
     /// The extents of the merged axes.
     pub dims: [usize; MAX_RANK],
-    /// Strides of the first array along them, 0 where it is stretched.
-    pub a: [usize; MAX_RANK],
-    /// Strides of the second.
-    pub b: [usize; MAX_RANK],
+    /// Each array's strides along them, 0 where it is stretched.
+    pub strides: [[usize; MAX_RANK]; N],
     /// How many axes there are, at least one.
     pub rank: usize,
 }
 
-impl Broadcast {
-    /// How arrays of the shapes `a` and `b` are read as one of the shape `to`.
-    pub fn new(a: &Shape, b: &Shape, to: &Shape) -> Broadcast {
-        let (from_a, from_b) = (a.broadcast_strides(to), b.broadcast_strides(to));
-        let mut merged = Broadcast { dims: [1; MAX_RANK], a: [0; MAX_RANK], b: [0; MAX_RANK], rank: 0 };
+impl<const N: usize> Broadcast<N> {
+    /// How arrays of the shapes `from` are read as arrays of the shape `to`.
+    pub fn new(from: [Shape; N], to: &Shape) -> Broadcast<N> {
+        let from = from.map(|shape| shape.broadcast_strides(to));
+        let mut merged = Broadcast { dims: [1; MAX_RANK], strides: [[0; MAX_RANK]; N], rank: 0 };
         for i in (0..to.rank()).filter(|&i| to[i] != 1) {
             let last = merged.rank.wrapping_sub(1);
             // Two axes are one where each array steps over both as over one.
-            if merged.rank > 0 && merged.a[last] == from_a[i] * to[i] && merged.b[last] == from_b[i] * to[i] {
+            let at = if merged.rank > 0 && (0..N).all(|k| merged.strides[k][last] == from[k][i] * to[i]) {
                 merged.dims[last] *= to[i];
-                (merged.a[last], merged.b[last]) = (from_a[i], from_b[i]);
+                last
             } else {
-                (merged.dims[merged.rank], merged.a[merged.rank], merged.b[merged.rank]) =
-                    (to[i], from_a[i], from_b[i]);
+                merged.dims[merged.rank] = to[i];
                 merged.rank += 1;
-            }
+                merged.rank - 1
+            };
+            (0..N).for_each(|k| merged.strides[k][at] = from[k][i]);
         }
         merged.rank = merged.rank.max(1);
         merged
     }
 
-    fn offsets(&self, row: usize) -> (usize, usize) {
-        let (mut row, mut a, mut b) = (row, 0, 0);
+    /// Where a row, which is the last axis, starts in each array.
+    pub fn offsets(&self, row: usize) -> [usize; N] {
+        let (mut row, mut offsets) = (row, [0; N]);
         for i in (0..self.rank - 1).rev() {
             let at = row % self.dims[i];
             row /= self.dims[i];
-            a += at * self.a[i];
-            b += at * self.b[i];
+            (0..N).for_each(|k| offsets[k] += at * self.strides[k][i]);
         }
-        (a, b)
+        offsets
     }
 
-    /// The arguments of a broadcasting kernel after its pointers: n, rank, extents, strides of a, strides of b. Eight of
-    /// each of the arrays, by value.
-    pub fn args(&self, n: usize) -> [Arg; 2 + 3 * MAX_RANK] {
-        let mut args = [Arg::I64(0); 2 + 3 * MAX_RANK];
-        args[0] = Arg::I64(n as i64);
-        args[1] = Arg::I64(self.rank as i64);
-        for i in 0..MAX_RANK {
-            args[2 + i] = Arg::I64(self.dims[i] as i64);
-            args[2 + MAX_RANK + i] = Arg::I64(self.a[i] as i64);
-            args[2 + 2 * MAX_RANK + i] = Arg::I64(self.b[i] as i64);
-        }
-        args
+    /// The extent of the last axis, and each array's stride along it: 0 or 1.
+    pub fn row(&self) -> (usize, [usize; N]) {
+        (self.dims[self.rank - 1], self.strides.map(|s| s[self.rank - 1]))
+    }
+
+    /// The arguments of a broadcasting kernel after its pointers: n, rank, extents, then each array's strides; eight of
+    /// each.
+    pub fn args(&self, n: usize) -> impl Iterator<Item = Arg> {
+        let head = [n, self.rank];
+        let Broadcast { dims, strides, .. } = *self;
+        head.into_iter().chain(dims).chain(strides.into_iter().flatten()).map(|x| Arg::I64(x as i64))
     }
 }
 
 /// `out = f(a, b)` on the CPU, with broadcasting.
 pub fn cpu<A: Copy + Sync, O: Send>(
-    a: (&[A], &Shape),
-    b: (&[A], &Shape),
-    out: (&mut [O], &Shape),
+    a: (&[A], Shape),
+    b: (&[A], Shape),
+    out: (&mut [O], Shape),
     f: impl Fn(A, A) -> O + Sync + Copy,
 ) {
     let ((a, a_shape), (b, b_shape), (out, shape)) = (a, b, out);
     if out.is_empty() {
         return;
     }
-    let plan = Broadcast::new(a_shape, b_shape, shape);
-    let last = plan.rank - 1;
-    let row = plan.dims[last];
+    let plan = Broadcast::new([a_shape, b_shape], &shape);
+    let (row, strides) = plan.row();
     let run = |first: usize, out: &mut [O]| {
         for (i, out) in out.chunks_mut(row).enumerate() {
-            let (x, y) = plan.offsets(first + i);
-            vectorize(|| match (plan.a[last], plan.b[last]) {
-                (0, 0) => out.fill_with(|| f(a[x], b[y])),
-                (0, _) => out.iter_mut().zip(&b[y..y + row]).for_each(|(o, &b)| *o = f(a[x], b)),
-                (_, 0) => out.iter_mut().zip(&a[x..x + row]).for_each(|(o, &a)| *o = f(a, b[y])),
+            let [x, y] = plan.offsets(first + i);
+            vectorize(|| match strides {
+                [0, 0] => out.fill_with(|| f(a[x], b[y])),
+                [0, _] => out.iter_mut().zip(&b[y..y + row]).for_each(|(o, &b)| *o = f(a[x], b)),
+                [_, 0] => out.iter_mut().zip(&a[x..x + row]).for_each(|(o, &a)| *o = f(a, b[y])),
                 _ => out.iter_mut().zip(&a[x..x + row]).zip(&b[y..y + row]).for_each(|((o, &a), &b)| *o = f(a, b)),
             });
         }
     };
-    if plan.rank == 1 && plan.a[0] == 1 && plan.b[0] == 1 {
+    if plan.rank == 1 && strides == [1, 1] {
         threads::split_rows(out, 1, 1 << 15, |start, out| {
             let (a, b) = (&a[start..start + out.len()], &b[start..start + out.len()]);
             vectorize(|| out.iter_mut().zip(a).zip(b).for_each(|((o, &a), &b)| *o = f(a, b)));
@@ -117,9 +236,9 @@ pub fn cpu<A: Copy + Sync, O: Send>(
 pub fn cpu_float<T: Float>(inputs: &[&Tensor], output: &mut Tensor, f: impl Fn(T, T) -> T + Sync + Copy) -> Result<()> {
     let shape = output.shape();
     cpu(
-        (inputs[0].data::<T>()?, &inputs[0].shape()),
-        (inputs[1].data::<T>()?, &inputs[1].shape()),
-        (output.data_mut::<T>()?, &shape),
+        (inputs[0].data::<T>()?, inputs[0].shape()),
+        (inputs[1].data::<T>()?, inputs[1].shape()),
+        (output.data_mut::<T>()?, shape),
         f,
     );
     Ok(())
@@ -128,8 +247,8 @@ pub fn cpu_float<T: Float>(inputs: &[&Tensor], output: &mut Tensor, f: impl Fn(T
 /// Launches a broadcasting kernel: `kernel(a, b, out, n, rank, extents…, strides of a…, strides of b…)`.
 pub fn cuda(device: &CudaDevice, kernel: &Kernel, dtype: DType, inputs: &[&Tensor], output: &Tensor) -> Result<()> {
     let n = output.shape().size();
-    let plan = Broadcast::new(&inputs[0].shape(), &inputs[1].shape(), &output.shape());
-    let mut args = smallvec::SmallVec::<[Arg; 32]>::new();
+    let plan = Broadcast::new([inputs[0].shape(), inputs[1].shape()], &output.shape());
+    let mut args = SmallVec::<[Arg; 32]>::new();
     args.extend([Arg::input(inputs[0])?, Arg::input(inputs[1])?, Arg::output(output)?]);
     args.extend(plan.args(n));
     device.launch(kernel, dtype, Grid::elements(n), &args)
@@ -142,7 +261,7 @@ pub fn unbroadcast(gradient: Tensor, to: &Shape) -> Result<Tensor> {
     }
     let from = gradient.shape();
     let lead = from.rank() - to.rank();
-    let axes: smallvec::SmallVec<[isize; MAX_RANK]> =
+    let axes: SmallVec<[isize; MAX_RANK]> =
         (0..from.rank()).filter(|&i| i < lead || (to[i - lead] == 1 && from[i] != 1)).map(|i| i as isize).collect();
     gradient.sum(&axes, false)?.reshape(to)
 }

@@ -1,6 +1,7 @@
 //! A tensor stretched to a shape that it broadcasts to.
 
 use super::binary;
+use crate::device::cpu::convert::require_float;
 use crate::device::cuda::{CudaDevice, Kernel};
 use crate::error::{Error, Result};
 use crate::shape::{IntoShape, Shape};
@@ -33,6 +34,7 @@ impl Op for BroadcastTo {
         let [x] = inputs else {
             return Err(Error::shape("broadcast_to", format!("expected one tensor, got {}", inputs.len())));
         };
+        require_float("broadcast_to", x.dtype)?;
         if x.shape.broadcast(&self.0, "broadcast_to")? != self.0 {
             return Err(Error::shape("broadcast_to", format!("the shape {} does not stretch to {}", x.shape, self.0)));
         }

@@ -1,12 +1,153 @@
 //! What the reductions over axes share: which axes fall away, and how memory is walked.
 
+use crate::device::cpu::convert::require_float;
 use crate::device::cpu::{Float, threads, vectorize};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::{MAX_RANK, Shape};
-use crate::tensor::{Meta, Tensor};
+use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
+use crate::with_float;
 use smallvec::SmallVec;
+use std::fmt::Debug;
+use std::marker::PhantomData;
+
+/// A reduction of floating-point tensors over axes. [`Reduce`] makes an op of it.
+pub trait Reduction: Clone + Copy + Debug + Send + Sync + 'static {
+    /// The op's name.
+    const NAME: &'static str;
+    /// What the backward reads.
+    const KEEPS: Keeps;
+    /// What the folding starts from. Where it is infinite, nothing can be folded from no elements.
+    const START: f64;
+    /// Its kernels.
+    fn kernels() -> &'static Kernels;
+    /// The folding: associative, but for rounding.
+    fn fold<T: Float>(a: T, b: T) -> T;
+    /// What the folding of `count` elements comes to.
+    fn finish<T: Float>(folded: T, count: usize) -> T;
+    /// The gradient of the input.
+    fn gradient(axes: &Axes, node: &Backward) -> Result<Tensor>;
+}
+
+/// The op of a [`Reduction`].
+#[derive(Clone, Debug)]
+pub struct Reduce<R>(Axes, PhantomData<R>);
+
+impl<R: Reduction> Reduce<R> {
+    /// The reduction of `x` over `axes`, over all of them if none is named.
+    pub fn of(x: &Tensor, axes: &[isize], keepdims: bool) -> Result<Tensor> {
+        apply_one(Reduce::<R>(Axes::new(axes, keepdims), PhantomData), &[x])
+    }
+}
+
+impl<R: Reduction> Op for Reduce<R> {
+    fn name(&self) -> &'static str {
+        R::NAME
+    }
+
+    fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
+        let output = self.0.infer(R::NAME, inputs)?;
+        let shape = inputs[0].shape;
+        if R::START.is_infinite() && output.shape.size() > 0 && shape.size() == 0 {
+            return Err(Error::shape(R::NAME, format!("the shape {shape} leaves no elements to choose from")));
+        }
+        Ok(Metas::from_elem(output, 1))
+    }
+
+    fn cpu(&self, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
+        let (x, mask) = (inputs[0], self.0.mask(&inputs[0].shape(), R::NAME)?);
+        let count = self.0.count(&x.shape(), R::NAME)?;
+        with_float!(x.dtype(), R::NAME, T => {
+            let out = outputs[0].data_mut::<T>()?;
+            let (fold, finish) = (|a, b| R::fold::<T>(a, b), |folded| R::finish(folded, count));
+            cpu(x.data()?, &x.shape(), &mask, out, R::START as T, fold, finish);
+            Ok(())
+        })
+    }
+
+    fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
+        let mask = self.0.mask(&inputs[0].shape(), R::NAME)?;
+        cuda(device, R::kernels(), inputs[0], &mask, &outputs[0])
+    }
+
+    fn keeps(&self) -> Option<Keeps> {
+        Some(R::KEEPS)
+    }
+
+    fn backward(&self, node: &Backward) -> Result<Gradients> {
+        Ok(Gradients::from_iter([Some(R::gradient(&self.0, node)?)]))
+    }
+
+    fn cases() -> Vec<Case> {
+        let case = |&(x, axes, keep): &(&[usize], &[isize], bool)| {
+            Case::new(Self(Axes::new(axes, keep), PhantomData), [Sample::new(x)])
+        };
+        CASES.iter().map(case).collect()
+    }
+}
+
+/// The kernels of a [`Reduction`], all of one signature.
+pub struct Kernels {
+    /// From elements to the result.
+    pub whole: Kernel,
+    /// From elements to the folded parts of each output, in the type that is computed in.
+    pub parts: Kernel,
+    /// From parts to the result.
+    pub end: Kernel,
+}
+
+/// Makes a [`Reduction`] and its op.
+macro_rules! reduction {
+    (
+        $(#[$doc:meta])*
+        $function:ident, $op:ident, $name:literal, from $start:expr, keeps $keeps:expr;
+        fold($a:ident, $b:ident) $fold:expr;
+        finish($folded:ident, $count:ident) $finish:expr;
+        gradient($axes:ident, $node:ident) $gradient:expr;
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $function;
+
+        /// The op.
+        pub type $op = $crate::ops::reduce::Reduce<$function>;
+
+        impl $crate::ops::reduce::Reduction for $function {
+            const NAME: &'static str = $name;
+            const KEEPS: $crate::tensor::Keeps = $keeps;
+            const START: f64 = $start;
+
+            fn kernels() -> &'static $crate::ops::reduce::Kernels {
+                use $crate::{device::cuda::Kernel, ops::reduce::Kernels, tensor::FLOATS};
+                static KERNELS: Kernels = Kernels {
+                    whole: Kernel::new("reduce", concat!($name, "_fwd"), FLOATS),
+                    parts: Kernel::new("reduce", concat!($name, "_parts"), FLOATS),
+                    end: Kernel::new("reduce", concat!($name, "_end"), FLOATS),
+                };
+                &KERNELS
+            }
+
+            #[inline(always)]
+            fn fold<T: $crate::device::cpu::Float>($a: T, $b: T) -> T {
+                $fold
+            }
+
+            #[inline(always)]
+            fn finish<T: $crate::device::cpu::Float>($folded: T, $count: usize) -> T {
+                $finish
+            }
+
+            fn gradient(
+                $axes: &$crate::ops::reduce::Axes,
+                $node: &$crate::tensor::Backward,
+            ) -> $crate::Result<$crate::Tensor> {
+                $gradient
+            }
+        }
+    };
+}
+pub(crate) use reduction;
 
 /// The axes that a reduction takes, as the user named them; none stands for all, as in NumPy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +187,7 @@ impl Axes {
         let [x] = inputs else {
             return Err(Error::shape(op, format!("expected one tensor, got {}", inputs.len())));
         };
+        require_float(op, x.dtype)?;
         let kept = self.kept(&x.shape, op)?;
         if self.keepdims {
             return Ok(Meta::new(kept, x.dtype));
@@ -175,9 +317,14 @@ pub fn cpu<T: Float>(
                 let out = unsafe { parts.slice(o * row + columns.start..o * row + columns.end) };
                 out.fill(start);
                 vectorize(|| {
-                    for r in 0..count {
-                        let at = base + Plan::offset(reduced, r);
-                        out.iter_mut().zip(&x[at..at + columns.len()]).for_each(|(o, &x)| *o = fold(*o, x));
+                    // By blocks, which loses less than one running sum.
+                    for first in (0..count).step_by(256) {
+                        let mut block = [start; 512];
+                        for r in first..(first + 256).min(count) {
+                            let at = base + Plan::offset(reduced, r);
+                            block.iter_mut().zip(&x[at..at + columns.len()]).for_each(|(b, &x)| *b = fold(*b, x));
+                        }
+                        out.iter_mut().zip(block).for_each(|(o, b)| *o = fold(*o, b));
                     }
                     out.iter_mut().for_each(|o| *o = finish(*o));
                 });
@@ -186,8 +333,15 @@ pub fn cpu<T: Float>(
     }
 }
 
-/// Folds a row in 32 lanes, which is fast and loses less than one running sum.
-fn fold_row<T: Float>(x: &[T], start: T, fold: impl Fn(T, T) -> T + Copy) -> T {
+/// The longest row that is folded in one piece.
+const ROW: usize = 1 << 13;
+
+/// Folds a row by halves, and short ones in 32 lanes, which is fast and loses less than one running sum.
+fn fold_row<T: Float>(x: &[T], start: T, fold: impl Fn(T, T) -> T + Sync + Copy) -> T {
+    if x.len() > ROW {
+        let (a, b) = x.split_at((x.len() / 2).next_multiple_of(32));
+        return fold(fold_row(a, start, fold), fold_row(b, start, fold));
+    }
     vectorize(|| {
         let mut lanes = [start; 32];
         let (whole, rest) = x.as_chunks::<32>();
@@ -203,27 +357,78 @@ fn fold_row<T: Float>(x: &[T], start: T, fold: impl Fn(T, T) -> T + Copy) -> T {
     })
 }
 
-/// Launches a reducing kernel: `kernel(x, out, outputs, count, kept…, strides…, reduced…, strides…)`, a block an output.
-pub fn cuda(
-    device: &CudaDevice,
-    kernel: &Kernel,
-    dtype: DType,
-    x: &Tensor,
-    mask: &[bool; MAX_RANK],
-    out: &Tensor,
-) -> Result<()> {
-    let outputs = out.shape().size();
-    let count = if outputs == 0 { 0 } else { x.shape().size() / outputs };
-    let mut args = SmallVec::<[Arg; 24]>::new();
-    args.extend([Arg::input(x)?, Arg::output(out)?]);
-    args.extend(Plan::new(&x.shape(), mask).args(outputs, count));
-    device.launch(kernel, dtype, Grid::rows(outputs, 256), &args)
+/// Threads of a block, and about as many blocks as fill a large card.
+const THREADS: usize = 256;
+const BLOCKS: usize = 512;
+
+/// Launches a reducing kernel over blocks of [`THREADS`], each of which folds a tile of outputs:
+///
+/// `kernel(x, out, outputs, elements an output, kept axes…, reduced axes…, lanes, along rows, chunk, total)`
+///
+/// `lanes` threads, a power of two, share an output, in a tree of fixed order. Their neighbours are the next ones of the
+/// same output where the reduced axis is the innermost, or else of the next output, so that a warp reads whole lines.
+/// Where this makes too few blocks, `blockIdx.y` counts chunks of the elements, and a second launch folds the chunks.
+pub fn cuda(device: &CudaDevice, kernels: &Kernels, x: &Tensor, mask: &[bool; MAX_RANK], out: &Tensor) -> Result<()> {
+    let (outputs, dtype) = (out.shape().size(), x.dtype());
+    if outputs == 0 {
+        return Ok(());
+    }
+    let (plan, count) = (Plan::new(&x.shape(), mask), x.shape().size() / outputs);
+    let lanes = match plan.inner_reduced {
+        true => count.next_power_of_two().min(THREADS),
+        false => THREADS / plan.kept[plan.kept_rank.saturating_sub(1)].0.next_power_of_two().min(32),
+    };
+    let launch = |kernel: &Kernel, from: &Tensor, to: &Tensor, plan: &Plan, count, lanes: usize, chunk: usize| {
+        let blocks = outputs.div_ceil(THREADS / lanes).min(i32::MAX as usize) as u32;
+        let chunks = count_chunks(count, chunk) as u32;
+        let mut args = SmallVec::<[Arg; 24]>::new();
+        args.extend([Arg::input(from)?, Arg::output(to)?]);
+        args.extend(plan.args(outputs, count));
+        let rest = [lanes, usize::from(plan.inner_reduced), chunk, x.shape().size() / outputs];
+        args.extend(rest.map(|n| Arg::I64(n as i64)));
+        device.launch(kernel, dtype, Grid { blocks: [blocks, chunks, 1], threads: THREADS as u32, shared: 0 }, &args)
+    };
+
+    let tiles = outputs.div_ceil(THREADS / lanes);
+    // Eight elements a thread are worth a block.
+    let chunks = BLOCKS.div_ceil(tiles).min(count / (8 * lanes));
+    if tiles >= BLOCKS / 2 || chunks <= 1 {
+        return launch(&kernels.whole, x, out, &plan, count, lanes, count);
+    }
+    let chunk = count.div_ceil(chunks);
+    let chunks = count_chunks(count, chunk);
+    let shape = Shape::new(&[outputs, chunks])?;
+    let parts = Tensor::empty(&x.device(), shape, if dtype == DType::F64 { DType::F64 } else { DType::F32 })?;
+    launch(&kernels.parts, x, &parts, &plan, count, lanes, chunk)?;
+    let mut rows = [false; MAX_RANK];
+    rows[1] = true;
+    let lanes = chunks.next_power_of_two().min(THREADS);
+    launch(&kernels.end, &parts, out, &Plan::new(&shape, &rows), chunks, lanes, chunks)
+}
+
+fn count_chunks(count: usize, chunk: usize) -> usize {
+    count.div_ceil(chunk.max(1)).max(1)
+}
+
+/// The gradient of the largest or smallest element: split evenly among the elements that are equal to it.
+pub fn extreme_gradient(axes: &Axes, node: &Backward) -> Result<Tensor> {
+    let (x, y, dy) = (node.input(0)?, node.output(0)?, node.grad()?);
+    let (shape, dtype) = (x.shape(), dy.dtype());
+    let kept = axes.kept(&shape, "max")?;
+    let gone = axes.mask(&shape, "max")?;
+    let gone: SmallVec<[isize; MAX_RANK]> = (0..shape.rank()).filter(|&i| gone[i]).map(|i| i as isize).collect();
+    // A half cannot count far.
+    let wide = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
+    let equal = x.equal(&y.reshape(kept)?)?.cast(wide)?;
+    let share = dy.reshape(kept)?.cast(wide)?.div(&equal.sum(&gone, true)?)?;
+    equal.mul(&share)?.cast(dtype)
 }
 
 /// Shapes and axes that every reduction is tested on.
 pub const CASES: &[(&[usize], &[isize], bool)] = &[
     (&[], &[], false),
     (&[33], &[], false),
+    (&[3, 0], &[0], true),
     (&[5, 7], &[0], false),
     (&[5, 7], &[-1], true),
     (&[3, 4, 5], &[1], false),

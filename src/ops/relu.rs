@@ -6,7 +6,7 @@ use crate::tensor::Tensor;
 
 unary! {
     /// max(x, 0), with the slope 0 at 0.
-    ReluFunction, Relu, ReluGrad, "relu", slope of Output, over 0.05..2.0;
+    ReluFunction, Relu, ReluGrad, "relu", slope of Output, over -2.0..2.0;
     value(x) if x > T::ZERO || x.is_nan() { x } else { T::ZERO };
     slope(y) if y > T::ZERO { T::ONE } else { T::ZERO };
 }

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::shape::Shape;
 use smallvec::SmallVec;
 use std::fmt;
+use std::sync::Arc;
 
 /// What is known of a tensor before its values are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +82,37 @@ pub trait Op: fmt::Debug + Send + Sync + 'static {
     fn cases() -> Vec<Case>
     where
         Self: Sized;
+}
+
+/// A shared op is an op too, so that a list of different ones can be run.
+impl Op for Arc<dyn Op> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
+        (**self).infer(inputs)
+    }
+
+    fn cpu(&self, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
+        (**self).cpu(inputs, outputs)
+    }
+
+    fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
+        (**self).cuda(device, inputs, outputs)
+    }
+
+    fn keeps(&self) -> Option<Keeps> {
+        (**self).keeps()
+    }
+
+    fn backward(&self, node: &Backward) -> Result<Gradients> {
+        (**self).backward(node)
+    }
+
+    fn cases() -> Vec<Case> {
+        Vec::new()
+    }
 }
 
 /// What an op's backward works from.
