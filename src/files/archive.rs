@@ -176,7 +176,8 @@ mod tests {
         }
         // A declared size that lies: found at the limit, or as soon as the entry ends.
         let mut lie = zipped(&[("a", &zeros)]);
-        for size in lie.windows(4).enumerate().filter(|(_, w)| *w == [0, 0, 16, 0]).map(|(i, _)| i).collect::<Vec<_>>() {
+        for size in lie.windows(4).enumerate().filter(|(_, w)| *w == [0, 0, 16, 0]).map(|(i, _)| i).collect::<Vec<_>>()
+        {
             lie[size..size + 4].copy_from_slice(&[16, 0, 0, 0]);
         }
         assert!(read_bytes(&lie, 1 << 18).is_err());

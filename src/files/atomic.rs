@@ -14,10 +14,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// [`Error::Io`] with what the system or `write` said.
-pub(crate) fn atomic_write<T>(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<T>,
-) -> Result<T> {
+pub(crate) fn atomic_write<T>(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<T>) -> Result<T> {
     try_write(path, write).map_err(|e| Error::io(path, e))
 }
 
@@ -133,8 +130,11 @@ mod tests {
     fn child_fills_the_disk() {
         let Some(path) = std::env::var_os("UNCRUMPLE_TEST_FULL") else { return };
         let failed = atomic_write(Path::new(&path), |w| w.write_all(&vec![1; 1 << 20])).unwrap_err();
-        assert!(matches!(&failed, Error::Io { source, .. }
-            if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge)), "{failed}");
+        assert!(
+            matches!(&failed, Error::Io { source, .. }
+            if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge)),
+            "{failed}"
+        );
         println!("refused: {failed}");
     }
 

@@ -41,6 +41,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>, Parse)> {
     let npz_file = reread();
     safetensors::write(&path, &safetensors::Contents { arrays: arrays.clone(), ..Default::default() }).unwrap();
     let safetensors_file = reread();
+    let mut keras = archive::read_from(Cursor::new(data("keras.keras")), Limits::of_file(0), Path::new(NAME)).unwrap();
     let mut tree = h5::Tree::default();
     tree.put("layers/dense", "dense", arrays.values().cloned());
     tree.put("", "model", []);
@@ -55,6 +56,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>, Parse)> {
         ("safetensors", safetensors_file, |bytes| safetensors::parse(&bytes, Path::new(NAME)).map(drop)),
         ("our h5", h5::write(&tree, Path::new(NAME)).unwrap(), hdf5),
         ("h5py's h5", data("h5py.h5"), hdf5),
+        ("Keras's h5", keras.remove("model.weights.h5").unwrap(), hdf5),
         ("keras", data("keras.keras"), zipped),
     ]
 }
@@ -131,7 +133,10 @@ fn child_reads_damaged_files() {
 fn damaged_files_are_errors_in_bounded_memory() {
     let out = std::process::Command::new("sh")
         // 1 GiB of address space: the 256 MiB that a small archive may unpack to, twice, and the program.
-        .args(["-c", "ulimit -v 1048576; exec \"$0\" --exact files::hostile::child_reads_damaged_files --ignored --nocapture"])
+        .args([
+            "-c",
+            "ulimit -v 1048576; exec \"$0\" --exact files::hostile::child_reads_damaged_files --ignored --nocapture",
+        ])
         .arg(std::env::current_exe().unwrap())
         .env("RUST_BACKTRACE", "0")
         .output()

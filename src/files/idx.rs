@@ -45,7 +45,9 @@ fn parse_from(reader: &mut impl Read, path: &Path) -> Result<Array> {
         0x0c => Number::Same(DType::I32),
         0x0d => Number::Same(DType::F32),
         0x0e => Number::Same(DType::F64),
-        _ => return Err(bad(format!("is not an idx file: it has elements of type {kind:#04x}, which the format lacks"))),
+        _ => {
+            return Err(bad(format!("is not an idx file: it has elements of type {kind:#04x}, which the format lacks")));
+        }
     };
     let mut extents = Vec::with_capacity(usize::from(axes));
     for _ in 0..axes {
@@ -53,8 +55,8 @@ fn parse_from(reader: &mut impl Read, path: &Path) -> Result<Array> {
         reader.read_exact(&mut extent).map_err(cut)?;
         extents.push(u64::from(u32::from_be_bytes(extent)));
     }
-    let (shape, expected) = checked_shape(&extents, number.size())
-        .ok_or_else(|| bad(format!("declares the absurd shape {extents:?}")))?;
+    let (shape, expected) =
+        checked_shape(&extents, number.size()).ok_or_else(|| bad(format!("declares the absurd shape {extents:?}")))?;
 
     // Grows with what is there, not with what is declared; one byte more than declared shows a longer file.
     let mut data = Vec::new();

@@ -6,7 +6,9 @@ use crate::error::{Error, Result};
 use crate::files::archive::Limits;
 use crate::files::array::checked_shape;
 use crate::files::{Array, Number, guard};
-use hdf5_pure::{AttrValue, Dataset, Datatype, DatatypeByteOrder, FixedPointLayout, FloatingPointLayout, Group, Layout};
+use hdf5_pure::{
+    AttrValue, Dataset, Datatype, DatatypeByteOrder, FixedPointLayout, FloatingPointLayout, Group, Layout,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -36,6 +38,11 @@ pub(crate) fn read(bytes: Vec<u8>, path: &Path) -> Result<Tree> {
     guard(path, "HDF5", || {
         let file = hdf5_pure::File::from_bytes(bytes)
             .map_err(|e| Error::file(path, format!("is not a whole HDF5 file: {e}")))?;
+        let declared = file.superblock().eof_address;
+        if declared > len as u64 {
+            // Without this a file cut within its heap would be read, less the attributes that were there.
+            return Err(Error::file(path, format!("is truncated: it declares {declared} bytes, but holds {len}")));
+        }
         let mut reader = Reader {
             path,
             objects: len / MIN_OBJECT,
@@ -153,9 +160,11 @@ fn number(datatype: &Datatype) -> Option<(Number, bool)> {
         DatatypeByteOrder::Vax => None,
     };
     match datatype {
-        Datatype::FixedPoint { size, byte_order, layout: FixedPointLayout { signed, bit_offset: 0, bit_precision } }
-            if u32::from(*bit_precision) == size.checked_mul(8)? =>
-        {
+        Datatype::FixedPoint {
+            size,
+            byte_order,
+            layout: FixedPointLayout { signed, bit_offset: 0, bit_precision },
+        } if u32::from(*bit_precision) == size.checked_mul(8)? => {
             Some((Number::integer(*signed, *size as usize)?, big_endian(byte_order)?))
         }
         Datatype::FloatingPoint { size, byte_order, layout } => {
@@ -169,7 +178,8 @@ fn number(datatype: &Datatype) -> Option<(Number, bool)> {
             Some((Number::Same(dtype), big_endian(byte_order)?))
         }
         Datatype::Enumeration { size: 1, members, .. } => {
-            let boolean = members.iter().all(|m| matches!((m.name.as_str(), &m.value[..]), ("FALSE", [0]) | ("TRUE", [1])));
+            let boolean =
+                members.iter().all(|m| matches!((m.name.as_str(), &m.value[..]), ("FALSE", [0]) | ("TRUE", [1])));
             (boolean && members.len() == 2).then_some((Number::Same(DType::Bool), false))
         }
         _ => None,

@@ -144,5 +144,8 @@ fn refuses_bombs_and_other_types() {
         d.with_u8_data(&vec![0; 1 << 24]).with_chunks(&[1 << 22]).with_deflate(9);
     });
     assert_eq!(honest.unwrap().arrays["a"].len(), 1 << 24);
+    let mut cut = write(&Tree::default(), Path::new("w.h5")).unwrap();
+    cut.pop();
+    assert!(message(read(cut, Path::new("w.h5"))).contains("is truncated"));
     assert!(message(read(b"PK\x03\x04".to_vec(), Path::new("w.h5"))).contains("w.h5: is not a whole HDF5 file"));
 }
