@@ -100,13 +100,18 @@ pub(crate) fn take(entries: &mut BTreeMap<String, Vec<u8>>, name: &str, path: &P
 pub(crate) fn write<'a>(path: &Path, entries: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<()> {
     atomic_write(path, |writer| {
         let mut zip = ZipWriter::new(writer);
-        for (name, bytes) in entries {
+        let written = entries.into_iter().try_for_each(|(name, bytes)| {
             let options = SimpleFileOptions::default()
                 .compression_method(CompressionMethod::Stored)
                 .last_modified_time(zip::DateTime::default())
                 .large_file(bytes.len() >= u32::MAX as usize);
             zip.start_file(name, options)?;
-            std::io::Write::write_all(&mut zip, bytes)?;
+            std::io::Write::write_all(&mut zip, bytes)
+        });
+        if let Err(e) = written {
+            // Dropped, it would try to finish the archive and complain on stderr.
+            std::mem::forget(zip);
+            return Err(e);
         }
         zip.finish()?;
         Ok(())

@@ -60,6 +60,7 @@ fn try_write<T>(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::archive;
     use std::process::Command;
 
     fn names(folder: &Path) -> Vec<String> {
@@ -129,12 +130,9 @@ mod tests {
     #[ignore = "the tests below run it on a disk that is too small"]
     fn child_fills_the_disk() {
         let Some(path) = std::env::var_os("UNCRUMPLE_TEST_FULL") else { return };
-        let failed = atomic_write(Path::new(&path), |w| w.write_all(&vec![1; 1 << 20])).unwrap_err();
-        assert!(
-            matches!(&failed, Error::Io { source, .. }
-            if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge)),
-            "{failed}"
-        );
+        let failed = archive::write(Path::new(&path), [("model.weights.h5", &vec![1; 1 << 20][..])]).unwrap_err();
+        let Error::Io { source, .. } = &failed else { panic!("{failed}") };
+        assert!(matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge), "{failed}");
         println!("refused: {failed}");
     }
 
@@ -144,7 +142,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.keras");
         fs::write(&path, "old").unwrap();
-        let run = "UNCRUMPLE_TEST_FULL=$1/model.keras $0 --exact files::atomic::tests::child_fills_the_disk --ignored --nocapture";
+        let child = "files::atomic::tests::child_fills_the_disk";
+        let run = &format!("UNCRUMPLE_TEST_FULL=$1/model.keras $0 --exact {child} --ignored --nocapture");
         let check = "cat $1/model.keras; echo; ls -A $1";
         let out = Command::new("sh")
             .args(["-c", &script.replace("RUN", run).replace("CHECK", check)])

@@ -46,7 +46,9 @@ fn parse_from(reader: &mut impl Read, path: &Path) -> Result<Array> {
         0x0d => Number::Same(DType::F32),
         0x0e => Number::Same(DType::F64),
         _ => {
-            return Err(bad(format!("is not an idx file: it has elements of type {kind:#04x}, which the format lacks")));
+            return Err(bad(format!(
+                "is not an idx file: it has elements of type {kind:#04x}, which the format lacks"
+            )));
         }
     };
     let mut extents = Vec::with_capacity(usize::from(axes));

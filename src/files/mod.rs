@@ -3,7 +3,7 @@
 //! Every format reads into an [`Array`] and is written from one; this room knows no tensor and no device. Whatever is
 //! in a file, reading it ends in an array or in an [`Error`] that names the file: sizes that a file declares are held
 //! against its length before memory is asked for, and a panic inside a parser crate becomes an error. Whatever is
-//! written goes through [`atomic_write`], so that a full disk leaves the old file as it was.
+//! written goes through `atomic_write`, so that a full disk leaves the old file as it was.
 
 pub(crate) mod archive;
 mod array;
@@ -44,4 +44,25 @@ fn guard<T>(path: &Path, what: &str, parse: impl FnOnce() -> Result<T>) -> Resul
     // Nothing of a parser that panicked is looked at again, so that its broken invariants cannot be observed.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(parse))
         .unwrap_or_else(|_| Err(Error::file(path, format!("is damaged: the {what} reader gave up on it"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parser_that_panics_is_an_error() {
+        let failed = guard::<()>(Path::new("w.h5"), "HDF5", || panic!("a test's own panic"));
+        assert_eq!(failed.unwrap_err().to_string(), "w.h5: is damaged: the HDF5 reader gave up on it");
+        assert!(matches!(guard(Path::new("w.h5"), "HDF5", || Ok(1)), Ok(1)));
+    }
+
+    #[test]
+    fn only_regular_files_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(read_file(&folder.path().join("none")), Err(Error::Io { .. })));
+        assert!(read_file(folder.path()).is_err());
+        #[cfg(unix)]
+        assert!(matches!(read_file(Path::new("/dev/zero")), Err(Error::File { .. })));
+    }
 }
