@@ -1,0 +1,68 @@
+//! Files: what comes in from NumPy, MNIST and Keras, and what goes out to them.
+//!
+//! Every format reads into an [`Array`] and is written from one; this room knows no tensor and no device. Whatever is
+//! in a file, reading it ends in an array or in an [`Error`] that names the file: sizes that a file declares are held
+//! against its length before memory is asked for, and a panic inside a parser crate becomes an error. Whatever is
+//! written goes through `atomic_write`, so that a full disk leaves the old file as it was.
+
+pub(crate) mod archive;
+mod array;
+mod atomic;
+pub(crate) mod h5;
+#[cfg(test)]
+mod hostile;
+pub mod idx;
+pub mod npy;
+pub mod safetensors;
+
+pub use array::Array;
+pub(crate) use array::Number;
+pub(crate) use atomic::atomic_write;
+
+use crate::error::{Error, Result};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// The whole of a regular file.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
+    let metadata = file.metadata().map_err(|e| Error::io(path, e))?;
+    if !metadata.is_file() {
+        // A device or a pipe has no length to hold the declared sizes against, and may never end.
+        return Err(Error::file(path, "is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    let capacity = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    bytes.try_reserve_exact(capacity).map_err(|e| Error::file(path, format!("does not fit in memory: {e}")))?;
+    file.read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
+    Ok(bytes)
+}
+
+/// Runs a parser that is not ours: should it panic on a damaged file, the panic becomes an error.
+fn guard<T>(path: &Path, what: &str, parse: impl FnOnce() -> Result<T>) -> Result<T> {
+    // Nothing of a parser that panicked is looked at again, so that its broken invariants cannot be observed.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(parse))
+        .unwrap_or_else(|_| Err(Error::file(path, format!("is damaged: the {what} reader gave up on it"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parser_that_panics_is_an_error() {
+        let failed = guard::<()>(Path::new("w.h5"), "HDF5", || panic!("a test's own panic"));
+        assert_eq!(failed.unwrap_err().to_string(), "w.h5: is damaged: the HDF5 reader gave up on it");
+        assert!(matches!(guard(Path::new("w.h5"), "HDF5", || Ok(1)), Ok(1)));
+    }
+
+    #[test]
+    fn only_regular_files_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(read_file(&folder.path().join("none")), Err(Error::Io { .. })));
+        assert!(read_file(folder.path()).is_err());
+        #[cfg(unix)]
+        assert!(matches!(read_file(Path::new("/dev/zero")), Err(Error::File { .. })));
+    }
+}
