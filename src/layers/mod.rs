@@ -103,6 +103,11 @@ macro_rules! layers {
             }
         )*
 
+        /// Every layer, for the prelude.
+        pub mod all {
+            $(pub use super::$module::$layer;)*
+        }
+
         /// The modules that hold a layer, for the test that compares them with the folder.
         pub const MODULES: &[&str] = &[$(stringify!($module)),*];
 

@@ -95,6 +95,11 @@ macro_rules! losses {
             }
         )*
 
+        /// Every loss, for the prelude.
+        pub mod all {
+            $(pub use super::$module::$class;)*
+        }
+
         /// The modules that hold a loss, for the test that compares them with the folder.
         pub const MODULES: &[&str] = &[$(stringify!($module)),*];
 

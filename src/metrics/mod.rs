@@ -74,6 +74,11 @@ macro_rules! metrics {
             }
         )*
 
+        /// Every metric, for the prelude.
+        pub mod all {
+            $(pub use super::$module::$class;)*
+        }
+
         /// The modules that hold a metric, for the test that compares them with the folder.
         pub const MODULES: &[&str] = &[$(stringify!($module)),*];
 

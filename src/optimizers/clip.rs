@@ -16,10 +16,7 @@ pub fn clip_scales(settings: &Settings, gradients: &[Tensor]) -> Result<Option<T
         (None, Some(limit)) => (limit, true),
         (None, None) => return Ok(None),
     };
-    let squares = gradients
-        .iter()
-        .map(|g| g.square()?.sum(&[], false)?.reshape([1]))
-        .collect::<Result<Vec<_>>>()?;
+    let squares = gradients.iter().map(|g| g.square()?.sum(&[], false)?.reshape([1])).collect::<Result<Vec<_>>>()?;
     let squares = Tensor::concatenate(&squares.iter().collect::<Vec<_>>(), 0)?;
     let squares = if global { squares.sum(&[0], true)?.broadcast_to([gradients.len()])? } else { squares };
     let limit = Tensor::full(&first.device(), [1], DType::F32, limit)?;

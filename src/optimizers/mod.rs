@@ -67,6 +67,11 @@ macro_rules! optimizers {
             }
         )*
 
+        /// Every optimizer, for the prelude.
+        pub mod all {
+            $(pub use super::$module::$class;)*
+        }
+
         /// The modules that hold an optimizer, for the test that compares them with the folder.
         pub const MODULES: &[&str] = &[$(stringify!($module)),*];
 

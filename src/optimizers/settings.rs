@@ -25,7 +25,8 @@ impl Settings {
 
     pub(super) fn read(&mut self, config: &Config) -> Result<()> {
         config.refuse(&["clipvalue", "use_ema", "gradient_accumulation_steps", "loss_scale_factor"])?;
-        let optional = |name| -> Result<Option<f64>> { config.find(name).map(|_| config.number(name, 0.0)).transpose() };
+        let optional =
+            |name| -> Result<Option<f64>> { config.find(name).map(|_| config.number(name, 0.0)).transpose() };
         self.learning_rate = config.number("learning_rate", self.learning_rate)?;
         self.clipnorm = optional("clipnorm")?;
         self.global_clipnorm = optional("global_clipnorm")?;

@@ -1,10 +1,10 @@
 //! One step over all parameters.
 
 use super::{Hyper, Optimizer, Piece};
+use crate::device::Device;
 use crate::device::cpu::threads::{self, Parts};
 use crate::device::cpu::vectorize;
 use crate::device::cuda::{Arg, CudaDevice, Grid};
-use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -23,6 +23,8 @@ pub struct State {
 
 /// Elements that a block of the kernel, or a thread of the CPU, takes at once.
 const CHUNK: usize = 1 << 14;
+/// The most numbers that an optimizer keeps for a weight.
+const SLOTS: usize = 3;
 /// Numbers of a table's entry: weight, gradient, three slots, elements, first chunk, unused.
 const ENTRY: usize = 8;
 
@@ -71,17 +73,17 @@ impl State {
             weight.make_unique()?;
             let gradient = gradient.data::<f32>()?;
             let weight = Parts::new(weight.data_mut::<f32>()?);
-            let mut slots = smallvec::SmallVec::<[Parts<f32>; 3]>::new();
+            let mut slots = smallvec::SmallVec::<[Parts<f32>; SLOTS]>::new();
             for slot in &mut self.slots[i] {
                 slot.make_unique()?;
                 slots.push(Parts::new(slot.data_mut::<f32>()?));
             }
             let scale = scales.map_or(1.0, |s| s[i]);
             threads::split(gradient.len(), CHUNK, |range| {
-                let mut pieces = smallvec::SmallVec::<[&mut [f32]; 3]>::new();
-                for slot in &slots {
+                let mut pieces: [&mut [f32]; SLOTS] = Default::default();
+                for (piece, slot) in pieces.iter_mut().zip(&slots) {
                     // SAFETY: `split` hands out ranges that do not overlap, and each slot is an array of its own.
-                    pieces.push(unsafe { slot.slice(range.clone()) });
+                    *piece = unsafe { slot.slice(range.clone()) };
                 }
                 // SAFETY: as above.
                 let weight = unsafe { weight.slice(range.clone()) };
@@ -105,10 +107,11 @@ impl State {
         let mut chunks = 0usize;
         for ((&place, gradient), slots) in places.iter().zip(gradients).zip(&self.slots) {
             let weight = &weights[place];
-            let address = |t: Option<&Tensor>| -> Result<i64> { t.map_or(Ok(0), |t| Ok(t.cuda_block()?.pointer() as i64)) };
+            let address =
+                |t: Option<&Tensor>| -> Result<i64> { t.map_or(Ok(0), |t| Ok(t.cuda_block()?.pointer() as i64)) };
             let size = weight.shape().size();
             table.extend([address(Some(weight))?, address(Some(gradient))?]);
-            for i in 0..3 {
+            for i in 0..SLOTS {
                 table.push(address(slots.get(i))?);
             }
             table.extend([size as i64, chunks as i64, 0]);

@@ -17,6 +17,7 @@ use crate::device::cpu::convert::Convert;
 use crate::device::{Buffer, Device, Storage};
 use crate::dtype::{DType, Element};
 use crate::error::{Error, Result};
+use crate::files::Array;
 use crate::shape::{IntoShape, Shape};
 use crate::with_dtype;
 
@@ -57,6 +58,26 @@ impl Tensor {
         let mut tensor = Tensor::empty(&Device::Cpu, shape, T::DTYPE)?;
         tensor.data_mut::<T>()?.copy_from_slice(data);
         Ok(tensor)
+    }
+
+    /// What a file held, as a tensor on the CPU.
+    ///
+    /// # Errors
+    /// A shape that no tensor has, or a bool that is neither 0 nor 1.
+    pub fn from_array(array: &Array) -> Result<Tensor> {
+        let shape = Shape::new(&array.shape)?;
+        if array.dtype == DType::Bool {
+            return Tensor::from_slice(&array.to_vec::<bool>()?, shape);
+        }
+        let mut tensor = Tensor::empty(&Device::Cpu, shape, array.dtype)?;
+        tensor.bytes_mut()?.copy_from_slice(&array.bytes);
+        Ok(tensor)
+    }
+
+    /// The values, for a file.
+    pub fn to_array(&self) -> Result<Array> {
+        let host = self.to_device(&Device::Cpu)?;
+        Array::new(self.dtype, self.shape.to_vec(), host.bytes()?.to_vec())
     }
 
     /// One number as a tensor without axes on the CPU.
@@ -215,6 +236,24 @@ impl Tensor {
             return Ok(());
         }
         Err(Error::dtype("data", format!("the elements are {}, they were asked for as {}", self.dtype, T::DTYPE)))
+    }
+
+    /// Gives the tensor another value of the same shape and dtype. On a CUDA card it is written in place, so that a
+    /// captured graph reads it where it was.
+    pub(crate) fn assign(&mut self, value: &Tensor) -> Result<()> {
+        if value.meta() != self.meta() {
+            let (to, from) = (self.meta(), value.meta());
+            let message = format!("{} {} cannot become {} {}", to.dtype, to.shape, from.dtype, from.shape);
+            return Err(Error::shape("assign", message));
+        }
+        match (&*self.storage, &*value.storage) {
+            (Buffer::Cuda(to), Buffer::Cuda(from)) => to.device().copy(from, to, self.size_in_bytes()),
+            (Buffer::Cuda(to), Buffer::Cpu(_)) => to.device().copy_from_host(value.bytes()?, to),
+            _ => {
+                *self = value.to_device(&self.device())?;
+                Ok(())
+            }
+        }
     }
 
     /// Makes this the only tensor that shares the storage, so that it may be written in place: a copy if need be.

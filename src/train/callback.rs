@@ -1,0 +1,60 @@
+//! What looks on while a model trains.
+
+use super::{Logs, Trainer};
+use crate::error::Result;
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Epoch {
+    /// The epoch, from 0.
+    pub number: usize,
+    /// How many there will be.
+    pub epochs: usize,
+    /// Steps of an epoch.
+    pub steps: usize,
+    /// Samples of a batch.
+    pub batch_size: usize,
+    /// Samples of an epoch.
+    pub samples: usize,
+}
+
+/// Whether a run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// It goes on.
+    Continue,
+    /// It ends with this epoch.
+    Stop,
+}
+
+/// Is called while a model trains. All methods do nothing unless written anew.
+///
+/// Reading figures or weights waits for the device, so what is called at each step should do it seldom:
+/// [`Trainer::logs`] is the figures so far.
+#[allow(unused_variables)]
+pub trait Callback: Send {
+    /// Before the first epoch.
+    fn on_train_begin(&mut self, trainer: &mut Trainer) -> Result<()> {
+        Ok(())
+    }
+
+    /// Before an epoch.
+    fn on_epoch_begin(&mut self, trainer: &mut Trainer, epoch: &Epoch) -> Result<()> {
+        Ok(())
+    }
+
+    /// After a step, the `step`-th of the epoch from 0.
+    fn on_step_end(&mut self, trainer: &mut Trainer, epoch: &Epoch, step: usize) -> Result<()> {
+        Ok(())
+    }
+
+    /// After an epoch and its validation.
+    fn on_epoch_end(&mut self, trainer: &mut Trainer, epoch: &Epoch, logs: &Logs) -> Result<Control> {
+        Ok(Control::Continue)
+    }
+
+    /// After the last epoch.
+    fn on_train_end(&mut self, trainer: &mut Trainer) -> Result<()> {
+        Ok(())
+    }
+}
