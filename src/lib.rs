@@ -25,6 +25,5 @@ pub mod prelude {
     pub use crate::error::{Error, Result};
     pub use crate::layers::*;
     pub use crate::model::{Model, Sequential};
-    pub use crate::ops::Activation;
     pub use crate::tensor::Tensor;
 }
