@@ -13,7 +13,6 @@ pub use summary::Summary;
 
 use crate::device::Device;
 use crate::device::cpu::philox::Philox;
-use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layers::{Inputs, Precision, Updates, WeightSpec};
 use crate::tensor::{Tensor, Tensors, no_grad};
@@ -64,8 +63,9 @@ impl Model {
             return Err(Error::shape("from_graph", message));
         }
         for ((path, spec), weight) in graph.weights.iter().zip(&weights) {
-            if weight.shape() != spec.shape || weight.dtype() != DType::F32 {
-                let message = format!("expected float32 {}, got {} {}", spec.shape, weight.dtype(), weight.shape());
+            if weight.shape() != spec.shape || weight.dtype() != spec.dtype {
+                let (dtype, shape) = (weight.dtype(), weight.shape());
+                let message = format!("expected {} {}, got {dtype} {shape}", spec.dtype, spec.shape);
                 return Err(Error::shape(format!("weight `{path}`"), message));
             }
         }

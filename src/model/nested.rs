@@ -164,7 +164,7 @@ impl Initializer for Given {
         if self.0.shape() != *shape {
             return Err(Error::shape("Given", format!("the values have shape {}, the weight {shape}", self.0.shape())));
         }
-        self.0.to_vec()
+        self.0.cast(DType::F32)?.to_vec()
     }
 
     fn boxed(&self) -> Box<dyn Initializer> {

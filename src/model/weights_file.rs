@@ -1,8 +1,6 @@
 //! The weights alone, in a file: `.safetensors` under their paths, or Keras's `.weights.h5`.
 
 use super::{Model, keras};
-use crate::device::Device;
-use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::files::{Array, h5, read_file, safetensors};
 use crate::layers::WeightSpec;
@@ -20,7 +18,7 @@ impl Model {
         let path = path.as_ref();
         match Format::of(path)? {
             Format::Safetensors => {
-                let named = self.weight_paths().zip(&self.weights).map(|(p, w)| Ok((p.to_string(), to_array(w)?)));
+                let named = self.weight_paths().zip(&self.weights).map(|(p, w)| Ok((p.to_string(), w.to_array()?)));
                 let contents = safetensors::Contents { arrays: named.collect::<Result<_>>()?, metadata: BTreeMap::new() };
                 safetensors::write(path, &contents)
             }
@@ -79,18 +77,10 @@ impl Format {
 
 /// The weight that an array of a file is; `name` stands for it in errors.
 pub(super) fn to_tensor(array: &Array, spec: &WeightSpec, name: &str, path: &Path) -> Result<Tensor> {
-    if array.dtype != DType::F32 || array.shape != spec.shape.dims() {
+    if array.dtype != spec.dtype || array.shape != spec.shape.dims() {
         let (dtype, shape) = (array.dtype, &array.shape);
-        let message = format!("`{name}`: expected float32 {}, the file holds {dtype} {shape:?}", spec.shape);
+        let message = format!("`{name}`: expected {} {}, the file holds {dtype} {shape:?}", spec.dtype, spec.shape);
         return Err(Error::file(path, message));
     }
-    let mut tensor = Tensor::empty(&Device::Cpu, spec.shape, DType::F32)?;
-    tensor.bytes_mut()?.copy_from_slice(&array.bytes);
-    Ok(tensor)
-}
-
-/// A tensor as files hold it.
-pub(super) fn to_array(tensor: &Tensor) -> Result<Array> {
-    let host = tensor.to_device(&Device::Cpu)?;
-    Array::new(host.dtype(), host.shape().dims().to_vec(), host.bytes()?.to_vec())
+    Tensor::from_array(array)
 }

@@ -5,9 +5,9 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::files::Array;
 use crate::files::h5::Tree;
-use crate::layers::{LayerRef, snake_case};
+use crate::layers::snake_case;
 use crate::model::nested::Nested;
-use crate::model::weights_file::{to_array, to_tensor};
+use crate::model::weights_file::to_tensor;
 use crate::model::{Graph, Model};
 use crate::optimizers::Optimizer;
 use crate::tensor::Tensor;
@@ -24,8 +24,6 @@ struct Object {
     path: String,
     /// Its variables, as places in the graph's list.
     weights: Vec<usize>,
-    /// Whether an int32 scalar follows them that Keras keeps and this engine does not.
-    counter: bool,
 }
 
 /// The objects of a model in Keras's order.
@@ -51,8 +49,8 @@ fn collect(graph: &Graph, sequential: bool, group: &str, path: &str, first: usiz
         let path = format!("{path}{}{name}", slash(path));
         let nested = layer.and_then(|l| Nested::of(&l.layer));
         let own = found.len();
-        let object = |group, counter| Object { group, name: name.into(), path: path.clone(), weights: vec![], counter };
-        found.push(object(group.clone(), layer.is_some_and(|l| nested.is_none() && counts_calls(&l.layer, l.weights.len()))));
+        let object = |group| Object { group, name: name.into(), path: path.clone(), weights: vec![] };
+        found.push(object(group.clone()));
         let Some(layer) = layer else { continue };
         if let Some(nested) = nested {
             collect(&nested.graph, nested.sequential, &group, &path, first + layer.weights.start, found);
@@ -67,7 +65,7 @@ fn collect(graph: &Graph, sequential: bool, group: &str, path: &str, first: usiz
                     let inner = format!("{group}/{attribute}");
                     let known = found[own..].iter().position(|o| o.group == inner).map(|i| own + i);
                     known.unwrap_or_else(|| {
-                        found.push(object(inner, false));
+                        found.push(object(inner));
                         found.len() - 1
                     })
                 }
@@ -79,11 +77,6 @@ fn collect(graph: &Graph, sequential: bool, group: &str, path: &str, first: usiz
 
 fn slash(prefix: &str) -> &'static str {
     if prefix.is_empty() { "" } else { "/" }
-}
-
-/// Keras 3 keeps a `count` beside the mean and variance of an adapted Normalization, which stays 0.
-fn counts_calls(layer: &LayerRef, weights: usize) -> bool {
-    layer.layer().class_name() == "Normalization" && weights == 2
 }
 
 /// The trainable weights in the order of the file, as places among the trainable ones in the model's order.
@@ -100,10 +93,7 @@ fn trainable(model: &Model) -> Vec<usize> {
 pub(in crate::model) fn write(model: &Model, tree: &mut Tree) -> Result<()> {
     tree.put("", &model.name, []);
     for object in objects(&model.graph, model.sequential) {
-        let mut arrays = object.weights.iter().map(|&w| to_array(&model.weights[w])).collect::<Result<Vec<_>>>()?;
-        if object.counter {
-            arrays.push(Array::from_slice(&[], &[0i32])?);
-        }
+        let arrays = object.weights.iter().map(|&w| model.weights[w].to_array()).collect::<Result<Vec<_>>>()?;
         tree.put(&object.group, &object.name, arrays);
     }
     Ok(())
@@ -117,7 +107,7 @@ pub(in crate::model) fn read(tree: &mut Tree, graph: &Graph, sequential: bool, p
     let bad = |object: &Object, message: String| Error::file(path, format!("layer `{}`: {message}", object.path));
     let mut values: Vec<Option<Tensor>> = vec![None; graph.weights.len()];
     for object in objects(graph, sequential) {
-        let expected = object.weights.len() + usize::from(object.counter);
+        let expected = object.weights.len();
         let found = tree.get(&object.group)?.map_or(0, |arrays| arrays.len());
         if found != expected {
             let message = format!("expected {expected} variables in `{}`, found {found}", object.group);
@@ -128,9 +118,6 @@ pub(in crate::model) fn read(tree: &mut Tree, graph: &Graph, sequential: bool, p
             let array = tree.arrays.remove(&format!("{}/vars/{i}", object.group));
             let array = array.ok_or_else(|| bad(&object, format!("variable {i} is missing")))?;
             values[place] = Some(to_tensor(&array, spec, name, path)?);
-        }
-        if object.counter {
-            tree.arrays.remove(&format!("{}/vars/{}", object.group, object.weights.len()));
         }
     }
     if let Some(surplus) = tree.arrays.keys().find(|name| !name.starts_with("optimizer/")) {
@@ -170,7 +157,7 @@ pub(super) fn write_optimizer(
     for group in slot_groups(optimizer) {
         for &weight in &order {
             for slot in group.clone() {
-                variables.push(to_array(&slots[weight][slot])?);
+                variables.push(slots[weight][slot].to_array()?);
             }
         }
     }
