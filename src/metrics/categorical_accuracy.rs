@@ -37,7 +37,8 @@ impl Mean for CategoricalAccuracy {
 
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
         if y_true.shape() != y_pred.shape() {
-            let message = format!("expected targets of the predictions' shape {}, got {}", y_pred.shape(), y_true.shape());
+            let message =
+                format!("expected targets of the predictions' shape {}, got {}", y_pred.shape(), y_true.shape());
             return Err(Error::shape("CategoricalAccuracy", message));
         }
         y_pred.argmax(-1)?.equal(&y_true.argmax(-1)?)?.cast(DType::F32)

@@ -21,7 +21,7 @@ pub struct Adam {
     pub(super) rule: Rule,
 }
 
-static KERNEL: Kernel = Kernel::new("optimizers", "adam", &[DType::F32]);
+pub(super) static KERNEL: Kernel = Kernel::new("optimizers", "adam", &[DType::F32]);
 
 impl Adam {
     /// Adam at this learning rate.

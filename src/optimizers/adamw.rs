@@ -1,9 +1,9 @@
 //! Adam with decoupled weight decay.
 
-use super::adam::{Rule, rule_methods, rule_setters};
+// The decay is in every rule, so the kernel is Adam's.
+use super::adam::{KERNEL, Rule, rule_methods, rule_setters};
 use super::{Hyper, Optimizer, Piece, Settings};
 use crate::device::cuda::Kernel;
-use crate::dtype::DType;
 use crate::error::Result;
 use crate::layers::Config;
 
@@ -16,9 +16,6 @@ pub struct AdamW {
     pub(super) settings: Settings,
     rule: Rule,
 }
-
-// The decay is in every rule, so the kernel is Adam's.
-static KERNEL: Kernel = Kernel::new("optimizers", "adam", &[DType::F32]);
 
 const WEIGHT_DECAY: f64 = 0.004;
 

@@ -34,7 +34,9 @@ impl Settings {
             [("clipnorm", self.clipnorm), ("global_clipnorm", self.global_clipnorm), ("clipvalue", self.clipvalue)];
         let mut given = clips.iter().filter_map(|(name, clip)| clip.map(|clip| (name, clip)));
         if let (Some((first, _)), Some((second, _))) = (given.clone().next(), given.clone().nth(1)) {
-            return Err(Error::Config(format!("arguments `{first}` and `{second}`: only one of them can clip gradients")));
+            return Err(Error::Config(format!(
+                "arguments `{first}` and `{second}`: only one of them can clip gradients"
+            )));
         }
         match given.find(|(_, clip)| !(*clip > 0.0 && clip.is_finite())) {
             Some((name, clip)) => Err(Error::Config(format!("argument `{name}`: expected more than 0, got {clip}"))),

@@ -98,7 +98,10 @@ impl State {
                 }
                 // SAFETY: as above.
                 let weight = unsafe { weight.slice(range.clone()) };
-                optimizer.update(&hyper, Piece { weight, gradient: &gradient[range], scale, slots: &mut pieces[..slots.len()] });
+                optimizer.update(
+                    &hyper,
+                    Piece { weight, gradient: &gradient[range], scale, slots: &mut pieces[..slots.len()] },
+                );
             });
         }
         Ok(())
