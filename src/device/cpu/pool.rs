@@ -62,7 +62,7 @@ impl Drop for Block {
 }
 
 /// The class of the smallest blocks that hold `size` bytes.
-fn class_of(size: usize) -> usize {
+pub(crate) fn class_of(size: usize) -> usize {
     let size = size.max(ALIGNMENT);
     let exponent = size.ilog2() as usize;
     let eighth = 1usize << (exponent - 3);
@@ -70,7 +70,7 @@ fn class_of(size: usize) -> usize {
     exponent * 8 + steps
 }
 
-fn class_size(class: usize) -> usize {
+pub(crate) fn class_size(class: usize) -> usize {
     let exponent = class / 8;
     (1usize << exponent) + (class % 8) * (1usize << (exponent - 3))
 }

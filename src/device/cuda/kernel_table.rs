@@ -21,7 +21,7 @@ pub struct Entry {
 ///
 /// ```
 /// use uncrumple::DType;
-/// use uncrumple::device::cuda::kernel_table::Kernel;
+/// use uncrumple::device::cuda::Kernel;
 ///
 /// const FILL: Kernel = Kernel::new("fill", "fill", &DType::ALL);
 /// ```
@@ -33,7 +33,12 @@ pub struct Kernel {
     pub name: &'static str,
     /// The dtypes that it takes; empty for a kernel that has one entry, without a suffix.
     pub dtypes: &'static [DType],
+    /// For each dtype the place of its entry in [`ENTRIES`], or [`NONE`]: a launch then searches for nothing.
+    entries: [u16; DType::ALL.len()],
 }
+
+const NONE: u16 = u16::MAX;
+const _: () = assert!(ENTRIES.len() < NONE as usize, "too many kernels for a u16");
 
 impl Kernel {
     /// The kernel `name` of `kernels/MODULE.cu` for `dtypes`: entries `name_f32`, `name_bf16`, …, or plain `name` where
@@ -43,67 +48,57 @@ impl Kernel {
     /// Where the module lacks one of the entries: evaluated as a constant, that is an error of the compiler. A crate
     /// built without `nvcc` has no kernels to compare with and takes any name.
     pub const fn new(module: &'static str, name: &'static str, dtypes: &'static [DType]) -> Kernel {
-        let kernel = Kernel { module, name, dtypes };
-        if HAVE_KERNELS {
+        let mut entries = [NONE; DType::ALL.len()];
+        let mut i = 0;
+        while HAVE_KERNELS && i < entries.len() {
             if dtypes.is_empty() {
-                kernel.check("");
+                entries[i] = required(module, name, "");
+            } else if i < dtypes.len() {
+                entries[dtypes[i] as usize] = required(module, name, dtypes[i].short());
             }
-            let mut i = 0;
-            while i < dtypes.len() {
-                kernel.check(dtypes[i].short());
-                i += 1;
-            }
+            i += 1;
         }
-        kernel
+        Kernel { module, name, dtypes, entries }
     }
 
-    /// Bytes of each parameter of the entry for `dtype` (any dtype, where the kernel has one entry); `None` if the
-    /// kernel does not take it, or if the crate was built without `nvcc`.
+    /// The place in [`ENTRIES`] of the entry for `dtype` (any dtype, where the kernel has one entry); `None` if the kernel
+    /// does not take it, or if the crate was built without `nvcc`.
+    pub fn entry(&self, dtype: DType) -> Option<usize> {
+        match self.entries[dtype as usize] {
+            NONE => None,
+            place => Some(place as usize),
+        }
+    }
+
+    /// Bytes of each parameter of the entry for `dtype`, if there is one.
     pub fn params(&self, dtype: DType) -> Option<&'static [u16]> {
-        let suffix = match self.dtypes {
-            [] => "",
-            dtypes if dtypes.contains(&dtype) => dtype.short(),
-            _ => return None,
-        };
-        find(self.name, suffix).map(|entry| entry.params)
+        self.entry(dtype).map(|place| ENTRIES[place].params)
     }
+}
 
-    const fn check(&self, suffix: &str) {
-        match find(self.name, suffix) {
-            None => {
-                missing(&[
-                    "no kernel `",
-                    self.name,
-                    if suffix.is_empty() { "" } else { "_" },
-                    suffix,
-                    "` in kernels/",
-                    self.module,
-                    ".cu: its name is misspelt, or it is not instantiated for this dtype",
-                ]);
-            }
-            Some(entry) if !equal(entry.module, self.module) => {
-                missing(&[
-                    "kernel `",
-                    entry.name,
-                    "` is in kernels/",
-                    entry.module,
-                    ".cu, not in kernels/",
-                    self.module,
-                    ".cu",
-                ]);
-            }
-            Some(_) => {}
+/// The place of the entry `NAME_SUFFIX` of the module.
+const fn required(module: &str, name: &str, suffix: &str) -> u16 {
+    match find(name, suffix) {
+        Some(place) if equal(ENTRIES[place].module, module) => place as u16,
+        Some(place) => {
+            let (entry, other) = (ENTRIES[place].name, ENTRIES[place].module);
+            missing(&["kernel `", entry, "` is in kernels/", other, ".cu, not in kernels/", module, ".cu"])
+        }
+        None => {
+            let line = if suffix.is_empty() { "" } else { "_" };
+            let advice = ".cu: its name is misspelt, or it is not instantiated for this dtype";
+            missing(&["no kernel `", name, line, suffix, "` in kernels/", module, advice])
         }
     }
 }
 
-/// The entry `NAME_SUFFIX`, or `NAME` where the suffix is empty.
-const fn find(name: &str, suffix: &str) -> Option<&'static Entry> {
+/// The place of the entry `NAME_SUFFIX`, or of `NAME` where the suffix is empty.
+const fn find(name: &str, suffix: &str) -> Option<usize> {
     let (mut low, mut high) = (0, ENTRIES.len());
     while low < high {
         let middle = (low + high) / 2;
         match compare(ENTRIES[middle].name.as_bytes(), name.as_bytes(), suffix.as_bytes()) {
-            0 => return Some(&ENTRIES[middle]),
+            0 => return Some(middle),
             1.. => high = middle,
             _ => low = middle + 1,
         }
@@ -197,15 +192,16 @@ mod tests {
             assert_eq!(FILL.params(dtype), HAVE_KERNELS.then_some(expected), "{dtype}");
         }
         assert_eq!(Kernel::new("fill", "fill", &[DType::F32]).params(DType::F64), None);
+        assert_eq!(Kernel::new("fill", "fill_f32", &[]).params(DType::I64).is_some(), HAVE_KERNELS);
     }
 
     #[test]
     fn every_entry_is_found() {
         assert_eq!(HAVE_KERNELS, !ENTRIES.is_empty());
-        for entry in ENTRIES {
-            assert_eq!(find(entry.name, ""), Some(entry));
+        for (place, entry) in ENTRIES.iter().enumerate() {
+            assert_eq!(find(entry.name, ""), Some(place));
             let (name, suffix) = entry.name.rsplit_once('_').unwrap();
-            assert_eq!(find(name, suffix), Some(entry));
+            assert_eq!(find(name, suffix), Some(place));
             assert!(MODULES.iter().any(|(name, ptx)| *name == entry.module && ptx.contains(entry.name)));
         }
         for missing in ["", "a", "zzz", "fill_", "fill_f3", "fill_f320"] {
