@@ -11,6 +11,7 @@ use crate::with_float;
 use smallvec::SmallVec;
 use std::fmt::Debug;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// A reduction of floating-point tensors over axes. [`Reduce`] makes an op of it.
 pub trait Reduction: Clone + Copy + Debug + Send + Sync + 'static {
@@ -315,19 +316,12 @@ pub fn cpu<T: Float>(
                 let base = Plan::offset(outer, o) + columns.start;
                 // SAFETY: each piece is a part of its own of one output row.
                 let out = unsafe { parts.slice(o * row + columns.start..o * row + columns.end) };
-                out.fill(start);
-                vectorize(|| {
-                    // By blocks, which loses less than one running sum.
-                    for first in (0..count).step_by(256) {
-                        let mut block = [start; 512];
-                        for r in first..(first + 256).min(count) {
-                            let at = base + Plan::offset(reduced, r);
-                            block.iter_mut().zip(&x[at..at + columns.len()]).for_each(|(b, &x)| *b = fold(*b, x));
-                        }
-                        out.iter_mut().zip(block).for_each(|(o, b)| *o = fold(*o, b));
-                    }
-                    out.iter_mut().for_each(|o| *o = finish(*o));
-                });
+                let row_at = |r: usize| {
+                    let at = base + Plan::offset(reduced, r);
+                    &x[at..at + columns.len()]
+                };
+                fold_rows(0..count, &row_at, out, start, fold);
+                out.iter_mut().for_each(|o| *o = finish(*o));
             }
         });
     }
@@ -355,6 +349,31 @@ fn fold_row<T: Float>(x: &[T], start: T, fold: impl Fn(T, T) -> T + Sync + Copy)
         }
         lanes[0]
     })
+}
+
+/// Folds rows of at most 512 columns into `out`, by halves as [`fold_row`] does.
+fn fold_rows<'a, T: Float>(
+    rows: Range<usize>,
+    row_at: &(impl Fn(usize) -> &'a [T] + Sync),
+    out: &mut [T],
+    start: T,
+    fold: impl Fn(T, T) -> T + Sync + Copy,
+) {
+    if rows.len() > 256 {
+        let middle = rows.start + rows.len() / 2;
+        let mut half = [start; 512];
+        let half = &mut half[..out.len()];
+        fold_rows(rows.start..middle, row_at, out, start, fold);
+        fold_rows(middle..rows.end, row_at, half, start, fold);
+        out.iter_mut().zip(half).for_each(|(o, &mut h)| *o = fold(*o, h));
+        return;
+    }
+    out.fill(start);
+    vectorize(|| {
+        for r in rows {
+            out.iter_mut().zip(row_at(r)).for_each(|(o, &x)| *o = fold(*o, x));
+        }
+    });
 }
 
 /// Threads of a block, and about as many blocks as fill a large card.
