@@ -1,9 +1,9 @@
 //! The activations that layers have: the element-wise ones and softmax.
 
+use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::Activation;
 use crate::tensor::Tensor;
-use crate::dtype::DType;
 
 /// An activation of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,7 +34,11 @@ impl ActivationFn {
     /// # Errors
     /// A name that this engine does not know.
     pub fn from_name(name: &str) -> Result<ActivationFn> {
-        if name == "softmax" { Ok(ActivationFn::Softmax) } else { Activation::from_name(name).map(ActivationFn::Element) }
+        if name == "softmax" {
+            Ok(ActivationFn::Softmax)
+        } else {
+            Activation::from_name(name).map(ActivationFn::Element)
+        }
     }
 
     /// The activation of a tensor. Softmax computes in f32 at least.

@@ -56,7 +56,11 @@ impl Call<'_> {
     /// A weight by its place in the layer's list, in the dtype that the layer computes in.
     pub fn weight(&self, i: usize) -> Result<Tensor> {
         let weight = self.raw_weight(i)?;
-        if weight.dtype() == DType::F32 && self.compute != DType::F32 { weight.cast(self.compute) } else { Ok(weight.clone()) }
+        if weight.dtype() == DType::F32 && self.compute != DType::F32 {
+            weight.cast(self.compute)
+        } else {
+            Ok(weight.clone())
+        }
     }
 
     /// A weight as it is stored.
@@ -81,7 +85,8 @@ impl Call<'_> {
 
     /// The random numbers of this step.
     pub fn generator(&self) -> Result<&Generator> {
-        self.generator.ok_or_else(|| Error::Config("random layers need a generator: call the model by a trainer".into()))
+        self.generator
+            .ok_or_else(|| Error::Config("random layers need a generator: call the model by a trainer".into()))
     }
 
     /// Sets a weight to `value` once the step is done.

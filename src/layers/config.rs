@@ -43,7 +43,8 @@ impl Read for Config {
 
     fn size(&self, name: &str) -> Result<usize> {
         let value = self.find(name).ok_or_else(|| Error::Config(format!("argument `{name}` is missing")))?;
-        let whole = value.as_u64().or_else(|| value.as_f64().filter(|x| x.fract() == 0.0 && *x >= 0.0).map(|x| x as u64));
+        let whole =
+            value.as_u64().or_else(|| value.as_f64().filter(|x| x.fract() == 0.0 && *x >= 0.0).map(|x| x as u64));
         whole.and_then(|n| usize::try_from(n).ok()).ok_or_else(|| wrong(name, "a whole number", value))
     }
 

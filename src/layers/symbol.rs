@@ -33,8 +33,12 @@ impl Spec {
         let at = if axis < 0 { axis + rank } else { axis };
         match usize::try_from(at).ok().and_then(|i| self.dims.get(i)) {
             Some(Some(extent)) => Ok(*extent),
-            Some(None) => Err(Error::shape(what.to_string(), format!("axis {axis} of the input must be known, got shape {self}"))),
-            None => Err(Error::shape(what.to_string(), format!("expected an input with an axis {axis}, got shape {self}"))),
+            Some(None) => {
+                Err(Error::shape(what.to_string(), format!("axis {axis} of the input must be known, got shape {self}")))
+            }
+            None => {
+                Err(Error::shape(what.to_string(), format!("expected an input with an axis {axis}, got shape {self}")))
+            }
         }
     }
 
@@ -315,8 +319,15 @@ mod tests {
 
     #[test]
     fn names_are_kerass() {
-        let pairs = [("Dense", "dense"), ("BatchNormalization", "batch_normalization"), ("Conv2D", "conv2d"),
-            ("ReLU", "re_lu"), ("MaxPooling2D", "max_pooling2d"), ("LSTM", "lstm"), ("GlobalAveragePooling1D", "global_average_pooling1d")];
+        let pairs = [
+            ("Dense", "dense"),
+            ("BatchNormalization", "batch_normalization"),
+            ("Conv2D", "conv2d"),
+            ("ReLU", "re_lu"),
+            ("MaxPooling2D", "max_pooling2d"),
+            ("LSTM", "lstm"),
+            ("GlobalAveragePooling1D", "global_average_pooling1d"),
+        ];
         for (class, name) in pairs {
             assert_eq!(snake_case(class), name);
         }

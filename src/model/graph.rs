@@ -24,7 +24,8 @@ pub struct Mode<'a> {
 
 impl Mode<'_> {
     /// Inference in f32.
-    pub const INFERENCE: Mode<'static> = Mode { training: false, precision: Precision::F32, generator: None, logits: 0 };
+    pub const INFERENCE: Mode<'static> =
+        Mode { training: false, precision: Precision::F32, generator: None, logits: 0 };
 }
 
 /// A layer of a graph.
@@ -82,7 +83,8 @@ impl Graph {
         if inputs.is_empty() || outputs.is_empty() {
             return Err(Error::Config("a model needs at least one input and one output".into()));
         }
-        let mut builder = Builder { names: Names::default(), places: HashMap::new(), layers: HashMap::new(), graph: Graph::empty() };
+        let mut builder =
+            Builder { names: Names::default(), places: HashMap::new(), layers: HashMap::new(), graph: Graph::empty() };
         for symbol in inputs {
             let Source::Input(name) = symbol.source() else {
                 return Err(Error::Config("a model's inputs must be made by Input::new".into()));
@@ -139,7 +141,8 @@ impl Graph {
             let compute = if layer.full_precision() { DType::F32 } else { mode.precision.compute_dtype() };
             let mut read: SmallVec<[Tensor; 2]> = SmallVec::new();
             for &i in &step.inputs {
-                let value = values[i].as_ref().ok_or_else(|| Error::Internal(format!("value {i} was let go too early")))?;
+                let value =
+                    values[i].as_ref().ok_or_else(|| Error::Internal(format!("value {i} was let go too early")))?;
                 let recast = value.dtype().is_float() && value.dtype() != compute && value.dtype() != DType::F64;
                 read.push(if recast { value.cast(compute)? } else { value.clone() });
             }
@@ -171,9 +174,13 @@ impl Graph {
         }
         for ((name, spec), tensor) in self.inputs.iter().zip(inputs) {
             let shape = tensor.shape();
-            let fits = shape.rank() == spec.rank() && spec.dims.iter().zip(shape.iter()).all(|(want, got)| want.is_none_or(|w| w == *got));
+            let fits = shape.rank() == spec.rank()
+                && spec.dims.iter().zip(shape.iter()).all(|(want, got)| want.is_none_or(|w| w == *got));
             if !fits {
-                return Err(Error::shape("model", format!("expected input `{name}` to have shape {spec}, got {shape}")));
+                return Err(Error::shape(
+                    "model",
+                    format!("expected input `{name}` to have shape {spec}, got {shape}"),
+                ));
             }
         }
         Ok(())
@@ -207,7 +214,8 @@ impl Builder {
             Source::Call(call, output) => (std::sync::Arc::as_ptr(call) as usize, output + 1),
         };
         self.places.get(&key).copied().ok_or_else(|| {
-            let message = format!("the outputs depend on an input of shape {} that is not among the model's", symbol.spec());
+            let message =
+                format!("the outputs depend on an input of shape {} that is not among the model's", symbol.spec());
             Error::Config(message)
         })
     }
@@ -220,7 +228,8 @@ impl Builder {
                 let wanted = call.layer.layer().weights(&specs).map_err(|e| e.in_layer(&entry.name))?;
                 let have = &self.graph.weights[entry.weights.clone()];
                 if let Some(((path, h), w)) = have.iter().zip(&wanted).find(|((_, h), w)| h.shape != w.shape) {
-                    let message = format!("is shared, but this call needs `{path}` of shape {}, not {}", w.shape, h.shape);
+                    let message =
+                        format!("is shared, but this call needs `{path}` of shape {}, not {}", w.shape, h.shape);
                     return Err(Error::shape("call", message).in_layer(&entry.name));
                 }
                 layer
@@ -274,7 +283,8 @@ impl Builder {
         let mut graph = self.graph;
         let mut used: HashSet<usize> = graph.outputs.iter().copied().collect();
         for at in (0..graph.steps.len()).rev() {
-            let fresh: SmallVec<[usize; 2]> = graph.steps[at].inputs.iter().copied().filter(|&i| used.insert(i)).collect();
+            let fresh: SmallVec<[usize; 2]> =
+                graph.steps[at].inputs.iter().copied().filter(|&i| used.insert(i)).collect();
             graph.steps[at].last_uses = fresh;
         }
         if let Some(unused) = (0..inputs.len()).find(|i| !used.contains(i)) {

@@ -58,7 +58,8 @@ impl<'a> Summary<'a> {
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let graph = &self.model.graph;
-        let mut rows = vec![["Layer (type)".to_string(), "Output shape".into(), "Params".into(), "Connected to".into()]];
+        let mut rows =
+            vec![["Layer (type)".to_string(), "Output shape".into(), "Params".into(), "Connected to".into()]];
         let name_of = |value: usize| -> String {
             match graph.inputs.get(value) {
                 Some((name, _)) => name.clone(),
@@ -79,7 +80,12 @@ impl fmt::Display for Summary<'_> {
             let params: usize = graph.weights[entry.weights.clone()].iter().map(|(_, w)| w.shape.size()).sum();
             let params = if seen.insert(step.layer) { grouped(params) } else { "shared".into() };
             let from = step.inputs.iter().map(|&i| name_of(i)).collect::<Vec<_>>().join(", ");
-            rows.push([format!("{} ({})", entry.name, entry.layer.layer().class_name()), shapes(&step.specs), params, from]);
+            rows.push([
+                format!("{} ({})", entry.name, entry.layer.layer().class_name()),
+                shapes(&step.specs),
+                params,
+                from,
+            ]);
         }
         let width = |c: usize| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0);
         let widths: [usize; 4] = std::array::from_fn(width);
