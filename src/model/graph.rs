@@ -221,20 +221,9 @@ impl Builder {
     }
 
     fn add(&mut self, call: &std::sync::Arc<crate::layers::CallNode>) -> Result<()> {
-        let specs: Vec<Spec> = call.inputs.iter().map(|s| s.spec().clone()).collect();
         let layer = match self.layers.get(&call.layer.id()) {
-            Some(&layer) => {
-                let entry = &self.graph.layers[layer];
-                let wanted = call.layer.layer().weights(&specs).map_err(|e| e.in_layer(&entry.name))?;
-                let have = &self.graph.weights[entry.weights.clone()];
-                if let Some(((path, h), w)) = have.iter().zip(&wanted).find(|((_, h), w)| h.shape != w.shape) {
-                    let message =
-                        format!("is shared, but this call needs `{path}` of shape {}, not {}", w.shape, h.shape);
-                    return Err(Error::shape("call", message).in_layer(&entry.name));
-                }
-                layer
-            }
-            None => self.add_layer(&call.layer, specs)?,
+            Some(&layer) => layer,
+            None => self.add_layer(&call.layer, call.inputs.iter().map(|s| s.spec().clone()).collect())?,
         };
         let inputs = call.inputs.iter().map(|s| self.place(s)).collect::<Result<_>>()?;
         let first = self.graph.values;
