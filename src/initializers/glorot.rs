@@ -1,31 +1,20 @@
 //! Glorot's initializers.
 
-use super::{Initializer, fans, uniform};
-use crate::device::cpu::philox::Philox;
-use crate::error::Result;
-use crate::shape::Shape;
-use serde_json::{Map, Value};
+use super::{cut_normal, fans, scaled, uniform};
 
-/// Uniform over ±√(6 / (inputs + outputs)) (Glorot and Bengio, 2010).
-#[derive(Clone, Copy, Debug)]
-pub struct GlorotUniform;
-
-impl Initializer for GlorotUniform {
-    fn class_name(&self) -> &'static str {
-        "GlorotUniform"
-    }
-
-    fn config(&self) -> Map<String, Value> {
-        Map::from_iter([("seed".to_string(), Value::Null)])
-    }
-
-    fn values(&self, shape: &Shape, numbers: &Philox) -> Result<Vec<f32>> {
+scaled! {
+    /// Truncated normal numbers of the standard deviation √(2 / (inputs + outputs)), which they have after the cut at two deviations of
+    /// the normal distribution (Glorot and Bengio, *Understanding the difficulty of training deep feedforward neural networks*, 2010;
+    /// [Keras](https://keras.io/api/layers/initializers/#glorotnormal-class)).
+    GlorotNormal |shape, numbers| {
+        let (inputs, outputs) = fans(shape);
+        cut_normal(shape, numbers, (2.0 / (inputs + outputs)).sqrt())
+    };
+    /// Uniform numbers over ±√(6 / (inputs + outputs)) (Glorot and Bengio, *Understanding the difficulty of training deep feedforward neural networks*, 2010;
+    /// [Keras](https://keras.io/api/layers/initializers/#glorotuniform-class)).
+    GlorotUniform |shape, numbers| {
         let (inputs, outputs) = fans(shape);
         let limit = (6.0 / (inputs + outputs)).sqrt();
-        Ok(uniform(shape, numbers, -limit, limit))
-    }
-
-    fn boxed(&self) -> Box<dyn Initializer> {
-        Box::new(*self)
-    }
+        uniform(shape, numbers, -limit, limit)
+    };
 }

@@ -1,12 +1,10 @@
-//! The first values of weights, one file each, under Keras's names.
-
-mod glorot;
-mod zeros;
-
-pub use glorot::GlorotUniform;
-pub use zeros::Zeros;
+//! The first values of weights, one file a family, under Keras's names.
+//!
+//! A new initializer is a file here and one word in the list below. A `seed` in a Keras config is not read: a weight's
+//! numbers are a function of the model's seed and its place, and no two engines share a generator.
 
 use crate::device::cpu::philox::Philox;
+use crate::device::cpu::{threads, vectorize};
 use crate::error::{Error, Result};
 use crate::shape::Shape;
 use serde_json::{Map, Value, json};
@@ -42,16 +40,62 @@ impl dyn Initializer {
     }
 }
 
-/// The initializer that a Keras config describes; `class` may be in snake case.
-///
-/// # Errors
-/// A class that this engine does not know.
-pub fn from_config(class: &str, _config: &Map<String, Value>) -> Result<Box<dyn Initializer>> {
-    match class {
-        "GlorotUniform" | "glorot_uniform" => Ok(Box::new(GlorotUniform)),
-        "Zeros" | "zeros" => Ok(Box::new(Zeros)),
-        _ => Err(Error::Config(format!("unknown initializer `{class}`"))),
+/// Lists the initializers: `module: Class "name" "alias" …, …;`, the names that Keras takes beside the class.
+macro_rules! initializers {
+    ($($module:ident: $($class:ident $($name:literal)+),+;)*) => {
+        $(
+            mod $module;
+            pub use $module::{$($class),+};
+        )*
+
+        /// The modules that hold initializers, for the test that compares them with the folder.
+        pub const MODULES: &[&str] = &[$(stringify!($module)),*];
+
+        /// The initializer that a Keras config describes; `class` may be another of Keras's names for it, such as
+        /// `glorot_uniform`.
+        ///
+        /// # Errors
+        /// A class or an argument that this engine does not know.
+        pub fn from_config(class: &str, config: &Map<String, Value>) -> Result<Box<dyn Initializer>> {
+            match class {
+                $($(stringify!($class) $(| $name)+ => Ok(Box::new($class::from_config(config)?)),)+)*
+                _ => {
+                    let known = [$($(stringify!($class)),+),*].join(", ");
+                    Err(Error::Config(format!("unknown initializer `{class}`; known are {known}")))
+                }
+            }
+        }
+    };
+}
+
+initializers! {
+    constant: Constant "constant";
+    glorot: GlorotNormal "glorot_normal", GlorotUniform "glorot_uniform";
+    he: HeNormal "he_normal", HeUniform "he_uniform";
+    lecun: LecunNormal "lecun_normal", LecunUniform "lecun_uniform";
+    ones: Ones "ones" "one";
+    random_normal: RandomNormal "random_normal" "normal";
+    random_uniform: RandomUniform "random_uniform" "uniform";
+    truncated_normal: TruncatedNormal "truncated_normal";
+    zeros: Zeros "zeros" "zero";
+}
+
+/// A number of a config; absent or null it has its default.
+fn number(config: &Map<String, Value>, name: &str, default: f64) -> Result<f64> {
+    match config.get(name) {
+        None | Some(Value::Null) => Ok(default),
+        Some(value) => value.as_f64().ok_or_else(|| {
+            Error::Config(format!("argument `{name}` of an initializer: expected a number, got {value}"))
+        }),
     }
+}
+
+/// Checks that arguments which this engine lacks are absent or null.
+fn refuse(config: &Map<String, Value>, names: &[&str]) -> Result<()> {
+    let given = names.iter().find_map(|name| config.get(*name).filter(|v| !v.is_null()).map(|value| (name, value)));
+    given.map_or(Ok(()), |(name, value)| {
+        Err(Error::Config(format!("argument `{name}` of an initializer: expected null, got {value}")))
+    })
 }
 
 /// How many inputs and outputs a unit of a kernel of this shape has: the fans of Glorot and Bengio (2010).
@@ -70,6 +114,93 @@ pub fn fans(shape: &Shape) -> (f64, f64) {
 
 /// Uniform numbers over [low, high).
 pub fn uniform(shape: &Shape, numbers: &Philox, low: f64, high: f64) -> Vec<f32> {
-    let number = |i: usize| numbers.uniform(i as u64 / 4)[i % 4];
-    (0..shape.size()).map(|i| (low + (high - low) * f64::from(number(i))) as f32).collect()
+    let width = high - low;
+    blocks(shape, |block, out| {
+        for (out, share) in out.iter_mut().zip(numbers.uniform(block)) {
+            *out = (low + width * f64::from(share)) as f32;
+        }
+    })
 }
+
+/// Normal numbers.
+pub fn normal(shape: &Shape, numbers: &Philox, mean: f64, stddev: f64) -> Vec<f32> {
+    blocks(shape, |block, out| {
+        for (out, number) in out.iter_mut().zip(numbers.normal(block)) {
+            *out = (mean + stddev * f64::from(number)) as f32;
+        }
+    })
+}
+
+/// Normal numbers of which those beyond two standard deviations are drawn again.
+pub fn truncated_normal(shape: &Shape, numbers: &Philox, mean: f64, stddev: f64) -> Vec<f32> {
+    blocks(shape, |block, out| {
+        for (i, out) in out.iter_mut().enumerate() {
+            *out = (mean + stddev * f64::from(numbers.truncated_normal(4 * block + i as u64))) as f32;
+        }
+    })
+}
+
+/// What is left of a normal distribution's standard deviation when it is cut at two of them.
+const CUT: f64 = 0.879_625_661_034_239_8;
+
+/// Truncated normal numbers of this standard deviation, once they are cut.
+fn cut_normal(shape: &Shape, numbers: &Philox, stddev: f64) -> Vec<f32> {
+    truncated_normal(shape, numbers, 0.0, stddev / CUT)
+}
+
+/// Fills blocks of four elements over the threads: `work` gets a block's number and its elements.
+fn blocks(shape: &Shape, work: impl Fn(u64, &mut [f32]) + Sync) -> Vec<f32> {
+    let n = shape.size();
+    let mut out = vec![0.0; n];
+    let parts = threads::Parts::new(&mut out);
+    threads::split(n.div_ceil(4), 1 << 11, |range| {
+        // SAFETY: `split` hands out ranges that do not overlap.
+        let out = unsafe { parts.slice(range.start * 4..(range.end * 4).min(n)) };
+        vectorize(|| {
+            for (block, out) in range.zip(out.chunks_mut(4)) {
+                work(block as u64, out);
+            }
+        });
+    });
+    out
+}
+
+/// An initializer without arguments, whose values are a function of shape and fans.
+macro_rules! scaled {
+    ($($(#[$doc:meta])* $class:ident |$shape:ident, $numbers:ident| $values:expr;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $class;
+
+        impl $class {
+            pub(super) fn from_config(config: &serde_json::Map<String, serde_json::Value>) -> crate::error::Result<$class> {
+                crate::initializers::refuse(config, &["input_axes", "output_axes"])?;
+                Ok($class)
+            }
+        }
+
+        impl crate::initializers::Initializer for $class {
+            fn class_name(&self) -> &'static str {
+                stringify!($class)
+            }
+
+            fn config(&self) -> serde_json::Map<String, serde_json::Value> {
+                let null = |name: &str| (name.to_string(), serde_json::Value::Null);
+                ["seed", "input_axes", "output_axes"].into_iter().map(null).collect()
+            }
+
+            fn values(
+                &self,
+                $shape: &crate::shape::Shape,
+                $numbers: &crate::device::cpu::philox::Philox,
+            ) -> crate::error::Result<Vec<f32>> {
+                Ok($values)
+            }
+
+            fn boxed(&self) -> Box<dyn crate::initializers::Initializer> {
+                Box::new(*self)
+            }
+        }
+    )+};
+}
+use scaled;

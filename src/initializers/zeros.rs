@@ -6,9 +6,15 @@ use crate::error::Result;
 use crate::shape::Shape;
 use serde_json::{Map, Value};
 
-/// Zeros.
+/// 0 everywhere ([Keras](https://keras.io/api/layers/initializers/#zeros-class)).
 #[derive(Clone, Copy, Debug)]
 pub struct Zeros;
+
+impl Zeros {
+    pub(super) fn from_config(_: &Map<String, Value>) -> Result<Zeros> {
+        Ok(Zeros)
+    }
+}
 
 impl Initializer for Zeros {
     fn class_name(&self) -> &'static str {

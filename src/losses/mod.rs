@@ -3,8 +3,9 @@
 //! A new loss is a file here and one word in the list below.
 
 use crate::error::{Error, Result};
-use crate::layers::{ActivationFn, Config};
+use crate::layers::{ActivationFn, Config, Read};
 use crate::tensor::Tensor;
+use serde_json::{Value, json};
 use std::fmt;
 
 /// How far predictions are from what they should be.
@@ -27,8 +28,23 @@ pub trait Loss: fmt::Debug + Send + Sync + 'static {
     /// Whether the user said that the model returns logits.
     fn from_logits(&self) -> bool;
 
+    /// How one number is made of the samples' losses.
+    fn reduction(&self) -> Reduction;
+
     /// Keras's arguments.
     fn config(&self) -> Config;
+}
+
+impl dyn Loss {
+    /// Keras's serialized form.
+    pub fn serialized(&self) -> Value {
+        json!({
+            "module": "keras.losses",
+            "class_name": self.class_name(),
+            "config": self.config(),
+            "registered_name": null,
+        })
+    }
 }
 
 /// How one number is made of the samples' losses.
@@ -53,10 +69,35 @@ impl Reduction {
         }
     }
 
+    /// The reduction of a config, where the argument stands.
+    fn read(config: &Config) -> Result<Reduction> {
+        let name = match config.get("reduction") {
+            Some(Value::Null) => "none".to_string(),
+            _ => config.word("reduction", Reduction::default().name())?,
+        };
+        match name.as_str() {
+            "sum_over_batch_size" | "mean" => Ok(Reduction::SumOverBatchSize),
+            "sum" => Ok(Reduction::Sum),
+            "none" => Ok(Reduction::None),
+            _ => Err(Error::Config(format!(
+                "argument `reduction`: expected sum_over_batch_size, sum or none, got `{name}`"
+            ))),
+        }
+    }
+
     /// The loss of a batch from those of its samples, each multiplied by its weight first, if there are any.
+    ///
+    /// Weights are one a sample, `(batch)` or `(batch, 1)`, or one for each loss. The mean divides by the number of
+    /// losses, not by the sum of the weights, as in Keras.
+    ///
+    /// # Errors
+    /// Weights of another shape.
     pub fn apply(self, losses: &Tensor, weights: Option<&Tensor>) -> Result<Tensor> {
         let weighted = match weights {
-            Some(weights) => losses.mul(weights)?,
+            Some(weights) => {
+                let (losses, weights) = weights_for(losses, weights)?;
+                losses.mul(&weights)?
+            }
             None => losses.clone(),
         };
         match self {
@@ -67,30 +108,101 @@ impl Reduction {
     }
 }
 
-/// Targets in the shape and dtype of the predictions; an axis of extent 1 that one of them lacks is added, as in Keras.
-pub(crate) fn match_targets(y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
-    let (target, shape) = (y_true.shape(), y_pred.shape());
-    let squeezed = |a: &[usize], b: &[usize]| a.split_last().is_some_and(|(&last, rest)| last == 1 && rest == b);
-    let y_true = if target == shape {
-        y_true.clone()
-    } else if squeezed(&shape, &target) || squeezed(&target, &shape) {
-        y_true.reshape(shape)?
-    } else {
-        let message = format!("expected targets of the predictions' shape {shape}, got {target}");
-        return Err(Error::shape("loss", message));
+/// Two tensors of which one may have a last axis of extent 1 more than the other, in one rank, as Keras does it: beside
+/// a vector the axis is added, else it falls away.
+pub(crate) fn same_rank(a: &Tensor, b: &Tensor) -> Result<(Tensor, Tensor)> {
+    // The longer one and the shorter one.
+    let fit = |long: &Tensor, short: &Tensor| -> Result<(Tensor, Tensor)> {
+        let (l, s) = (long.shape(), short.shape());
+        if l.rank() != s.rank() + 1 || l.last() != 1 {
+            return Ok((long.clone(), short.clone()));
+        }
+        match s.rank() {
+            1 => Ok((long.clone(), short.reshape([s[0], 1])?)),
+            rank => Ok((long.reshape(l.without(rank))?, short.clone())),
+        }
     };
-    y_true.cast(y_pred.dtype())
+    if a.shape().rank() >= b.shape().rank() {
+        fit(a, b)
+    } else {
+        let (b, a) = fit(b, a)?;
+        Ok((a, b))
+    }
 }
 
-/// Lists the losses: `module: Class "keras_name";`.
+/// Values and their weights in one rank and dtype, the weights along the values' first axes.
+///
+/// Where Keras would align fewer weights with the last axes, and so a batch's weights with something else, the first
+/// ones are meant here.
+pub(crate) fn weights_for(values: &Tensor, weights: &Tensor) -> Result<(Tensor, Tensor)> {
+    let (values, weights) = same_rank(values, weights)?;
+    let (shape, given) = (values.shape(), weights.shape());
+    let fits = given.rank() <= shape.rank() && given.iter().zip(shape.iter()).all(|(&w, &v)| w == v || w == 1);
+    if !fits {
+        let message = format!("expected one a sample or one for each value, for values of shape {shape}, got {given}");
+        return Err(Error::shape("sample weights", message));
+    }
+    let mut dims = given.to_vec();
+    dims.resize(shape.rank(), 1);
+    Ok((values.clone(), weights.reshape(&dims)?.cast(values.dtype())?))
+}
+
+/// Targets and predictions in one shape, the targets in the dtype of the predictions; an axis of extent 1 that one of
+/// them lacks is added or taken away, as in Keras. Any other difference is an error: Keras stretches one of them.
+pub(crate) fn matched(what: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<(Tensor, Tensor)> {
+    let (t, p) = same_rank(y_true, y_pred)?;
+    if t.shape() != p.shape() || p.shape().rank() == 0 {
+        let (target, shape) = (y_true.shape(), y_pred.shape());
+        let message = format!("expected targets of the predictions' shape {shape}, got {target}");
+        return Err(Error::shape(what, message));
+    }
+    let t = t.cast(p.dtype())?;
+    Ok((t, p))
+}
+
+/// What Keras keeps probabilities away from 0 and 1 by.
+const EPSILON: f64 = 1e-7;
+
+/// ln p of class probabilities that are divided by their sum and kept within [1e-7, 1 − 1e-7], as in Keras.
+fn log_probabilities(y_pred: &Tensor) -> Result<Tensor> {
+    y_pred.div(&y_pred.sum(&[-1], true)?)?.clip(EPSILON, 1.0 - EPSILON)?.log()
+}
+
+/// Checks that an argument names the last axis, the only one that the losses here know.
+fn last_axis(config: &Config) -> Result<()> {
+    match config.number("axis", -1.0)? {
+        -1.0 => Ok(()),
+        axis => Err(Error::Config(format!("argument `axis`: expected -1, got {axis}"))),
+    }
+}
+
+/// Targets with the share `smoothing` of each given to `elsewhere`.
+fn smoothed(y_true: Tensor, smoothing: f64, elsewhere: f64) -> Result<Tensor> {
+    if smoothing == 0.0 {
+        return Ok(y_true);
+    }
+    if !(0.0..=1.0).contains(&smoothing) {
+        return Err(Error::Config(format!("argument `label_smoothing`: expected 0 to 1, got {smoothing}")));
+    }
+    y_true.rescale(1.0 - smoothing, smoothing * elsewhere)
+}
+
+/// Lists the losses: `module: Class "name" "alias" …;`, the names that Keras takes beside the class.
 macro_rules! losses {
-    ($($module:ident: $class:ident $name:literal;)*) => {
+    ($($module:ident: $class:ident $($name:literal)+;)*) => {
         $(
             mod $module;
             pub use $module::$class;
             impl From<$class> for Box<dyn Loss> {
                 fn from(loss: $class) -> Self {
                     Box::new(loss)
+                }
+            }
+            impl $class {
+                /// How one number is made of the samples' losses; by default their mean.
+                pub fn reduction(mut self, reduction: Reduction) -> Self {
+                    self.reduction = reduction;
+                    self
                 }
             }
         )*
@@ -103,13 +215,13 @@ macro_rules! losses {
         /// The modules that hold a loss, for the test that compares them with the folder.
         pub const MODULES: &[&str] = &[$(stringify!($module)),*];
 
-        /// The loss that a Keras config describes; `class` may be the snake-case name.
+        /// The loss that a Keras config describes; `class` may be another of Keras's names for it, such as `mse`.
         ///
         /// # Errors
         /// A class or an argument that this engine does not know.
         pub fn from_config(class: &str, config: &Config) -> Result<Box<dyn Loss>> {
             match class {
-                $(stringify!($class) | $name => Ok(Box::new($class::from_config(config)?)),)*
+                $(stringify!($class) $(| $name)+ => Ok(Box::new($class::from_config(config)?)),)*
                 _ => {
                     let known = [$(stringify!($class)),*].join(", ");
                     Err(Error::Config(format!("unknown loss `{class}`; known are {known}")))
@@ -120,5 +232,9 @@ macro_rules! losses {
 }
 
 losses! {
+    binary_crossentropy: BinaryCrossentropy "binary_crossentropy" "bce" "BCE";
+    categorical_crossentropy: CategoricalCrossentropy "categorical_crossentropy";
+    mean_absolute_error: MeanAbsoluteError "mean_absolute_error" "mae" "MAE";
+    mean_squared_error: MeanSquaredError "mean_squared_error" "mse" "MSE";
     sparse_categorical_crossentropy: SparseCategoricalCrossentropy "sparse_categorical_crossentropy";
 }

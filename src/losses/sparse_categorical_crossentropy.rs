@@ -1,6 +1,7 @@
 //! Cross-entropy of class probabilities and integer labels.
 
-use super::Loss;
+use super::{Loss, Reduction, last_axis, log_probabilities};
+use crate::dtype::DType;
 use crate::error::Result;
 use crate::layers::{ActivationFn, Config, Read, object};
 use crate::tensor::Tensor;
@@ -8,11 +9,13 @@ use serde_json::json;
 
 /// −ln p[label] ([Keras](https://keras.io/api/losses/probabilistic_losses/#sparsecategoricalcrossentropy-class)).
 ///
-/// Targets: integer labels `(batch, …)` or `(batch, …, 1)`; predictions `(batch, …, classes)`. Probabilities are divided
-/// by their sum and kept within [1e-7, 1 − 1e-7] as in Keras; logits are exact.
+/// Targets: labels `(batch, …)` or `(batch, …, 1)`, whole numbers of any dtype; predictions `(batch, …, classes)`.
+/// Probabilities are divided by their sum and kept within [1e-7, 1 − 1e-7] as in Keras; of logits the loss is exact. A
+/// label out of range is an error on the CPU and NaN on a CUDA card.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SparseCategoricalCrossentropy {
     from_logits: bool,
+    pub(super) reduction: Reduction,
 }
 
 impl SparseCategoricalCrossentropy {
@@ -23,12 +26,16 @@ impl SparseCategoricalCrossentropy {
 
     /// The same of logits: the model's output has no softmax.
     pub fn from_logits() -> Self {
-        SparseCategoricalCrossentropy { from_logits: true }
+        SparseCategoricalCrossentropy { from_logits: true, ..Self::default() }
     }
 
     pub(super) fn from_config(config: &Config) -> Result<Self> {
         config.refuse(&["ignore_class"])?;
-        Ok(SparseCategoricalCrossentropy { from_logits: config.flag("from_logits", false)? })
+        last_axis(config)?;
+        Ok(SparseCategoricalCrossentropy {
+            from_logits: config.flag("from_logits", false)?,
+            reduction: Reduction::read(config)?,
+        })
     }
 }
 
@@ -38,11 +45,14 @@ impl Loss for SparseCategoricalCrossentropy {
     }
 
     fn call(&self, y_true: &Tensor, y_pred: &Tensor, logits: bool) -> Result<Tensor> {
+        let labels = if y_true.dtype().is_float() { y_true.cast(DType::I32)? } else { y_true.clone() };
         if logits {
-            return y_pred.sparse_softmax_cross_entropy(y_true);
+            return y_pred.sparse_softmax_cross_entropy(&labels);
         }
-        // ln p is as good as a logit: softmax divides by the sum.
-        y_pred.div(&y_pred.sum(&[-1], true)?)?.clip(1e-7, 1.0 - 1e-7)?.log()?.sparse_softmax_cross_entropy(y_true)
+        // The op, which knows labels, adds the logarithm of the sum of what it takes for logits; clipped, that is not 0.
+        let log = log_probabilities(y_pred)?;
+        let sums = log.exp()?.sum(&[-1], false)?.log()?;
+        log.sparse_softmax_cross_entropy(&labels)?.sub(&sums)
     }
 
     fn link(&self) -> Option<ActivationFn> {
@@ -53,10 +63,14 @@ impl Loss for SparseCategoricalCrossentropy {
         self.from_logits
     }
 
+    fn reduction(&self) -> Reduction {
+        self.reduction
+    }
+
     fn config(&self) -> Config {
         object(json!({
-            "name": "sparse_categorical_crossentropy", "reduction": "sum_over_batch_size",
-            "from_logits": self.from_logits, "ignore_class": null, "axis": -1,
+            "name": "sparse_categorical_crossentropy", "reduction": self.reduction.name(),
+            "from_logits": self.from_logits, "ignore_class": null,
         }))
     }
 }

@@ -1,15 +1,17 @@
-//! Accuracy.
+//! How often predictions are right, for any kind of target.
 
-use super::{Metric, mean_result, mean_state, mean_update};
-use crate::dtype::DType;
-use crate::error::{Error, Result};
-use crate::layers::{Config, object};
-use crate::shape::Shape;
-use crate::tensor::{Tensor, Tensors};
-use serde_json::json;
+use super::{BinaryAccuracy, CategoricalAccuracy, Mean, SparseCategoricalAccuracy};
+use crate::error::Result;
+use crate::layers::Config;
+use crate::tensor::Tensor;
 
-/// How often the prediction is right, whatever the kind of target, as Keras's `"accuracy"` is understood:
-/// probabilities of several classes against labels or one-hot targets by the largest, one probability by the threshold ½.
+/// How often the prediction is right, as Keras understands the word `"accuracy"`: by the shapes it is
+///
+/// - [`BinaryAccuracy`] where the predictions' last axis has the extent 1,
+/// - [`SparseCategoricalAccuracy`] where the targets have an axis less than the predictions, or a last one of extent 1,
+/// - [`CategoricalAccuracy`] elsewhere.
+///
+/// Keras's class `Accuracy`, which asks for equality, is [`super::ExactAccuracy`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Accuracy;
 
@@ -18,41 +20,33 @@ impl Accuracy {
     pub fn new() -> Accuracy {
         Accuracy
     }
-
-    pub(super) fn from_config(_: &Config) -> Result<Accuracy> {
-        Ok(Accuracy)
-    }
 }
 
-impl Metric for Accuracy {
-    fn class_name(&self) -> &'static str {
-        "Accuracy"
+pub(super) fn from_config(_: &Config) -> Result<Accuracy> {
+    Ok(Accuracy)
+}
+
+impl Mean for Accuracy {
+    fn class(&self) -> &'static str {
+        "accuracy"
     }
 
-    fn name(&self) -> String {
-        "accuracy".into()
+    fn title(&self) -> &'static str {
+        "accuracy"
     }
 
-    fn state(&self) -> Vec<Shape> {
-        mean_state()
-    }
-
-    fn update(&self, state: &[Tensor], y_true: &Tensor, y_pred: &Tensor, weights: Option<&Tensor>) -> Result<Tensors> {
-        let classes = y_pred.shape().last();
-        if classes == 1 || y_true.shape() == y_pred.shape() && !y_true.dtype().is_float() && classes == 1 {
-            return Err(Error::Internal("binary accuracy to come".into()));
+    fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+        let (t, p) = (y_true.shape(), y_pred.shape());
+        if p.last() == 1 {
+            BinaryAccuracy::new().values(y_true, y_pred)
+        } else if t.rank() < p.rank() || t.last() == 1 {
+            SparseCategoricalAccuracy.values(y_true, y_pred)
+        } else {
+            CategoricalAccuracy.values(y_true, y_pred)
         }
-        let picked = y_pred.argmax(-1)?;
-        let wanted = if y_true.shape() == y_pred.shape() { y_true.argmax(-1)? } else { y_true.cast(DType::I32)?.reshape(picked.shape())? };
-        let right = picked.equal(&wanted)?.cast(DType::F32)?;
-        mean_update(state, &right, weights)
     }
 
-    fn result(&self, state: &[Vec<f32>]) -> f64 {
-        mean_result(state)
-    }
-
-    fn config(&self) -> Config {
-        object(json!({"name": "accuracy"}))
+    fn arguments(&self) -> Config {
+        Config::new()
     }
 }

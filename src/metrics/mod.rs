@@ -1,16 +1,22 @@
 //! The metrics, one file each, accumulated on the device.
 //!
-//! A new metric is a file here and one word in the list below.
+//! A new metric is a file here and one word in the list below. Nothing waits for the device: metrics are tensor ops.
+
+mod mean;
+
+pub use mean::Mean;
+pub(crate) use mean::mean_result;
 
 use crate::error::{Error, Result};
 use crate::layers::Config;
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
+use serde_json::{Value, json};
 use std::fmt;
 
 /// A figure that is gathered over batches.
 pub trait Metric: fmt::Debug + Send + Sync + 'static {
-    /// Keras's class.
+    /// Keras's class, or its word for what it chooses a class for.
     fn class_name(&self) -> &'static str;
 
     /// The name in logs, history and progress bar: `accuracy`.
@@ -19,7 +25,8 @@ pub trait Metric: fmt::Debug + Send + Sync + 'static {
     /// The shapes of the numbers that are kept between batches; they start at 0, in f32.
     fn state(&self) -> Vec<Shape>;
 
-    /// The new state after a batch, each sample counted `weights` times, once if there are none.
+    /// The new state after a batch, each sample counted `weights` times, once if there are none. Weights are one a sample,
+    /// `(batch)` or `(batch, 1)`, or one for each value.
     ///
     /// # Errors
     /// Targets that do not fit the predictions.
@@ -32,38 +39,24 @@ pub trait Metric: fmt::Debug + Send + Sync + 'static {
     fn config(&self) -> Config;
 }
 
-/// The state of a mean: the sum and the count.
-pub(crate) fn mean_state() -> Vec<Shape> {
-    vec![Shape::SCALAR; 2]
-}
-
-/// Adds the samples' values to the state of a mean.
-pub(crate) fn mean_update(state: &[Tensor], values: &Tensor, weights: Option<&Tensor>) -> Result<Tensors> {
-    let [total, count] = state else {
-        return Err(Error::Internal("a mean keeps two numbers".into()));
-    };
-    let (sum, n) = match weights {
-        None => (values.sum(&[], false)?, None),
-        Some(weights) => (values.mul(weights)?.sum(&[], false)?, Some(weights.sum(&[], false)?)),
-    };
-    let count = match n {
-        Some(n) => count.add(&n)?,
-        None => count.add_scalar(values.shape().size() as f64)?,
-    };
-    Ok([total.add(&sum)?, count].into_iter().collect())
-}
-
-/// The mean that a state stands for.
-pub(crate) fn mean_result(state: &[Vec<f32>]) -> f64 {
-    match state {
-        [total, count] => f64::from(total[0]) / f64::from(count[0]),
-        _ => f64::NAN,
+impl dyn Metric {
+    /// Keras's serialized form: an object, or the word for what it chooses a class for.
+    pub fn serialized(&self) -> Value {
+        match self.class_name() {
+            word @ "accuracy" => word.into(),
+            class => json!({
+                "module": "keras.metrics",
+                "class_name": class,
+                "config": self.config(),
+                "registered_name": null,
+            }),
+        }
     }
 }
 
-/// Lists the metrics: `module: Class "keras_name";`.
+/// Lists the metrics: `module: Class "name" "alias" …;`, Keras's class and the other names that it takes.
 macro_rules! metrics {
-    ($($module:ident: $class:ident $name:literal;)*) => {
+    ($($module:ident: $class:ident $($name:literal)+;)*) => {
         $(
             mod $module;
             pub use $module::$class;
@@ -82,15 +75,15 @@ macro_rules! metrics {
         /// The modules that hold a metric, for the test that compares them with the folder.
         pub const MODULES: &[&str] = &[$(stringify!($module)),*];
 
-        /// The metric that a Keras config describes; `class` may be the snake-case name.
+        /// The metric that a Keras config describes; `class` is Keras's class or another of its names, such as `mae`.
         ///
         /// # Errors
         /// A class or an argument that this engine does not know.
         pub fn from_config(class: &str, config: &Config) -> Result<Box<dyn Metric>> {
             match class {
-                $(stringify!($class) | $name => Ok(Box::new($class::from_config(config)?)),)*
+                $($($name)|+ => Ok(Box::new($module::from_config(config)?)),)*
                 _ => {
-                    let known = [$(stringify!($class)),*].join(", ");
+                    let known = [$($($name),+),*].join(", ");
                     Err(Error::Config(format!("unknown metric `{class}`; known are {known}")))
                 }
             }
@@ -99,5 +92,11 @@ macro_rules! metrics {
 }
 
 metrics! {
-    accuracy: Accuracy "accuracy";
+    accuracy: Accuracy "accuracy" "acc";
+    binary_accuracy: BinaryAccuracy "BinaryAccuracy" "binary_accuracy";
+    categorical_accuracy: CategoricalAccuracy "CategoricalAccuracy" "categorical_accuracy";
+    exact_accuracy: ExactAccuracy "Accuracy";
+    mean_absolute_error: MeanAbsoluteError "MeanAbsoluteError" "mean_absolute_error" "mae" "MAE";
+    mean_squared_error: MeanSquaredError "MeanSquaredError" "mean_squared_error" "mse" "MSE";
+    sparse_categorical_accuracy: SparseCategoricalAccuracy "SparseCategoricalAccuracy" "sparse_categorical_accuracy";
 }

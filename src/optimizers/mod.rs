@@ -14,9 +14,11 @@ pub use update::State;
 use crate::device::cuda::Kernel;
 use crate::error::{Error, Result};
 use crate::layers::Config;
+use serde_json::{Value, json};
 use std::fmt;
 
-/// The numbers that a step's rule reads, as the kernel gets them; the first is the learning rate.
+/// The numbers that a step's rule reads, as the kernel gets them, computed in f64 on the host: the learning rate, the
+/// share of each weight that decays, the largest element of a gradient, and what [`Optimizer::hyper`] adds.
 pub type Hyper = [f32; 8];
 
 /// One parameter's piece, or all of it: what a rule changes.
@@ -43,17 +45,19 @@ pub trait Optimizer: fmt::Debug + Send + Sync + 'static {
     fn slots(&self) -> &'static [&'static str];
     /// The rule's numbers for the step after `iteration` steps, at this learning rate.
     fn hyper(&self, iteration: u64, learning_rate: f64) -> Hyper;
+    /// Rejects arguments outside their range, with words.
+    fn check(&self) -> Result<()>;
     /// Changes a piece of a parameter.
     fn update(&self, hyper: &Hyper, piece: Piece);
-    /// The kernel that changes all parameters: `(table, count, hyper, scales)`.
+    /// The kernel that changes all parameters: `(table, count, chunk, hyper, scales)`.
     fn kernel(&self) -> &'static Kernel;
     /// Its own arguments, under Keras's names.
     fn config(&self) -> Config;
 }
 
-/// Lists the optimizers: `module: Class "keras_name";`.
+/// Lists the optimizers: `module: Class "name" "alias" …;`, the names that Keras takes beside the class.
 macro_rules! optimizers {
-    ($($module:ident: $class:ident $name:literal;)*) => {
+    ($($module:ident: $class:ident $($name:literal)+;)*) => {
         $(
             mod $module;
             pub use $module::$class;
@@ -81,20 +85,25 @@ macro_rules! optimizers {
         /// A class or an argument that this engine does not know.
         pub fn from_config(class: &str, config: &Config) -> Result<Box<dyn Optimizer>> {
             let mut optimizer: Box<dyn Optimizer> = match class {
-                $(stringify!($class) | $name => Box::new($class::from_config(config)?),)*
+                $(stringify!($class) $(| $name)+ => Box::new($class::from_config(config)?),)*
                 _ => {
                     let known = [$(stringify!($class)),*].join(", ");
                     return Err(Error::Config(format!("unknown optimizer `{class}`; known are {known}")));
                 }
             };
             optimizer.settings_mut().read(config)?;
+            optimizer.settings().check()?;
+            optimizer.check()?;
             Ok(optimizer)
         }
     };
 }
 
 optimizers! {
+    adam: Adam "adam";
+    adamw: AdamW "adamw";
     rmsprop: RMSprop "rmsprop";
+    sgd: SGD "sgd";
 }
 
 impl dyn Optimizer {
@@ -103,5 +112,15 @@ impl dyn Optimizer {
         let mut config = self.settings().config(&crate::layers::snake_case(self.class_name()));
         config.extend(self.config());
         config
+    }
+
+    /// Keras's serialized form.
+    pub fn serialized(&self) -> Value {
+        json!({
+            "module": "keras.optimizers",
+            "class_name": self.class_name(),
+            "config": self.full_config(),
+            "registered_name": null,
+        })
     }
 }

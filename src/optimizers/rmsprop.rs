@@ -1,6 +1,7 @@
 //! RMSprop.
 
-use super::update::{one, two};
+use super::settings::range;
+use super::update::{one, three, two};
 use super::{Hyper, Optimizer, Piece, Settings};
 use crate::device::cuda::Kernel;
 use crate::dtype::DType;
@@ -8,16 +9,18 @@ use crate::error::Result;
 use crate::layers::{Config, Read, object};
 use serde_json::json;
 
-/// `v ← ρ·v + (1−ρ)·g²`, `w ← w − lr·g / √(v + ε)`; with momentum the step is `m ← μ·m + lr·g / √(v + ε)`
-/// (Hinton's lecture 6e; [Keras](https://keras.io/api/optimizers/rmsprop/)).
+/// `v ← ρ·v + (1−ρ)·g²`, `w ← w − lr·g / √(v + ε)`; with momentum the step is `m ← μ·m + lr·g / √(v + ε)`; centered, the
+/// root is of `v − a² + ε` with `a ← ρ·a + (1−ρ)·g` (Hinton's lecture 6e; Graves, *Generating sequences with recurrent
+/// neural networks*, 2013; [Keras](https://keras.io/api/optimizers/rmsprop/)).
 ///
-/// Defaults: learning rate 0.001, ρ 0.9, no momentum, ε 1e-7.
+/// Defaults: learning rate 0.001, ρ 0.9, no momentum, ε 1e-7, not centered.
 #[derive(Clone, Debug)]
 pub struct RMSprop {
     pub(super) settings: Settings,
     rho: f64,
     momentum: f64,
     epsilon: f64,
+    centered: bool,
 }
 
 static KERNEL: Kernel = Kernel::new("optimizers", "rmsprop", &[DType::F32]);
@@ -25,7 +28,7 @@ static KERNEL: Kernel = Kernel::new("optimizers", "rmsprop", &[DType::F32]);
 impl RMSprop {
     /// RMSprop at this learning rate.
     pub fn new(learning_rate: f64) -> RMSprop {
-        RMSprop { settings: Settings::new(learning_rate), rho: 0.9, momentum: 0.0, epsilon: 1e-7 }
+        RMSprop { settings: Settings::new(learning_rate), rho: 0.9, momentum: 0.0, epsilon: 1e-7, centered: false }
     }
 
     /// The decay of the running mean of squares; by default 0.9.
@@ -46,13 +49,19 @@ impl RMSprop {
         self
     }
 
+    /// Whether gradients are measured from their running mean; by default they are not.
+    pub fn centered(mut self, centered: bool) -> Self {
+        self.centered = centered;
+        self
+    }
+
     pub(super) fn from_config(config: &Config) -> Result<RMSprop> {
-        config.refuse(&["centered"])?;
         Ok(RMSprop {
             settings: Settings::new(0.001),
             rho: config.number("rho", 0.9)?,
             momentum: config.number("momentum", 0.0)?,
             epsilon: config.number("epsilon", 1e-7)?,
+            centered: config.flag("centered", false)?,
         })
     }
 }
@@ -71,28 +80,47 @@ impl Optimizer for RMSprop {
     }
 
     fn slots(&self) -> &'static [&'static str] {
-        if self.momentum > 0.0 { &["velocity", "momentum"] } else { &["velocity"] }
+        match (self.momentum > 0.0, self.centered) {
+            (false, false) => &["velocity"],
+            (true, false) => &["velocity", "momentum"],
+            (false, true) => &["velocity", "average_gradient"],
+            (true, true) => &["velocity", "momentum", "average_gradient"],
+        }
     }
 
     fn hyper(&self, _: u64, learning_rate: f64) -> Hyper {
-        let decay = self.settings.weight_decay.unwrap_or(0.0) * learning_rate;
-        [learning_rate, decay, self.rho, self.epsilon, self.momentum, 0.0, 0.0, 0.0].map(|x| x as f32)
+        let centered = f64::from(u8::from(self.centered));
+        self.settings.hyper(learning_rate, [self.rho, 1.0 - self.rho, self.epsilon, self.momentum, centered])
+    }
+
+    fn check(&self) -> Result<()> {
+        range("rho", self.rho, 0.0, 1.0)?;
+        range("momentum", self.momentum, 0.0, 1.0)?;
+        range("epsilon", self.epsilon, 0.0, f64::INFINITY)
     }
 
     fn update(&self, hyper: &Hyper, piece: Piece) {
-        let [lr, decay, rho, epsilon, momentum, ..] = *hyper;
-        let square = move |v: f32, g: f32| rho * v + (1.0 - rho) * g * g;
-        if self.momentum > 0.0 {
-            two(piece, move |w, g, v, m| {
-                let v = square(v, g);
+        let [lr, _, _, rho, rest, epsilon, momentum, _] = *hyper;
+        let mean = |old: f32, new: f32| rho * old + rest * new;
+        match (self.momentum > 0.0, self.centered) {
+            (false, false) => one(hyper, piece, |w, g, v| {
+                let v = mean(v, g * g);
+                (w - lr * g / (v + epsilon).sqrt(), v)
+            }),
+            (true, false) => two(hyper, piece, |w, g, v, m| {
+                let v = mean(v, g * g);
                 let m = momentum * m + lr * g / (v + epsilon).sqrt();
-                (w - decay * w - m, v, m)
-            });
-        } else {
-            one(piece, move |w, g, v| {
-                let v = square(v, g);
-                (w - decay * w - lr * g / (v + epsilon).sqrt(), v)
-            });
+                (w - m, v, m)
+            }),
+            (false, true) => two(hyper, piece, |w, g, v, a| {
+                let (v, a) = (mean(v, g * g), mean(a, g));
+                (w - lr * g / (v - a * a + epsilon).sqrt(), v, a)
+            }),
+            (true, true) => three(hyper, piece, |w, g, [v, m, a]| {
+                let (v, a) = (mean(v, g * g), mean(a, g));
+                let m = momentum * m + lr * g / (v - a * a + epsilon).sqrt();
+                (w - m, [v, m, a])
+            }),
         }
     }
 
@@ -102,7 +130,7 @@ impl Optimizer for RMSprop {
 
     fn config(&self) -> Config {
         object(json!({
-            "rho": self.rho, "momentum": self.momentum, "epsilon": self.epsilon, "centered": false,
+            "rho": self.rho, "momentum": self.momentum, "epsilon": self.epsilon, "centered": self.centered,
         }))
     }
 }

@@ -19,10 +19,16 @@ pub struct State {
     /// What the CUDA kernel reads of each parameter; written anew when an address changes.
     table: Vec<i64>,
     device_table: Option<Tensor>,
+    /// The list that the next table is written in.
+    scratch: Vec<i64>,
 }
 
-/// Elements that a block of the kernel, or a thread of the CPU, takes at once.
-const CHUNK: usize = 1 << 14;
+/// Elements that a thread of the CPU takes at least.
+const GRAIN: usize = 1 << 14;
+/// Elements that a block of the kernel takes: 16 for each of its threads.
+const CHUNK: usize = 1 << 12;
+/// Threads of a block.
+const THREADS: u32 = 256;
 /// The most numbers that an optimizer keeps for a weight.
 const SLOTS: usize = 3;
 /// Numbers of a table's entry: weight, gradient, three slots, elements, first chunk, unused.
@@ -30,12 +36,17 @@ const ENTRY: usize = 8;
 
 impl State {
     /// The state before the first step: zeros.
+    ///
+    /// # Errors
+    /// Arguments of the optimizer outside their range.
     pub fn new(optimizer: &dyn Optimizer, parameters: &[&Tensor]) -> Result<State> {
+        optimizer.settings().check()?;
+        optimizer.check()?;
         let zeros = |w: &&Tensor| -> Result<Vec<Tensor>> {
             optimizer.slots().iter().map(|_| Tensor::zeros(&w.device(), w.shape(), DType::F32)).collect()
         };
         let slots = parameters.iter().map(zeros).collect::<Result<_>>()?;
-        Ok(State { slots, iteration: 0, table: Vec::new(), device_table: None })
+        Ok(State { slots, iteration: 0, table: Vec::new(), device_table: None, scratch: Vec::new() })
     }
 
     /// Changes the weights at `places` by `gradients`, each multiplied by its entry of `scales`, if there are any.
@@ -79,7 +90,7 @@ impl State {
                 slots.push(Parts::new(slot.data_mut::<f32>()?));
             }
             let scale = scales.map_or(1.0, |s| s[i]);
-            threads::split(gradient.len(), CHUNK, |range| {
+            threads::split(gradient.len(), GRAIN, |range| {
                 let mut pieces: [&mut [f32]; SLOTS] = Default::default();
                 for (piece, slot) in pieces.iter_mut().zip(&slots) {
                     // SAFETY: `split` hands out ranges that do not overlap, and each slot is an array of its own.
@@ -87,7 +98,10 @@ impl State {
                 }
                 // SAFETY: as above.
                 let weight = unsafe { weight.slice(range.clone()) };
-                optimizer.update(&hyper, Piece { weight, gradient: &gradient[range], scale, slots: &mut pieces });
+                optimizer.update(
+                    &hyper,
+                    Piece { weight, gradient: &gradient[range], scale, slots: &mut pieces[..slots.len()] },
+                );
             });
         }
         Ok(())
@@ -103,7 +117,9 @@ impl State {
         hyper: &Tensor,
         scales: Option<&Tensor>,
     ) -> Result<()> {
-        let mut table = Vec::with_capacity(places.len() * ENTRY);
+        let mut table = std::mem::take(&mut self.scratch);
+        table.clear();
+        table.reserve(places.len() * ENTRY);
         let mut chunks = 0usize;
         for ((&place, gradient), slots) in places.iter().zip(gradients).zip(&self.slots) {
             let weight = &weights[place];
@@ -119,8 +135,9 @@ impl State {
         }
         if self.device_table.is_none() || self.table != table {
             self.device_table = Some(device.constant(&table)?);
-            self.table = table;
+            std::mem::swap(&mut self.table, &mut table);
         }
+        self.scratch = table;
         let Some(device_table) = &self.device_table else { return Ok(()) };
         let scales = scales.map_or(Ok(Arg::Ptr(0)), Arg::input)?;
         let args = [
@@ -130,34 +147,81 @@ impl State {
             Arg::input(hyper)?,
             scales,
         ];
-        device.launch(optimizer.kernel(), DType::F32, Grid::rows(chunks, 256), &args)
+        device.launch(optimizer.kernel(), DType::F32, Grid::rows(chunks, THREADS), &args)
     }
 }
 
-/// Runs a rule that keeps nothing.
-pub(super) fn none(piece: Piece, rule: impl Fn(f32, f32) -> f32) {
-    let Piece { weight, gradient, scale, .. } = piece;
-    vectorize(|| weight.iter_mut().zip(gradient).for_each(|(w, &g)| *w = rule(*w, g * scale)));
+/// What a rule starts from: the weight after its decay, and the gradient after clipping.
+#[inline(always)]
+fn start(hyper: &Hyper, scale: f32, w: f32, g: f32) -> (f32, f32) {
+    let [_, decay, most, ..] = *hyper;
+    let g = g * scale;
+    // Comparisons that leave NaN as it is.
+    let g = if g > most { most } else { g };
+    let g = if g < -most { -most } else { g };
+    (w - w * decay, g)
 }
 
-/// Runs a rule that keeps one number a weight.
-pub(super) fn one(piece: Piece, rule: impl Fn(f32, f32, f32) -> (f32, f32)) {
+/// Runs a rule that keeps nothing: from weight and gradient to the weight.
+#[inline(always)]
+pub(super) fn none(hyper: &Hyper, piece: Piece, rule: impl Fn(f32, f32) -> f32) {
+    let Piece { weight, gradient, scale, .. } = piece;
+    vectorize(
+        #[inline(always)]
+        || {
+            for (w, &g) in weight.iter_mut().zip(gradient) {
+                let (start, g) = start(hyper, scale, *w, g);
+                *w = rule(start, g);
+            }
+        },
+    );
+}
+
+/// Runs a rule that keeps one number a weight: from weight, gradient and it to the weight and it.
+#[inline(always)]
+pub(super) fn one(hyper: &Hyper, piece: Piece, rule: impl Fn(f32, f32, f32) -> (f32, f32)) {
     let Piece { weight, gradient, scale, slots } = piece;
     let [a, ..] = slots else { return };
-    vectorize(|| {
-        for ((w, &g), a) in weight.iter_mut().zip(gradient).zip(a.iter_mut()) {
-            (*w, *a) = rule(*w, g * scale, *a);
-        }
-    });
+    vectorize(
+        #[inline(always)]
+        || {
+            for ((w, &g), a) in weight.iter_mut().zip(gradient).zip(a.iter_mut()) {
+                let (start, g) = start(hyper, scale, *w, g);
+                (*w, *a) = rule(start, g, *a);
+            }
+        },
+    );
 }
 
 /// Runs a rule that keeps two numbers a weight.
-pub(super) fn two(piece: Piece, rule: impl Fn(f32, f32, f32, f32) -> (f32, f32, f32)) {
+#[inline(always)]
+pub(super) fn two(hyper: &Hyper, piece: Piece, rule: impl Fn(f32, f32, f32, f32) -> (f32, f32, f32)) {
     let Piece { weight, gradient, scale, slots } = piece;
     let [a, b, ..] = slots else { return };
-    vectorize(|| {
-        for (((w, &g), a), b) in weight.iter_mut().zip(gradient).zip(a.iter_mut()).zip(b.iter_mut()) {
-            (*w, *a, *b) = rule(*w, g * scale, *a, *b);
-        }
-    });
+    vectorize(
+        #[inline(always)]
+        || {
+            for (((w, &g), a), b) in weight.iter_mut().zip(gradient).zip(a.iter_mut()).zip(b.iter_mut()) {
+                let (start, g) = start(hyper, scale, *w, g);
+                (*w, *a, *b) = rule(start, g, *a, *b);
+            }
+        },
+    );
+}
+
+/// Runs a rule that keeps three numbers a weight.
+#[inline(always)]
+pub(super) fn three(hyper: &Hyper, piece: Piece, rule: impl Fn(f32, f32, [f32; 3]) -> (f32, [f32; 3])) {
+    let Piece { weight, gradient, scale, slots } = piece;
+    let [a, b, c] = slots else { return };
+    vectorize(
+        #[inline(always)]
+        || {
+            let slots = a.iter_mut().zip(b.iter_mut()).zip(c.iter_mut());
+            for ((w, &g), ((a, b), c)) in weight.iter_mut().zip(gradient).zip(slots) {
+                let (start, g) = start(hyper, scale, *w, g);
+                (*w, [*a, *b, *c]) = rule(start, g, [*a, *b, *c]);
+            }
+        },
+    );
 }

@@ -1,0 +1,88 @@
+//! What the metrics that are a mean over the samples share.
+
+use super::Metric;
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::layers::Config;
+use crate::losses::weights_for;
+use crate::shape::Shape;
+use crate::tensor::{Tensor, Tensors};
+use std::fmt;
+
+/// A metric that is the mean over the samples of values that each batch gives.
+pub trait Mean: fmt::Debug + Send + Sync + 'static {
+    /// [`Metric::class_name`].
+    fn class(&self) -> &'static str;
+
+    /// [`Metric::name`].
+    fn title(&self) -> &'static str;
+
+    /// The values, `(batch, …)`; a sample counts for the mean of its own.
+    ///
+    /// # Errors
+    /// Targets that do not fit the predictions.
+    fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor>;
+
+    /// [`Metric::config`].
+    fn arguments(&self) -> Config;
+}
+
+impl<M: Mean> Metric for M {
+    fn class_name(&self) -> &'static str {
+        self.class()
+    }
+
+    fn name(&self) -> String {
+        self.title().into()
+    }
+
+    /// The sum over the samples, and their number or the sum of their weights.
+    fn state(&self) -> Vec<Shape> {
+        vec![Shape::SCALAR; 2]
+    }
+
+    fn update(&self, state: &[Tensor], y_true: &Tensor, y_pred: &Tensor, weights: Option<&Tensor>) -> Result<Tensors> {
+        let [total, count] = state else {
+            return Err(Error::Internal("a mean keeps two numbers".into()));
+        };
+        let values = self.values(y_true, y_pred)?.cast(DType::F32)?;
+        let (values, samples) = match weights {
+            None => {
+                let samples = values.shape().first().copied().unwrap_or(1);
+                (values, count.add_scalar(samples as f64)?)
+            }
+            Some(weights) => {
+                let (values, weights) = weights_for(&values, weights)?;
+                let weights_alone = by_sample(&weights.broadcast_to(values.shape())?)?;
+                (values.mul(&weights)?, count.add(&weights_alone.sum(&[], false)?)?)
+            }
+        };
+        let sum = by_sample(&values)?.sum(&[], false)?;
+        Ok([total.add(&sum)?, samples].into_iter().collect())
+    }
+
+    fn result(&self, state: &[Vec<f32>]) -> f64 {
+        mean_result(state)
+    }
+
+    fn config(&self) -> Config {
+        self.arguments()
+    }
+}
+
+/// The mean of each sample's values.
+fn by_sample(values: &Tensor) -> Result<Tensor> {
+    let axes: [isize; crate::shape::MAX_RANK] = std::array::from_fn(|i| i as isize);
+    match values.shape().rank() {
+        0 | 1 => Ok(values.clone()),
+        rank => values.mean(&axes[1..rank], false),
+    }
+}
+
+/// The mean that a state of two numbers, sum and count, stands for.
+pub(crate) fn mean_result(state: &[Vec<f32>]) -> f64 {
+    match state {
+        [total, count] => f64::from(total[0]) / f64::from(count[0]),
+        _ => f64::NAN,
+    }
+}
