@@ -34,6 +34,9 @@ pub enum Error {
         /// What it expected and what it got.
         message: String,
     },
+    /// A layer was called on inputs that it cannot take.
+    #[error("{0}")]
+    Input(String),
     /// Something failed inside a layer.
     #[error("layer `{layer}`: {source}")]
     Layer {

@@ -34,7 +34,6 @@ pub mod prelude {
     pub use crate::losses::all::*;
     pub use crate::metrics::all::*;
     pub use crate::model::{Model, Sequential};
-    pub use crate::ops::Activation;
     pub use crate::optimizers::all::*;
     pub use crate::tensor::Tensor;
     pub use crate::train::{Callback, Control, Fit, History, Trainer};

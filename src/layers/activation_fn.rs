@@ -57,39 +57,40 @@ impl From<Activation> for ActivationFn {
     }
 }
 
-/// The setters that layers with an activation have.
+/// Hands the activations to a macro: what they are, the name that a method has, the value.
+macro_rules! activations {
+    ($use:ident) => {
+        $use! {
+            "No activation." linear $crate::ops::Activation::Linear.into();
+            "Rectified linear activation, max(x, 0)." relu $crate::ops::Activation::Relu.into();
+            "Sigmoid activation, 1 / (1 + e⁻ˣ)." sigmoid $crate::ops::Activation::Sigmoid.into();
+            "Hyperbolic tangent activation." tanh $crate::ops::Activation::Tanh.into();
+            "Exact Gaussian error linear activation, x Φ(x)." gelu $crate::ops::Activation::Gelu.into();
+            "Sigmoid linear activation, x / (1 + e⁻ˣ), also called swish." silu $crate::ops::Activation::Silu.into();
+            "Exponential linear activation: x above 0, else eˣ − 1." elu $crate::ops::Activation::Elu.into();
+            "Smooth rectified activation, ln(1 + eˣ)." softplus $crate::ops::Activation::Softplus.into();
+            "Softmax over the last axis." softmax $crate::layers::ActivationFn::Softmax;
+        }
+    };
+}
+pub(super) use activations;
+
+/// The setters that layers with an activation have: `activations!(activation_setters)` in the layer's `impl`.
 macro_rules! activation_setters {
-    () => {
-        /// Sets the activation.
+    ($($doc:literal $name:ident $value:expr;)*) => {
+        /// Sets an activation that is chosen at run time, such as `ActivationFn::from_name("relu")?`.
         pub fn activation(mut self, activation: impl Into<$crate::layers::ActivationFn>) -> Self {
             self.activation = activation.into();
             self
         }
 
-        /// Rectified linear activation.
-        pub fn relu(self) -> Self {
-            self.activation($crate::ops::Activation::Relu)
-        }
-
-        /// Sigmoid activation.
-        pub fn sigmoid(self) -> Self {
-            self.activation($crate::ops::Activation::Sigmoid)
-        }
-
-        /// Hyperbolic tangent activation.
-        pub fn tanh(self) -> Self {
-            self.activation($crate::ops::Activation::Tanh)
-        }
-
-        /// Exact Gaussian error linear activation.
-        pub fn gelu(self) -> Self {
-            self.activation($crate::ops::Activation::Gelu)
-        }
-
-        /// Softmax over the last axis.
-        pub fn softmax(self) -> Self {
-            self.activation($crate::layers::ActivationFn::Softmax)
-        }
+        $(
+            #[doc = $doc]
+            pub fn $name(mut self) -> Self {
+                self.activation = $value;
+                self
+            }
+        )*
     };
 }
-pub(crate) use activation_setters;
+pub(super) use activation_setters;

@@ -83,6 +83,11 @@ impl Call<'_> {
         self.compute
     }
 
+    /// An input as it is if it is floating-point, else converted to the dtype that the layer computes in.
+    pub fn float(&self, x: &Tensor) -> Result<Tensor> {
+        if x.dtype().is_float() { Ok(x.clone()) } else { x.cast(self.compute) }
+    }
+
     /// The random numbers of this step.
     pub fn generator(&self) -> Result<&Generator> {
         self.generator

@@ -1,7 +1,7 @@
 //! The fully connected layer.
 
-use super::activation_fn::activation_setters;
-use super::{ActivationFn, Call, Config, Layer, Read, Spec, WeightSpec, object};
+use super::activation_fn::{activation_setters, activations};
+use super::{ActivationFn, Call, Config, Layer, Read, Spec, WeightSpec, object, one};
 use crate::error::{Error, Result};
 use crate::initializers::{GlorotUniform, Initializer, Zeros};
 use crate::ops::Activation;
@@ -34,7 +34,7 @@ impl Dense {
         }
     }
 
-    activation_setters!();
+    activations!(activation_setters);
 
     /// Whether a bias is added; by default it is.
     pub fn use_bias(mut self, use_bias: bool) -> Self {
@@ -81,16 +81,15 @@ impl Layer for Dense {
     }
 
     fn output_spec(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
-        let [x] = inputs else {
-            return Err(Error::shape("Dense", format!("expected one input, got {}", inputs.len())));
-        };
+        let x = one(inputs)?;
+        x.require_float()?;
         if self.units == 0 {
             return Err(Error::Config("argument `units`: expected at least 1, got 0".into()));
         }
         if x.rank() < 2 {
-            return Err(Error::shape("Dense", format!("expected at least 2 axes, got shape {x}")));
+            return Err(Error::Input(format!("expected at least 2 axes, got shape {x}")));
         }
-        x.known(-1, "Dense")?;
+        x.known(-1)?;
         let mut dims = x.dims.clone();
         if let Some(last) = dims.last_mut() {
             *last = Some(self.units);
@@ -99,7 +98,7 @@ impl Layer for Dense {
     }
 
     fn weights(&self, inputs: &[Spec]) -> Result<Vec<WeightSpec>> {
-        let features = inputs[0].known(-1, "Dense")?;
+        let features = one(inputs)?.known(-1)?;
         let kernel = Shape::new(&[features, self.units])?;
         let mut weights = vec![WeightSpec::new("kernel", kernel, self.kernel_initializer.clone())];
         if self.use_bias {

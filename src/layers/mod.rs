@@ -5,14 +5,18 @@
 mod activation_fn;
 mod call;
 mod config;
+mod constant;
+mod merge;
 mod symbol;
 
 pub use activation_fn::ActivationFn;
 pub use call::{Call, Precision, Updates};
 pub use config::{Config, Read, object};
+pub use constant::Constant;
 pub(crate) use symbol::snake_case;
 pub use symbol::{CallNode, Input, Inputs, LayerRef, Source, Spec, Symbol};
 
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::initializers::Initializer;
 use crate::shape::Shape;
@@ -57,6 +61,8 @@ pub struct WeightSpec {
     pub name: String,
     /// Its shape.
     pub shape: Shape,
+    /// The type of its elements.
+    pub dtype: DType,
     /// Its first values.
     pub initializer: Box<dyn Initializer>,
     /// Whether training changes it by gradients.
@@ -64,14 +70,23 @@ pub struct WeightSpec {
 }
 
 impl WeightSpec {
-    /// A trainable weight.
+    /// A trainable weight of f32.
     pub fn new(name: impl Into<String>, shape: Shape, initializer: Box<dyn Initializer>) -> WeightSpec {
-        WeightSpec { name: name.into(), shape, initializer, trainable: true }
+        WeightSpec { name: name.into(), shape, dtype: DType::F32, initializer, trainable: true }
     }
 
     /// The same, changed by the layer alone if at all.
     pub fn frozen(self) -> WeightSpec {
         WeightSpec { trainable: false, ..self }
+    }
+}
+
+/// The one input of a layer that takes one.
+fn one(inputs: &[Spec]) -> Result<&Spec> {
+    match inputs {
+        [x] if x.rank() == 0 => Err(Error::Input("expected an input with a batch axis, got shape ()".into())),
+        [x] => Ok(x),
+        _ => Err(Error::Input(format!("expected one input, got {}", inputs.len()))),
     }
 }
 
@@ -128,5 +143,14 @@ macro_rules! layers {
 }
 
 layers! {
+    activation: Activation;
+    add: Add;
+    concatenate: Concatenate;
     dense: Dense;
+    dropout: Dropout;
+    flatten: Flatten;
+    multiply: Multiply;
+    normalization: Normalization;
+    rescaling: Rescaling;
+    reshape: Reshape;
 }

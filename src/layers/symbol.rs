@@ -4,8 +4,9 @@ use super::Layer;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::{IntoShape, Shape};
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The shape and dtype of a symbol. The first axis is the batch; an extent that the data decides is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,19 +28,42 @@ impl Spec {
         self.dims.len()
     }
 
-    /// The extent of an axis that must be known, counted from the end where it is negative.
-    pub fn known(&self, axis: isize, what: &str) -> Result<usize> {
-        let rank = self.rank() as isize;
-        let at = if axis < 0 { axis + rank } else { axis };
-        match usize::try_from(at).ok().and_then(|i| self.dims.get(i)) {
-            Some(Some(extent)) => Ok(*extent),
-            Some(None) => {
-                Err(Error::shape(what.to_string(), format!("axis {axis} of the input must be known, got shape {self}")))
-            }
-            None => {
-                Err(Error::shape(what.to_string(), format!("expected an input with an axis {axis}, got shape {self}")))
-            }
+    /// The place of an axis, which counts from the end where it is negative.
+    ///
+    /// # Errors
+    /// An axis that the shape does not have.
+    pub fn axis(&self, axis: isize) -> Result<usize> {
+        let at = if axis < 0 { axis + self.rank() as isize } else { axis };
+        match usize::try_from(at) {
+            Ok(at) if at < self.rank() => Ok(at),
+            _ => Err(Error::Input(format!("expected an input with an axis {axis}, got shape {self}"))),
         }
+    }
+
+    /// The extent of an axis that must be known.
+    ///
+    /// # Errors
+    /// An axis that the shape does not have, or whose extent the data decides.
+    pub fn known(&self, axis: isize) -> Result<usize> {
+        self.dims[self.axis(axis)?]
+            .ok_or_else(|| Error::Input(format!("expected axis {axis} of the input to be known, got shape {self}")))
+    }
+
+    /// The product of the extents but the batch's; `None` where one of them is.
+    ///
+    /// # Errors
+    /// A product that no memory holds.
+    pub fn sample_size(&self) -> Result<Option<usize>> {
+        let dims: Option<Vec<usize>> = self.dims.iter().skip(1).copied().collect();
+        dims.map(|dims| Shape::new(&dims).map(|shape| shape.size())).transpose()
+    }
+
+    /// Checks that the elements are floating-point numbers.
+    pub fn require_float(&self) -> Result<()> {
+        if self.dtype.is_float() {
+            return Ok(());
+        }
+        Err(Error::Input(format!("expected a floating-point input, got {}", self.dtype)))
     }
 
     /// The shape of a batch of `batch` samples, if all other extents are known.
@@ -152,37 +176,35 @@ impl Input {
 #[derive(Clone)]
 pub struct LayerRef(Arc<Cell>);
 
+#[derive(Clone)]
 struct Cell {
-    layer: Box<dyn Layer>,
+    layer: Arc<dyn Layer>,
     name: Option<String>,
     trainable: bool,
+    /// What it was first called on, which decides the shapes of the weights.
+    built: OnceLock<Vec<Spec>>,
 }
 
 impl LayerRef {
     /// A handle of a layer.
     pub fn new(layer: impl Layer) -> LayerRef {
-        LayerRef(Arc::new(Cell { layer: Box::new(layer), name: None, trainable: true }))
+        LayerRef(Arc::new(Cell { layer: Arc::new(layer), name: None, trainable: true, built: OnceLock::new() }))
     }
 
-    /// The same layer under a name of one's own. It is another layer to the model, so name it before it is called.
+    /// A layer of the same arguments under a name of one's own. It shares no weights with this one.
     pub fn named(self, name: &str) -> LayerRef {
         self.edit(|cell| cell.name = Some(name.to_string()))
     }
 
-    /// The same layer with weights that training leaves alone, or not. Set before it is called.
+    /// A layer of the same arguments whose weights training leaves alone, or not. It shares no weights with this one.
     pub fn trainable(self, trainable: bool) -> LayerRef {
         self.edit(|cell| cell.trainable = trainable)
     }
 
     fn edit(self, edit: impl FnOnce(&mut Cell)) -> LayerRef {
-        match Arc::try_unwrap(self.0) {
-            Ok(mut cell) => {
-                edit(&mut cell);
-                LayerRef(Arc::new(cell))
-            }
-            // Shared already: the handle stays as the calls know it.
-            Err(shared) => LayerRef(shared),
-        }
+        let mut cell = Cell { built: OnceLock::new(), ..Arc::unwrap_or_clone(self.0) };
+        edit(&mut cell);
+        LayerRef(Arc::new(cell))
     }
 
     /// The layer.
@@ -229,16 +251,43 @@ impl LayerRef {
     pub fn call_all(&self, inputs: impl Inputs) -> Result<Vec<Symbol>> {
         let inputs = inputs.symbols();
         let specs: Vec<Spec> = inputs.iter().map(|s| s.spec().clone()).collect();
-        let layer = self.layer();
-        let outputs = layer
-            .output_spec(&specs)
-            .and_then(|outputs| layer.weights(&specs).map(|_| outputs))
-            .map_err(|e| e.in_layer(&provisional_name(self, &inputs)))?;
+        let outputs = self.build(&specs).map_err(|e| e.in_layer(&provisional_name(self, &inputs)))?;
         let call = Arc::new(CallNode { layer: self.clone(), inputs, outputs });
         let symbol = |(i, spec): (usize, &Spec)| {
             Symbol(Arc::new(Node { spec: spec.clone(), source: Source::Call(call.clone(), i) }))
         };
         Ok(call.outputs.iter().enumerate().map(symbol).collect())
+    }
+
+    /// The outputs for these inputs, which must need the weights that the first call needed.
+    fn build(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
+        let shapes = |inputs: &[Spec]| -> Result<Vec<Shape>> {
+            Ok(self.layer().weights(inputs)?.iter().map(|w| w.shape).collect())
+        };
+        let outputs = self.layer().output_spec(inputs)?;
+        let wanted = shapes(inputs)?;
+        let first = self.0.built.get_or_init(|| inputs.to_vec());
+        let have = shapes(first)?;
+        if wanted == have {
+            return Ok(outputs);
+        }
+        // The axis that must be another one for the weights to fit, if it is one alone.
+        for (at, (x, first)) in inputs.iter().zip(first).enumerate() {
+            for axis in (1..=x.rank().min(first.rank())).map(|i| -(i as isize)) {
+                let extent = first.dims[first.axis(axis)?];
+                let mut other = inputs.to_vec();
+                let place = x.axis(axis)?;
+                other[at].dims[place] = extent;
+                if let (Some(extent), Ok(true)) = (extent, shapes(&other).map(|shapes| shapes == have)) {
+                    return Err(Error::Input(format!(
+                        "expected axis {axis} of the input to be {extent}, got shape {x}"
+                    )));
+                }
+            }
+        }
+        let list = |specs: &[Spec]| specs.iter().map(Spec::to_string).collect::<Vec<_>>().join(", ");
+        let (first, got) = (list(first), list(inputs));
+        Err(Error::Input(format!("expected inputs of shape {first}, on which it was called first, got shape {got}")))
     }
 }
 
@@ -251,14 +300,17 @@ impl fmt::Debug for LayerRef {
 /// The name that the layer will have in a model of what it is called on: its class and how many came before.
 fn provisional_name(layer: &LayerRef, inputs: &[Symbol]) -> String {
     let base = layer.base_name();
-    let mut seen = std::collections::HashSet::new();
-    let mut layers = std::collections::HashSet::new();
+    if layer.given_name().is_some() {
+        return base;
+    }
+    let mut seen = HashSet::new();
+    let mut layers = HashSet::new();
     let mut open: Vec<Symbol> = inputs.to_vec();
     while let Some(symbol) = open.pop() {
         if let Source::Call(call, _) = symbol.source()
             && seen.insert(Arc::as_ptr(call))
         {
-            if call.layer.base_name() == base {
+            if call.layer.base_name() == base && call.layer.id() != layer.id() {
                 layers.insert(call.layer.id());
             }
             open.extend(call.inputs.iter().cloned());

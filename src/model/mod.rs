@@ -87,7 +87,7 @@ impl Model {
     fn draw(&mut self) -> Result<()> {
         let draw = |(i, (_, spec)): (usize, &(String, WeightSpec))| {
             let numbers = Philox::new(self.seed, -1, i as u32);
-            Tensor::from_slice(&spec.initializer.values(&spec.shape, &numbers)?, spec.shape)
+            Tensor::from_slice(&spec.initializer.values(&spec.shape, &numbers)?, spec.shape)?.cast(spec.dtype)
         };
         self.weights = self.graph.weights.iter().enumerate().map(draw).collect::<Result<_>>()?;
         Ok(())

@@ -1,0 +1,61 @@
+//! What the layers share that merge their inputs element by element.
+
+use super::Spec;
+use crate::error::{Error, Result};
+use crate::shape::Shape;
+use crate::tensor::{Tensor, Tensors};
+
+/// The specs as a list.
+pub fn list(specs: &[Spec]) -> String {
+    specs.iter().map(Spec::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Checks that there are inputs and that they have one dtype.
+pub fn check(inputs: &[Spec]) -> Result<&Spec> {
+    let Some(first) = inputs.first() else {
+        return Err(Error::Input("expected at least one input, got none".into()));
+    };
+    match inputs.iter().find(|x| x.dtype != first.dtype) {
+        Some(x) => Err(Error::Input(format!("expected inputs of one dtype, got {} and {}", first.dtype, x.dtype))),
+        None => Ok(first),
+    }
+}
+
+/// The spec that the inputs broadcast to: the batch stays in front, the other axes are aligned at the last one.
+pub fn spec(inputs: &[Spec]) -> Result<Vec<Spec>> {
+    let first = check(inputs)?;
+    first.require_float()?;
+    let rank = inputs.iter().map(Spec::rank).max().unwrap_or(0);
+    let mut dims = vec![Some(1); rank];
+    for x in inputs {
+        let ahead = rank - x.rank();
+        for (i, &extent) in x.dims.iter().enumerate() {
+            let dim = &mut dims[if i == 0 { 0 } else { ahead + i }];
+            *dim = match (*dim, extent) {
+                (a, b) if a == b => a,
+                (Some(1), b) => b,
+                (a, Some(1)) => a,
+                // An extent that the data decides must turn out to be 1 or this one.
+                (Some(n), None) | (None, Some(n)) => Some(n),
+                _ => {
+                    let message = format!("expected inputs of compatible shapes, got {}", list(inputs));
+                    return Err(Error::Input(message));
+                }
+            };
+        }
+    }
+    Ok(vec![Spec { dims, dtype: first.dtype }])
+}
+
+/// The inputs merged one after the other, where those of lower rank have axes of size 1 put in behind the batch.
+pub fn merge(inputs: &[&Tensor], f: impl Fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensors> {
+    let rank = inputs.iter().map(|x| x.shape().rank()).max().unwrap_or(0);
+    let align = |x: &Tensor| -> Result<Tensor> {
+        let shape = x.shape();
+        let (Some((batch, sample)), true) = (shape.split_first(), shape.rank() < rank) else { return Ok(x.clone()) };
+        x.reshape(Shape::new(&[&[*batch], &vec![1; rank - shape.rank()][..], sample].concat())?)
+    };
+    let (first, others) = inputs.split_first().ok_or_else(|| Error::Internal("nothing to merge".into()))?;
+    let merged = others.iter().try_fold(align(first)?, |sum, x| f(&sum, &align(x)?))?;
+    Ok(Tensors::from_elem(merged, 1))
+}
