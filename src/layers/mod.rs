@@ -21,13 +21,14 @@ use crate::error::{Error, Result};
 use crate::initializers::Initializer;
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
+use std::any::Any;
 use std::fmt;
 
 /// A function of tensors with weights.
 ///
 /// A layer is its arguments alone: the model holds the weights, so a layer is described by its config and called with
 /// them.
-pub trait Layer: fmt::Debug + Send + Sync + 'static {
+pub trait Layer: fmt::Debug + Any + Send + Sync {
     /// Keras's class: `Dense`.
     fn class_name(&self) -> &'static str;
 

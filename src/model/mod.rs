@@ -1,8 +1,11 @@
 //! Models: the symbolic graph with the values of its weights, the summary, the model file.
 
 mod graph;
+pub mod keras;
+mod nested;
 mod sequential;
 mod summary;
+mod weights_file;
 
 pub use graph::{Entry, Graph, Mode, Step};
 pub use sequential::Sequential;
@@ -45,18 +48,40 @@ impl Model {
     /// # Errors
     /// An output that does not depend on the inputs alone, an input that no output depends on, two layers of one name.
     pub fn new(inputs: impl Inputs, outputs: impl Inputs) -> Result<Model> {
-        let graph = Graph::new(&inputs.symbols(), &outputs.symbols())?;
-        let mut model = Model {
+        let mut model = Model::of(Graph::new(&inputs.symbols(), &outputs.symbols())?, Vec::new());
+        model.draw()?;
+        Ok(model)
+    }
+
+    /// The model of a graph with these weights, in the order of [`Graph::weights`]; nothing is drawn.
+    ///
+    /// # Errors
+    /// Another number of weights than the graph asks for, another shape or dtype.
+    pub fn from_graph(graph: Graph, weights: Vec<Tensor>) -> Result<Model> {
+        if weights.len() != graph.weights.len() {
+            let message = format!("expected {} weights, got {}", graph.weights.len(), weights.len());
+            return Err(Error::shape("from_graph", message));
+        }
+        for ((path, spec), weight) in graph.weights.iter().zip(&weights) {
+            if weight.shape() != spec.shape || weight.dtype() != spec.dtype {
+                let (dtype, shape) = (weight.dtype(), weight.shape());
+                let message = format!("expected {} {}, got {dtype} {shape}", spec.dtype, spec.shape);
+                return Err(Error::shape(format!("weight `{path}`"), message));
+            }
+        }
+        Ok(Model::of(graph, weights))
+    }
+
+    fn of(graph: Graph, weights: Vec<Tensor>) -> Model {
+        Model {
             graph: Arc::new(graph),
-            weights: Vec::new(),
+            weights,
             name: "functional".into(),
             sequential: false,
             device: Device::Cpu,
             precision: Precision::F32,
             seed: 0,
-        };
-        model.draw()?;
-        Ok(model)
+        }
     }
 
     /// The same model under a name of one's own.

@@ -86,7 +86,9 @@ impl Kind {
         let size = shape.size();
         let block = |i: usize| i as u64 / 4;
         match self {
-            Kind::Normal(_) => Tensor::from_slice(&(0..size).map(|i| numbers.normal(block(i))[i % 4]).collect::<Vec<_>>(), shape),
+            Kind::Normal(_) => {
+                Tensor::from_slice(&(0..size).map(|i| numbers.normal(block(i))[i % 4]).collect::<Vec<_>>(), shape)
+            }
             Kind::Bits(_) => {
                 let bit = |i: usize| (numbers.block(block(i))[i % 4] >> 31) as f32;
                 Tensor::from_slice(&(0..size).map(bit).collect::<Vec<_>>(), shape)

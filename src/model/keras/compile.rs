@@ -1,0 +1,160 @@
+//! The compile config: optimizer, losses, metrics.
+
+use super::object::{clip, named, serialized, short};
+use super::{Training, TrainingState};
+use crate::error::{Error, Result};
+use crate::layers::{Config, object, snake_case};
+use crate::losses::{self, Loss};
+use crate::metrics::{self, Metric};
+use crate::model::Model;
+use crate::optimizers::{self, Optimizer};
+use serde_json::{Value, json};
+
+/// What a compile config says; the state comes from the weights file.
+pub(super) fn read(config: &Config, model: &Model) -> Result<TrainingState> {
+    let outputs = output_names(model);
+    let get = |key| config.get(key).filter(|v: &&Value| !v.is_null());
+    let optimizer =
+        get("optimizer").ok_or_else(|| Error::Config("the file was compiled without an optimizer".into()))?;
+    let loss = get("loss").ok_or_else(|| Error::Config("the file was compiled without a loss".into()))?;
+    if let Some(weighted) = get("weighted_metrics").filter(|v| v.as_array().is_none_or(|list| !list.is_empty())) {
+        let message = format!("`weighted_metrics` {} are not supported: give them as metrics", short(weighted));
+        return Err(Error::Config(message));
+    }
+    // Keras uses one loss for all outputs where only one is given.
+    let losses = match loss {
+        Value::Array(list) if list.len() == 1 && outputs.len() > 1 => vec![Some(&list[0]); outputs.len()],
+        Value::Array(_) => by_output(loss, &outputs, "loss")?,
+        _ if is_dict(loss) => by_output(loss, &outputs, "loss")?,
+        _ => vec![Some(loss); outputs.len()],
+    };
+    let without = |name: &String| Error::Config(format!("output `{name}` has no loss: leave it out of the model"));
+    let losses = losses.into_iter().zip(&outputs).map(|(l, name)| read_loss(l.ok_or_else(|| without(name))?));
+    let loss_weights = match get("loss_weights") {
+        None => None,
+        Some(weights) if weights.is_number() => Some(vec![Some(weights); outputs.len()]),
+        Some(weights) => Some(by_output(weights, &outputs, "loss_weights")?),
+    };
+    let number = |w: Option<&Value>| w.map_or(Some(1.0), Value::as_f64);
+    let wrong = || Error::Config("`loss_weights`: expected numbers".into());
+    let loss_weights = loss_weights
+        .map(|list| list.into_iter().map(number).collect::<Option<Vec<f64>>>().ok_or_else(wrong))
+        .transpose()?;
+    let metrics = match get("metrics") {
+        None => vec![None; outputs.len()],
+        // With one output all metrics are that one's, however they are nested.
+        Some(all) if outputs.len() == 1 => vec![Some(all)],
+        Some(Value::Array(list)) if list.is_empty() => vec![None; outputs.len()],
+        Some(all) => by_output(all, &outputs, "metrics")?,
+    };
+    Ok(TrainingState {
+        optimizer: read_optimizer(optimizer)?,
+        iteration: 0,
+        slots: Vec::new(),
+        losses: losses.collect::<Result<_>>()?,
+        loss_weights,
+        metrics: metrics.into_iter().map(|m| m.map_or_else(|| Ok(Vec::new()), read_metrics)).collect::<Result<_>>()?,
+    })
+}
+
+/// Keras's name of an output: that of the layer which makes it.
+fn output_names(model: &Model) -> Vec<String> {
+    let name = |o| model.graph.output_layer(o).map_or_else(String::new, |l| l.name.clone());
+    (0..model.graph.outputs.len()).map(name).collect()
+}
+
+/// Whether a value is a dict of the user's and no serialized object.
+fn is_dict(value: &Value) -> bool {
+    value.is_object() && value.get("class_name").is_none()
+}
+
+/// The entry of each output in a list, or in a dict by name; null where there is none.
+fn by_output<'a>(value: &'a Value, outputs: &[String], key: &str) -> Result<Vec<Option<&'a Value>>> {
+    let given = |v: &'a Value| (!v.is_null()).then_some(v);
+    match value {
+        Value::Array(list) if list.len() == outputs.len() => Ok(list.iter().map(given).collect()),
+        Value::Object(dict) if is_dict(value) => {
+            if let Some(unknown) = dict.keys().find(|key| !outputs.contains(key)) {
+                let message =
+                    format!("`{key}` names the output `{}`; the model has {}", clip(unknown), outputs.join(", "));
+                return Err(Error::Config(message));
+            }
+            Ok(outputs.iter().map(|name| dict.get(name).and_then(given)).collect())
+        }
+        _ => Err(Error::Config(format!(
+            "`{key}`: expected one for each of {} outputs, got {}",
+            outputs.len(),
+            short(value)
+        ))),
+    }
+}
+
+fn read_optimizer(value: &Value) -> Result<Box<dyn Optimizer>> {
+    let (class, config) = named(value, "an optimizer")?;
+    optimizers::from_config(class, config.unwrap_or(&Config::new()))
+}
+
+fn read_loss(value: &Value) -> Result<Box<dyn Loss>> {
+    let (class, config) = named(value, "a loss")?;
+    losses::from_config(class, config.unwrap_or(&Config::new()))
+}
+
+fn read_metrics(value: &Value) -> Result<Vec<Box<dyn Metric>>> {
+    match value {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(list) => {
+            let nested = list.iter().map(read_metrics).collect::<Result<Vec<_>>>()?;
+            Ok(nested.into_iter().flatten().collect())
+        }
+        dict if is_dict(dict) => match dict.as_object().map(|d| d.values().collect::<Vec<_>>()).as_deref() {
+            Some([one]) => read_metrics(one),
+            _ => Err(Error::Config(format!("`metrics`: expected those of one output, got {}", short(value)))),
+        },
+        one => {
+            let (class, config) = named(one, "a metric")?;
+            match config {
+                // The word means "that accuracy which fits"; the class of that name compares numbers.
+                Some(_) if class == "Accuracy" => {
+                    Err(Error::Config("the metric class `Accuracy` is not supported; the word \"accuracy\" is".into()))
+                }
+                Some(config) => Ok(vec![metrics::from_config(class, config)?]),
+                None => {
+                    Ok(vec![metrics::from_config(if class == "acc" { "accuracy" } else { class }, &Config::new())?])
+                }
+            }
+        }
+    }
+}
+
+/// Keras's compile config.
+pub(super) fn write(training: &Training, model: &Model) -> Result<Config> {
+    let outputs = model.graph.outputs.len();
+    if training.losses.len() != outputs || !matches!(training.metrics.len(), 0) && training.metrics.len() != outputs {
+        return Err(Error::Internal(format!(
+            "a model with {outputs} outputs needs as many losses and lists of metrics"
+        )));
+    }
+    let loss = |loss: &Box<dyn Loss>| {
+        let mut config = object(json!({"name": snake_case(loss.class_name())}));
+        config.extend(loss.config());
+        serialized("keras.losses", loss.class_name(), config)
+    };
+    let metric = |metric: &Box<dyn Metric>| match metric.class_name() {
+        "Accuracy" => json!("accuracy"),
+        class => serialized("keras.metrics", class, metric.config()),
+    };
+    let list = |metrics: &Vec<Box<dyn Metric>>| metrics.iter().map(metric).collect::<Value>();
+    let losses: Vec<Value> = training.losses.iter().map(loss).collect();
+    let metrics: Vec<Value> = training.metrics.iter().map(list).collect();
+    let single = |mut values: Vec<Value>| if values.len() == 1 { values.swap_remove(0) } else { Value::Array(values) };
+    Ok(object(json!({
+        "optimizer": serialized("keras.optimizers", training.optimizer.class_name(), training.optimizer.full_config()),
+        "loss": single(losses),
+        "loss_weights": training.loss_weights,
+        "metrics": if training.metrics.iter().all(Vec::is_empty) { Value::Null } else { single(metrics) },
+        "weighted_metrics": null,
+        "run_eagerly": false,
+        "steps_per_execution": 1,
+        "jit_compile": "auto",
+    })))
+}

@@ -1,0 +1,83 @@
+//! Keras's serialized objects: `{"module": …, "class_name": …, "config": {…}, "registered_name": …}`.
+
+use crate::error::{Error, Result};
+use crate::layers::Config;
+use serde_json::{Value, json};
+
+/// An object of Keras's own that a file names.
+#[derive(Clone, Copy)]
+pub(super) struct Object<'a> {
+    pub class: &'a str,
+    pub config: &'a Config,
+}
+
+impl<'a> Object<'a> {
+    /// The object that `value` stands for; `what` is what it should be.
+    ///
+    /// # Errors
+    /// Another form; an object that is not Keras's own, or holds code. Nothing is ever looked up or run.
+    pub fn read(value: &'a Value, what: &str) -> Result<Object<'a>> {
+        let text = |key| value.get(key).and_then(Value::as_str);
+        let Some(class) = text("class_name") else {
+            return Err(Error::Config(format!("expected {what} with a class_name, got {}", short(value))));
+        };
+        refuse_code(value)?;
+        match value.get("config") {
+            Some(Value::Object(config)) => Ok(Object { class, config }),
+            _ => Err(Error::Config(format!("{what} `{}` has no config", clip(class)))),
+        }
+    }
+}
+
+/// Refuses what a file can name that is not Keras's own.
+fn refuse_code(value: &Value) -> Result<()> {
+    let text = |key| value.get(key).and_then(Value::as_str);
+    let class = clip(text("class_name").unwrap_or(""));
+    if matches!(&*class, "Lambda" | "__lambda__") {
+        let message =
+            format!("a `{class}` holds Python code, which is never run: replace it by a layer and save again");
+        return Err(Error::Config(message));
+    }
+    let module = text("module").unwrap_or("keras");
+    let own = module == "keras" || module.starts_with("keras.") || module == "builtins";
+    let registered = text("registered_name").filter(|name| name.contains('>'));
+    if !own || registered.is_some() {
+        let name = clip(registered.unwrap_or(module));
+        let message = format!("`{class}` ({name}) is custom Python code, which a model file cannot bring along");
+        return Err(Error::Config(message));
+    }
+    Ok(())
+}
+
+/// A name alone, an object, or a function of Keras's, as compile configs have them: the name and the arguments.
+pub(super) fn named<'a>(value: &'a Value, what: &str) -> Result<(&'a str, Option<&'a Config>)> {
+    if let Some(name) = value.as_str() {
+        return Ok((name, None));
+    }
+    if value.get("class_name").and_then(Value::as_str) == Some("function") {
+        refuse_code(value)?;
+        let name = value.get("config").and_then(Value::as_str);
+        return name.map(|n| (n, None)).ok_or_else(|| Error::Config(format!("{what} is a function without a name")));
+    }
+    let object = Object::read(value, what)?;
+    Ok((object.class, Some(object.config)))
+}
+
+/// Writes an object of Keras's own.
+pub(super) fn serialized(module: &str, class: &str, config: Config) -> Value {
+    json!({"module": module, "class_name": class, "config": config, "registered_name": null})
+}
+
+/// JSON for an error.
+pub(super) fn short(value: &Value) -> String {
+    clip(&value.to_string())
+}
+
+/// Text of a file for an error.
+pub(super) fn clip(text: &str) -> String {
+    let mut clipped: String = text.chars().take(80).collect();
+    if clipped.len() < text.len() {
+        clipped.push('…');
+    }
+    clipped
+}

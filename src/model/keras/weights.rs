@@ -1,0 +1,229 @@
+//! Weights and optimizer state to and from the tree of model.weights.h5; the paths are in the docs of `files::h5`.
+
+use super::order::{Member, members};
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::files::Array;
+use crate::files::h5::Tree;
+use crate::layers::snake_case;
+use crate::model::nested::Nested;
+use crate::model::weights_file::to_tensor;
+use crate::model::{Graph, Model};
+use crate::optimizers::Optimizer;
+use crate::tensor::Tensor;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// An object of the file with variables of its own.
+struct Object {
+    /// Its group: `layers/sequential/layers/dense`.
+    group: String,
+    /// Its name, which Keras writes and never reads.
+    name: String,
+    /// The layer's path, for errors: `encoder/dense`.
+    path: String,
+    /// Its variables, as places in the graph's list.
+    weights: Vec<usize>,
+}
+
+/// The objects of a model in Keras's order.
+fn objects(graph: &Graph, sequential: bool) -> Vec<Object> {
+    let mut found = Vec::new();
+    collect(graph, sequential, "", "", 0, &mut found);
+    found
+}
+
+fn collect(graph: &Graph, sequential: bool, group: &str, path: &str, first: usize, found: &mut Vec<Object>) {
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for member in members(graph) {
+        let name = member.name(graph);
+        let layer = match member {
+            Member::Input(_) if sequential => continue,
+            Member::Input(_) => None,
+            Member::Layer(l) => Some(&graph.layers[l]),
+        };
+        let class = snake_case(layer.map_or("InputLayer", |l| l.layer.layer().class_name()));
+        let count = counts.entry(class.clone()).or_insert(0);
+        let group = format!(
+            "{group}{}layers/{class}{}",
+            slash(group),
+            if *count == 0 { String::new() } else { format!("_{count}") }
+        );
+        *count += 1;
+        let path = format!("{path}{}{name}", slash(path));
+        let nested = layer.and_then(|l| Nested::of(&l.layer));
+        let own = found.len();
+        let object = |group| Object { group, name: name.into(), path: path.clone(), weights: vec![] };
+        found.push(object(group.clone()));
+        let Some(layer) = layer else { continue };
+        if let Some(nested) = nested {
+            collect(&nested.graph, nested.sequential, &group, &path, first + layer.weights.start, found);
+            continue;
+        }
+        for place in layer.weights.clone() {
+            // `cell/kernel` belongs to the layer that the attribute `cell` holds.
+            let local = graph.weights[place].0.get(name.len() + 1..).unwrap_or_default();
+            let holder = match local.rsplit_once('/') {
+                None => own,
+                Some((attribute, _)) => {
+                    let inner = format!("{group}/{attribute}");
+                    let known = found[own..].iter().position(|o| o.group == inner).map(|i| own + i);
+                    known.unwrap_or_else(|| {
+                        found.push(object(inner));
+                        found.len() - 1
+                    })
+                }
+            };
+            found[holder].weights.push(first + place);
+        }
+    }
+}
+
+fn slash(prefix: &str) -> &'static str {
+    if prefix.is_empty() { "" } else { "/" }
+}
+
+/// The trainable weights in the order of the file, as places among the trainable ones in the model's order.
+fn trainable(model: &Model) -> Vec<usize> {
+    let weights = &model.graph.weights;
+    let mut rank = vec![None; weights.len()];
+    for (i, (place, _)) in weights.iter().enumerate().filter(|(_, (_, spec))| spec.trainable).enumerate() {
+        rank[place] = Some(i);
+    }
+    objects(&model.graph, model.sequential).iter().flat_map(|o| &o.weights).filter_map(|&w| rank[w]).collect()
+}
+
+/// Puts the weights of a model where Keras looks for them.
+pub(in crate::model) fn write(model: &Model, tree: &mut Tree) -> Result<()> {
+    tree.put("", &model.name, []);
+    for object in objects(&model.graph, model.sequential) {
+        let arrays = object.weights.iter().map(|&w| model.weights[w].to_array()).collect::<Result<Vec<_>>>()?;
+        tree.put(&object.group, &object.name, arrays);
+    }
+    Ok(())
+}
+
+/// Takes the weights of a graph out of a tree.
+///
+/// # Errors
+/// Weights that are missing, left over, or of another shape or dtype, with the layer's path.
+pub(in crate::model) fn read(tree: &mut Tree, graph: &Graph, sequential: bool, path: &Path) -> Result<Vec<Tensor>> {
+    let bad = |object: &Object, message: String| Error::file(path, format!("layer `{}`: {message}", object.path));
+    let mut values: Vec<Option<Tensor>> = vec![None; graph.weights.len()];
+    for object in objects(graph, sequential) {
+        let expected = object.weights.len();
+        let found = tree.get(&object.group)?.map_or(0, |arrays| arrays.len());
+        if found != expected {
+            let message = format!("expected {expected} variables in `{}`, found {found}", object.group);
+            return Err(bad(&object, message));
+        }
+        for (i, &place) in object.weights.iter().enumerate() {
+            let (name, spec) = &graph.weights[place];
+            let array = tree.arrays.remove(&format!("{}/vars/{i}", object.group));
+            let array = array.ok_or_else(|| bad(&object, format!("variable {i} is missing")))?;
+            values[place] = Some(to_tensor(&array, spec, name, path)?);
+        }
+    }
+    if let Some(surplus) = tree.arrays.keys().find(|name| !name.starts_with("optimizer/")) {
+        return Err(Error::file(path, format!("holds `{surplus}`, for which the model has no layer")));
+    }
+    values.into_iter().collect::<Option<_>>().ok_or_else(|| Error::Internal("a weight belongs to no object".into()))
+}
+
+/// Slots that lie together for each weight; the groups follow each other, each for all weights.
+fn slot_groups(optimizer: &dyn Optimizer) -> Vec<std::ops::Range<usize>> {
+    let slots = optimizer.slots().len();
+    match optimizer.class_name() {
+        "Adam" | "AdamW" if slots >= 2 => std::iter::once(0..2).chain((2..slots).map(|s| s..s + 1)).collect(),
+        _ => (0..slots).map(|s| s..s + 1).collect(),
+    }
+}
+
+/// Puts an optimizer's variables where Keras looks for them; `slots` are in the model's order of trainable weights.
+pub(super) fn write_optimizer(
+    model: &Model,
+    optimizer: &dyn Optimizer,
+    iteration: u64,
+    slots: &[Vec<Tensor>],
+    tree: &mut Tree,
+) -> Result<()> {
+    let order = trainable(model);
+    let count = optimizer.slots().len();
+    if slots.len() != order.len() || slots.iter().any(|s| s.len() != count) {
+        let message =
+            format!("{} trainable weights need {count} slots each of {}", order.len(), optimizer.class_name());
+        return Err(Error::Internal(message));
+    }
+    let iteration = match i32::try_from(iteration) {
+        Ok(iteration) => Array::from_slice(&[], &[iteration])?,
+        Err(_) => Array::from_slice(&[], &[i64::try_from(iteration).unwrap_or(i64::MAX)])?,
+    };
+    let mut variables = vec![iteration, Array::from_slice(&[], &[optimizer.settings().learning_rate as f32])?];
+    for group in slot_groups(optimizer) {
+        for &weight in &order {
+            for slot in group.clone() {
+                variables.push(slots[weight][slot].to_array()?);
+            }
+        }
+    }
+    tree.put("optimizer", &snake_case(optimizer.class_name()), variables);
+    Ok(())
+}
+
+/// An optimizer's iteration and slots, in the model's order of trainable weights; zeros where the file has none yet. The
+/// learning rate of the file becomes the optimizer's, for a callback may have moved it away from the config's.
+pub(super) fn read_optimizer(
+    tree: &Tree,
+    model: &Model,
+    optimizer: &mut dyn Optimizer,
+    path: &Path,
+) -> Result<(u64, Vec<Vec<Tensor>>)> {
+    let bad = |message: String| Error::file(path, format!("optimizer: {message}"));
+    let specs: Vec<_> = model.graph.weights.iter().filter(|(_, spec)| spec.trainable).collect();
+    let count = optimizer.slots().len();
+    let variables = tree.get("optimizer")?.unwrap_or_default();
+    let mut iteration = 0;
+    if let [first, rate, ..] = variables[..] {
+        iteration = match first.dtype {
+            DType::I32 => first.to_vec::<i32>()?.first().map(|&n| i64::from(n)),
+            _ => first.to_vec::<i64>().map_err(|_| bad("expected an integer iteration".into()))?.first().copied(),
+        }
+        .and_then(|n| u64::try_from(n).ok())
+        .ok_or_else(|| bad("the iteration is no whole number".into()))?;
+        let rate = match rate.to_vec::<f32>().as_deref() {
+            Ok([rate]) if rate.is_finite() => *rate,
+            _ => return Err(bad("expected a float32 learning rate; schedules are not supported".into())),
+        };
+        let settings = optimizer.settings_mut();
+        if settings.learning_rate as f32 != rate {
+            settings.learning_rate = f64::from(rate);
+        }
+    }
+    let stored = variables.get(2..).unwrap_or_default();
+    if !stored.is_empty() && stored.len() != specs.len() * count {
+        let message =
+            format!("expected {} variables of {}, found {}", specs.len() * count, optimizer.class_name(), stored.len());
+        return Err(bad(message));
+    }
+    let mut slots: Vec<Vec<Tensor>> = Vec::with_capacity(specs.len());
+    if stored.is_empty() {
+        for (_, spec) in specs {
+            let zeros = || Tensor::zeros(&crate::device::Device::Cpu, spec.shape, DType::F32);
+            slots.push((0..count).map(|_| zeros()).collect::<Result<_>>()?);
+        }
+        return Ok((iteration, slots));
+    }
+    let mut stored = stored.iter();
+    slots.resize(specs.len(), Vec::new());
+    for group in slot_groups(optimizer) {
+        for weight in trainable(model) {
+            for slot in group.clone() {
+                let (name, spec) = specs[weight];
+                let name = format!("optimizer/{name}/{}", optimizer.slots()[slot]);
+                let array = stored.next().ok_or_else(|| bad(format!("`{name}` is missing")))?;
+                slots[weight].push(to_tensor(array, spec, &name, path)?);
+            }
+        }
+    }
+    Ok((iteration, slots))
+}

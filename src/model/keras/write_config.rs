@@ -1,0 +1,179 @@
+//! A graph to config.json.
+
+use super::order::{Member, members};
+use crate::error::{Error, Result};
+use crate::layers::{Config, Spec, object};
+use crate::model::nested::Nested;
+use crate::model::{Graph, Model};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+
+/// Keras's form of a model, without its compile config.
+pub(super) fn write(model: &Model) -> Result<Config> {
+    let writer = Writer { policy: model.precision.name() };
+    writer.model(&model.graph, &model.name, model.sequential, true)
+}
+
+struct Writer {
+    policy: &'static str,
+}
+
+impl Writer {
+    fn model(&self, graph: &Graph, name: &str, sequential: bool, trainable: bool) -> Result<Config> {
+        check_names(graph, name)?;
+        let order = members(graph);
+        let shape = |spec: &Spec| json!(spec.dims);
+        Ok(object(if sequential {
+            let input = shape(&graph.inputs[0].1);
+            let inputs = graph.inputs.iter().map(|(name, spec)| Ok(Value::Object(input_layer(name, spec))));
+            let layers = (0..graph.layers.len()).map(|l| self.layer(graph, l, trainable).map(Value::Object));
+            json!({
+                "module": "keras",
+                "class_name": "Sequential",
+                "config": {
+                    "name": name,
+                    "trainable": trainable,
+                    "dtype": policy(self.policy),
+                    "layers": inputs.chain(layers).collect::<Result<Vec<Value>>>()?,
+                    "build_input_shape": input,
+                },
+                "registered_name": null,
+                "build_config": {"input_shape": input},
+            })
+        } else {
+            let calls = Calls::new(graph);
+            let layers = order.iter().map(|&member| {
+                let mut layer = match member {
+                    Member::Input(i) => input_layer(&graph.inputs[i].0, &graph.inputs[i].1),
+                    Member::Layer(l) => self.layer(graph, l, trainable)?,
+                };
+                layer.insert("name".into(), member.name(graph).into());
+                layer.insert("inbound_nodes".into(), calls.inbound_nodes(member));
+                Ok(Value::Object(layer))
+            });
+            json!({
+                "module": "keras.src.models.functional",
+                "class_name": "Functional",
+                "config": {
+                    "name": name,
+                    "trainable": trainable,
+                    "layers": layers.collect::<Result<Vec<_>>>()?,
+                    "input_layers": one_or_all((0..graph.inputs.len()).map(|i| calls.history(i)).collect()),
+                    "output_layers": one_or_all(graph.outputs.iter().map(|&v| calls.output(v)).collect()),
+                },
+                "registered_name": "Functional",
+                "build_config": {"input_shape": null},
+            })
+        }))
+    }
+
+    fn layer(&self, graph: &Graph, place: usize, trainable: bool) -> Result<Config> {
+        let entry = &graph.layers[place];
+        // Keras freezes what is inside of what is frozen.
+        let trainable = trainable && entry.layer.is_trainable();
+        if let Some(nested) = Nested::of(&entry.layer) {
+            return self
+                .model(&nested.graph, &entry.name, nested.sequential, trainable)
+                .map_err(|e| e.in_layer(&entry.name));
+        }
+        let layer = entry.layer.layer();
+        let mut config = object(json!({"name": entry.name, "trainable": trainable, "dtype": policy(self.policy)}));
+        config.extend(layer.config());
+        let mut value = object(json!({
+            "module": "keras.layers", "class_name": layer.class_name(), "config": config, "registered_name": null,
+        }));
+        if !entry.weights.is_empty() {
+            let shapes: Vec<Value> = entry.inputs.iter().map(|spec| json!(spec.dims)).collect();
+            value.insert("build_config".into(), json!({"input_shape": one_or_all(shapes)}));
+        }
+        Ok(value)
+    }
+}
+
+fn input_layer(name: &str, spec: &Spec) -> Config {
+    object(json!({
+        "module": "keras.layers",
+        "class_name": "InputLayer",
+        "config": {
+            "batch_shape": spec.dims, "dtype": spec.dtype.name(), "sparse": false, "ragged": false, "name": name,
+            "optional": false,
+        },
+        "registered_name": null,
+    }))
+}
+
+fn policy(name: &str) -> Value {
+    json!({"module": "keras", "class_name": "DTypePolicy", "config": {"name": name}, "registered_name": null})
+}
+
+fn one_or_all(mut values: Vec<Value>) -> Value {
+    if values.len() == 1 { values.swap_remove(0) } else { Value::Array(values) }
+}
+
+/// Keras gives inputs and layers one space of names, without slashes.
+fn check_names(graph: &Graph, model: &str) -> Result<()> {
+    let names = || graph.inputs.iter().map(|(name, _)| name).chain(graph.layers.iter().map(|l| &l.name));
+    let mut seen = HashSet::new();
+    if let Some(twice) = names().find(|name| !seen.insert(*name)) {
+        return Err(Error::Config(format!(
+            "an input and a layer are named `{twice}`; names in a model file must differ"
+        )));
+    }
+    match names().map(String::as_str).chain([model]).find(|name| name.is_empty() || name.contains('/')) {
+        Some(name) => {
+            Err(Error::Config(format!("a model file cannot name a layer `{name}`: it is empty or has a slash")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Where each value of a graph comes from, as Keras counts: the layer, which of its calls, which output.
+struct Calls<'a> {
+    graph: &'a Graph,
+    values: Vec<(Member, usize, usize)>,
+}
+
+impl<'a> Calls<'a> {
+    fn new(graph: &'a Graph) -> Calls<'a> {
+        let mut values: Vec<_> = (0..graph.inputs.len()).map(|i| (Member::Input(i), 0, 0)).collect();
+        let mut calls = vec![0; graph.layers.len()];
+        for step in &graph.steps {
+            values.extend((0..step.outputs.len()).map(|o| (Member::Layer(step.layer), calls[step.layer], o)));
+            calls[step.layer] += 1;
+        }
+        Calls { graph, values }
+    }
+
+    fn history(&self, value: usize) -> Value {
+        let (member, call, output) = self.values[value];
+        json!([member.name(self.graph), call, output])
+    }
+
+    /// The same for an output of the model, where Keras counts the calls of a nested functional model from 1.
+    fn output(&self, value: usize) -> Value {
+        let (member, call, output) = self.values[value];
+        let functional = match member {
+            Member::Layer(l) => Nested::of(&self.graph.layers[l].layer).is_some_and(|n| !n.sequential),
+            Member::Input(_) => false,
+        };
+        json!([member.name(self.graph), call + usize::from(functional), output])
+    }
+
+    fn inbound_nodes(&self, member: Member) -> Value {
+        let Member::Layer(layer) = member else { return json!([]) };
+        let tensor = |&value: &usize| {
+            let spec = self.graph.spec(value);
+            json!({
+                "class_name": "__keras_tensor__",
+                "config": {
+                    "shape": spec.map(|s| &s.dims),
+                    "dtype": spec.map(|s| s.dtype.name()),
+                    "keras_history": self.history(value),
+                },
+            })
+        };
+        let steps = self.graph.steps.iter().filter(|s| s.layer == layer);
+        let node = |inputs: Vec<Value>| json!({"args": [one_or_all(inputs)], "kwargs": {}});
+        steps.map(|s| node(s.inputs.iter().map(tensor).collect())).collect()
+    }
+}
