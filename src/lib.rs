@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod model;
 pub mod ops;
 pub mod optimizers;
+pub mod programs;
 pub mod shape;
 pub mod tensor;
 pub mod train;
@@ -30,7 +31,7 @@ pub mod prelude {
     pub use crate::dtype::DType;
     pub use crate::error::{Error, Result};
     pub use crate::layers::all::*;
-    pub use crate::layers::{ActivationFn, Input, LayerRef, Precision, Symbol};
+    pub use crate::layers::{ActivationFn, Input, LayerRef, Precision, Spec, Symbol};
     pub use crate::losses::all::*;
     pub use crate::metrics::all::*;
     pub use crate::model::{Model, Sequential};

@@ -38,7 +38,7 @@ impl Golden {
                 found.push(Golden { name, file, facts, arrays: contents.arrays });
             }
         }
-        assert!(found.len() >= 10, "the goldens are not in {}", goldens().display());
+        assert!(found.len() >= 11, "the goldens are not in {}", goldens().display());
         found
     }
 
@@ -409,9 +409,7 @@ fn long_and_exponential_graphs() {
     let mut model = chain(2);
     for depth in 0..12 {
         let name = format!("n{depth}");
-        let node = |from: &str, call: usize| {
-            json!({"args": [{"class_name": "__keras_tensor__", "config": {"keras_history": [from, call, 0]}}], "kwargs": {}})
-        };
+        let node = |from: &str, call: usize| json!({"args": [{"class_name": "__keras_tensor__", "config": {"keras_history": [from, call, 0]}}], "kwargs": {}});
         let nodes: Vec<Value> = (0..10).map(|i| if i == 0 { node("x0", 0) } else { node(&name, i - 1) }).collect();
         model["name"] = json!(name);
         let inner = json!({"module": "keras.src.models.functional", "class_name": "Functional", "config": model,
@@ -442,7 +440,10 @@ fn unknown_training_does_not_keep_a_model_from_predicting() {
     };
     refused(&|c| c["optimizer"]["class_name"] = json!("Zigzag"), &["m.keras", "optimizer", "Zigzag"]);
     refused(&|c| c["optimizer"]["module"] = json!("my.own"), &["my.own", "custom"]);
-    refused(&|c| c["optimizer"]["config"]["learning_rate"] = json!({"class_name": "ExponentialDecay"}), &["learning_rate"]);
+    refused(
+        &|c| c["optimizer"]["config"]["learning_rate"] = json!({"class_name": "ExponentialDecay"}),
+        &["learning_rate"],
+    );
     refused(&|c| c["loss"] = json!("my_loss"), &["loss", "my_loss"]);
     refused(&|c| c["metrics"] = json!(["auc_of_mine"]), &["metric", "auc_of_mine"]);
     refused(&|c| c["weighted_metrics"] = json!(["mae"]), &["weighted_metrics"]);
@@ -475,7 +476,10 @@ fn missing_and_foreign_entries() {
     assert_says(&message(&|e| drop(e.insert("metadata.json".into(), version("2.15.0")))), &["2.15.0"]);
     // Weights of another model, and of other types.
     let other = |name: &str| entries(&goldens().join(name))["model.weights.h5"].clone();
-    assert_says(&message(&|e| drop(e.insert("model.weights.h5".into(), other("chain.keras")))), &["hidden/kernel", "[6, 5]"]);
+    assert_says(
+        &message(&|e| drop(e.insert("model.weights.h5".into(), other("chain.keras")))),
+        &["hidden/kernel", "[6, 5]"],
+    );
     for (dtype, stored) in [("float64", hdf5_pure_f64()), ("text", hdf5_pure_text())] {
         assert_says(&message(&|e| drop(e.insert("model.weights.h5".into(), stored.clone()))), &["m.keras"]);
         println!("{dtype} is refused");

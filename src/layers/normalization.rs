@@ -80,9 +80,9 @@ impl Normalization {
         let reduced: Vec<isize> = (0..shape.rank()).filter(|i| !kept.contains(i)).map(|i| i as isize).collect();
         let dims: Vec<usize> = kept.iter().map(|&i| shape[i]).collect();
         let places = dims.iter().product::<usize>();
-        let share = places as f64 / shape.size() as f64;
+        let count = Tensor::scalar((shape.size() / places) as f64)?;
 
-        // Σ f(block) over blocks of rows, so that little of the data is widened at a time.
+        // Σ f(block) / count over blocks of rows, so that little of the data is widened at a time.
         let rows = (BLOCK * shape[0] / shape.size()).max(1);
         let mean_of = |f: &dyn Fn(Tensor) -> Result<Tensor>| -> Result<Tensor> {
             let mut sum: Option<Tensor> = None;
@@ -94,7 +94,7 @@ impl Normalization {
                     Some(sum) => sum.add(&part)?,
                 });
             }
-            sum.ok_or_else(|| Error::Internal("no blocks".into()))?.mul_scalar(share)
+            sum.ok_or_else(|| Error::Internal("no blocks".into()))?.div(&count)
         };
         let mean = mean_of(&Ok)?;
         let variance = mean_of(&|x| x.sub(&mean)?.square())?;

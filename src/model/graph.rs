@@ -2,12 +2,13 @@
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::layers::{Call, LayerRef, Precision, Source, Spec, Symbol, Updates, WeightSpec};
+use crate::layers::{Call, CallNode, LayerRef, Precision, Source, Spec, Symbol, Updates, WeightSpec};
 use crate::ops::Generator;
 use crate::tensor::{Tensor, Tensors};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The circumstances under which a graph runs.
 #[derive(Clone, Copy)]
@@ -85,6 +86,8 @@ impl Graph {
         }
         let mut builder =
             Builder { names: Names::default(), places: HashMap::new(), layers: HashMap::new(), graph: Graph::empty() };
+        let calls = in_order(outputs);
+        builder.names.reserve(inputs, &calls)?;
         for symbol in inputs {
             let Source::Input(name) = symbol.source() else {
                 return Err(Error::Config("a model's inputs must be made by Input::new".into()));
@@ -93,12 +96,14 @@ impl Graph {
                 Some(name) => name.clone(),
                 None => builder.names.unique("input_layer"),
             };
-            builder.places.insert((symbol.id(), 0), builder.graph.values);
+            if let Some(place) = builder.places.insert((symbol.id(), 0), builder.graph.values) {
+                return Err(Error::Config(format!("input `{}` is given twice", builder.graph.inputs[place].0)));
+            }
             builder.graph.inputs.push((name, symbol.spec().clone()));
             builder.graph.values += 1;
         }
-        for call in in_order(outputs) {
-            builder.add(&call)?;
+        for call in &calls {
+            builder.add(call)?;
         }
         for symbol in outputs {
             let place = builder.place(symbol)?;
@@ -187,15 +192,40 @@ impl Graph {
     }
 }
 
-/// Gives names as Keras does: the class in snake case, then `_1`, `_2`, ….
+/// Gives names as Keras does: the class in snake case, then `_1`, `_2`, …, past the names that the user gave.
 #[derive(Default)]
-struct Names(HashMap<String, usize>);
+struct Names {
+    counts: HashMap<String, usize>,
+    given: HashSet<String>,
+}
 
 impl Names {
+    /// Takes the names that the user gave.
+    fn reserve(&mut self, inputs: &[Symbol], calls: &[Arc<CallNode>]) -> Result<()> {
+        let mut seen = HashSet::new();
+        let inputs = inputs.iter().filter(|s| seen.insert(s.id())).filter_map(|s| match s.source() {
+            Source::Input(name) => name.as_deref(),
+            Source::Call(..) => None,
+        });
+        let mut seen = HashSet::new();
+        let layers = calls.iter().filter(|c| seen.insert(c.layer.id())).filter_map(|c| c.layer.given_name());
+        for name in inputs.chain(layers) {
+            if !self.given.insert(name.to_string()) {
+                return Err(Error::Config(format!("two layers are named `{name}`; names in a model must differ")));
+            }
+        }
+        Ok(())
+    }
+
     fn unique(&mut self, base: &str) -> String {
-        let count = self.0.entry(base.to_string()).or_insert(0);
-        *count += 1;
-        if *count == 1 { base.to_string() } else { format!("{base}_{}", *count - 1) }
+        let count = self.counts.entry(base.to_string()).or_insert(0);
+        loop {
+            let name = if *count == 0 { base.to_string() } else { format!("{base}_{count}") };
+            *count += 1;
+            if !self.given.contains(&name) {
+                return name;
+            }
+        }
     }
 }
 
@@ -211,7 +241,7 @@ impl Builder {
     fn place(&self, symbol: &Symbol) -> Result<usize> {
         let key = match symbol.source() {
             Source::Input(_) => (symbol.id(), 0),
-            Source::Call(call, output) => (std::sync::Arc::as_ptr(call) as usize, output + 1),
+            Source::Call(call, output) => (Arc::as_ptr(call) as usize, output + 1),
         };
         self.places.get(&key).copied().ok_or_else(|| {
             let message =
@@ -220,7 +250,7 @@ impl Builder {
         })
     }
 
-    fn add(&mut self, call: &std::sync::Arc<crate::layers::CallNode>) -> Result<()> {
+    fn add(&mut self, call: &Arc<CallNode>) -> Result<()> {
         let layer = match self.layers.get(&call.layer.id()) {
             Some(&layer) => layer,
             None => self.add_layer(&call.layer, call.inputs.iter().map(|s| s.spec().clone()).collect())?,
@@ -228,7 +258,7 @@ impl Builder {
         let inputs = call.inputs.iter().map(|s| self.place(s)).collect::<Result<_>>()?;
         let first = self.graph.values;
         for output in 0..call.outputs.len() {
-            self.places.insert((std::sync::Arc::as_ptr(call) as usize, output + 1), first + output);
+            self.places.insert((Arc::as_ptr(call) as usize, output + 1), first + output);
         }
         self.graph.values += call.outputs.len();
         self.graph.steps.push(Step {
@@ -245,16 +275,8 @@ impl Builder {
     fn add_layer(&mut self, layer: &LayerRef, inputs: Vec<Spec>) -> Result<usize> {
         let name = match layer.given_name() {
             Some(name) => name.to_string(),
-            None => loop {
-                let name = self.names.unique(&layer.base_name());
-                if !self.graph.layers.iter().any(|l| l.name == name) {
-                    break name;
-                }
-            },
+            None => self.names.unique(&layer.base_name()),
         };
-        if self.graph.layers.iter().any(|l| l.name == name) {
-            return Err(Error::Config(format!("two layers are named `{name}`; names in a model must differ")));
-        }
         let weights = layer.layer().weights(&inputs).map_err(|e| e.in_layer(&name))?;
         let first = self.graph.weights.len();
         for weight in weights {
@@ -291,14 +313,14 @@ impl Builder {
 }
 
 /// The calls that the outputs depend on, each after those it depends on; depth first, without recursion.
-fn in_order(outputs: &[Symbol]) -> Vec<std::sync::Arc<crate::layers::CallNode>> {
+fn in_order(outputs: &[Symbol]) -> Vec<Arc<CallNode>> {
     let mut order = Vec::new();
     let mut seen = HashSet::new();
     for output in outputs {
         let mut open = vec![(output.clone(), false)];
         while let Some((symbol, ready)) = open.pop() {
             let Source::Call(call, _) = symbol.source() else { continue };
-            let id = std::sync::Arc::as_ptr(call) as usize;
+            let id = Arc::as_ptr(call) as usize;
             if ready {
                 order.push(call.clone());
             } else if seen.insert(id) {

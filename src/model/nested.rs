@@ -80,7 +80,12 @@ impl Layer for Nested {
             let fits = |(w, g): (&Option<usize>, &Option<usize>)| w.is_none() || w == g;
             // An open batch is filled by whatever comes, so that a fixed one inside may take it.
             let fits = want.rank() == got.rank()
-                && want.dims.iter().zip(&got.dims).enumerate().all(|(i, pair)| fits(pair) || i == 0 && pair.1.is_none());
+                && want
+                    .dims
+                    .iter()
+                    .zip(&got.dims)
+                    .enumerate()
+                    .all(|(i, pair)| fits(pair) || i == 0 && pair.1.is_none());
             if !fits {
                 return Err(Error::shape("call", format!("expected input `{name}` to have shape {want}, got {got}")));
             }

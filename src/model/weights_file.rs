@@ -19,7 +19,8 @@ impl Model {
         match Format::of(path)? {
             Format::Safetensors => {
                 let named = self.weight_paths().zip(&self.weights).map(|(p, w)| Ok((p.to_string(), w.to_array()?)));
-                let contents = safetensors::Contents { arrays: named.collect::<Result<_>>()?, metadata: BTreeMap::new() };
+                let contents =
+                    safetensors::Contents { arrays: named.collect::<Result<_>>()?, metadata: BTreeMap::new() };
                 safetensors::write(path, &contents)
             }
             Format::H5 => {
@@ -40,7 +41,9 @@ impl Model {
         let path = path.as_ref();
         let values = match Format::of(path)? {
             Format::Safetensors => self.from_arrays(safetensors::read(path)?.arrays, path)?,
-            Format::H5 => keras::weights::read(&mut h5::read(read_file(path)?, path)?, &self.graph, self.sequential, path)?,
+            Format::H5 => {
+                keras::weights::read(&mut h5::read(read_file(path)?, path)?, &self.graph, self.sequential, path)?
+            }
         };
         let moved = self.weights.iter().zip(&values).map(|(old, new)| new.to_device(&old.device()));
         self.weights = moved.collect::<Result<_>>()?;

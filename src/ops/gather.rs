@@ -146,7 +146,8 @@ impl Op for Gather {
         let case = |x: &[usize], indices: &[usize]| {
             Case::new(Gather, [Sample::new(x), Sample::below(indices, x[0])]).dtypes(&DType::ALL)
         };
-        let long = Case::new(Gather, [Sample::new([11, 5]), Sample::below([7, 3], 11).dtype(DType::I64)]);
+        let long = Case::new(Gather, [Sample::new([11, 5]), Sample::below([7, 3], 11).dtype(DType::I64)])
+            .dtypes(&DType::ALL);
         vec![
             case(&[33], &[]),
             case(&[5, 7], &[0]),

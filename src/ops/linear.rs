@@ -153,7 +153,7 @@ impl Op for Linear {
             let k = x.last().copied().unwrap_or(1);
             let mut inputs = vec![Sample::within(x, 0.1..1.0), Sample::within([k, n], -0.5..1.0)];
             inputs.extend(bias.then(|| Sample::within(n, 0.2..1.0)));
-            Case::new(Linear(activation), inputs)
+            Case::new(Linear(activation), inputs).shown(1)
         };
         let mut cases = vec![
             case(&[1, 1], 1, true, Activation::Linear),

@@ -6,6 +6,7 @@
 mod activation;
 mod binary;
 mod copy;
+mod fold;
 mod index;
 mod operators;
 mod random;

@@ -16,17 +16,25 @@ pub struct Case {
     pub inputs: Vec<Sample>,
     /// What stands for the dtype of [`Sample`]s that leave it open.
     pub dtypes: &'static [DType],
+    /// How many of the outputs callers see. The others only serve the backward, so no gradient flows into them.
+    pub shown: usize,
 }
 
 impl Case {
     /// A case over the floating-point types.
     pub fn new<O: Op + Clone>(op: O, inputs: impl IntoIterator<Item = Sample>) -> Case {
-        Case { op: Box::new(move || Box::new(op.clone())), inputs: inputs.into_iter().collect(), dtypes: FLOATS }
+        let inputs = inputs.into_iter().collect();
+        Case { op: Box::new(move || Box::new(op.clone())), inputs, dtypes: FLOATS, shown: usize::MAX }
     }
 
     /// The same over these types.
     pub fn dtypes(self, dtypes: &'static [DType]) -> Case {
         Case { dtypes, ..self }
+    }
+
+    /// The same where callers see the first `shown` outputs only.
+    pub fn shown(self, shown: usize) -> Case {
+        Case { shown, ..self }
     }
 }
 

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 pub(super) fn read(config: &Config, model: &Model) -> Result<TrainingState> {
     let outputs = output_names(model);
     let get = |key| config.get(key).filter(|v: &&Value| !v.is_null());
-    let optimizer = get("optimizer").ok_or_else(|| Error::Config("the file was compiled without an optimizer".into()))?;
+    let optimizer =
+        get("optimizer").ok_or_else(|| Error::Config("the file was compiled without an optimizer".into()))?;
     let loss = get("loss").ok_or_else(|| Error::Config("the file was compiled without a loss".into()))?;
     if let Some(weighted) = get("weighted_metrics").filter(|v| v.as_array().is_none_or(|list| !list.is_empty())) {
         let message = format!("`weighted_metrics` {} are not supported: give them as metrics", short(weighted));
@@ -74,12 +75,17 @@ fn by_output<'a>(value: &'a Value, outputs: &[String], key: &str) -> Result<Vec<
         Value::Array(list) if list.len() == outputs.len() => Ok(list.iter().map(given).collect()),
         Value::Object(dict) if is_dict(value) => {
             if let Some(unknown) = dict.keys().find(|key| !outputs.contains(key)) {
-                let message = format!("`{key}` names the output `{}`; the model has {}", clip(unknown), outputs.join(", "));
+                let message =
+                    format!("`{key}` names the output `{}`; the model has {}", clip(unknown), outputs.join(", "));
                 return Err(Error::Config(message));
             }
             Ok(outputs.iter().map(|name| dict.get(name).and_then(given)).collect())
         }
-        _ => Err(Error::Config(format!("`{key}`: expected one for each of {} outputs, got {}", outputs.len(), short(value)))),
+        _ => Err(Error::Config(format!(
+            "`{key}`: expected one for each of {} outputs, got {}",
+            outputs.len(),
+            short(value)
+        ))),
     }
 }
 
@@ -115,7 +121,9 @@ fn read_metrics(value: &Value) -> Result<Vec<Box<dyn Metric>>> {
 pub(super) fn write(training: &Training, model: &Model) -> Result<Config> {
     let outputs = model.graph.outputs.len();
     if training.losses.len() != outputs || !matches!(training.metrics.len(), 0) && training.metrics.len() != outputs {
-        return Err(Error::Internal(format!("a model with {outputs} outputs needs as many losses and lists of metrics")));
+        return Err(Error::Internal(format!(
+            "a model with {outputs} outputs needs as many losses and lists of metrics"
+        )));
     }
     let losses: Vec<Value> = training.losses.iter().map(|loss| loss.serialized()).collect();
     let list = |metrics: &Vec<Box<dyn Metric>>| metrics.iter().map(|metric| metric.serialized()).collect();

@@ -34,7 +34,8 @@ fn refuse_code(value: &Value) -> Result<()> {
     let text = |key| value.get(key).and_then(Value::as_str);
     let class = clip(text("class_name").unwrap_or(""));
     if matches!(&*class, "Lambda" | "__lambda__") {
-        let message = format!("a `{class}` holds Python code, which is never run: replace it by a layer and save again");
+        let message =
+            format!("a `{class}` holds Python code, which is never run: replace it by a layer and save again");
         return Err(Error::Config(message));
     }
     let module = text("module").unwrap_or("keras");

@@ -104,7 +104,9 @@ impl Reader {
             Some((first, rest)) if class_of(first) == Some("InputLayer") => (input(first)?, rest),
             _ => match config.find("build_input_shape") {
                 Some(shape) => (Input::of(Spec { dims: dims(shape)?, dtype: DType::F32 }, None), layers),
-                None => return Err(Error::Config("the Sequential model was saved before it knew its input shape".into())),
+                None => {
+                    return Err(Error::Config("the Sequential model was saved before it knew its input shape".into()));
+                }
             },
         };
         let mut total = 0usize;
@@ -148,7 +150,8 @@ impl Reader {
         let graph = connect(&listed, &places, &mut symbols).and_then(|made| {
             let end = |key: &str, outputs: bool| -> Result<Vec<Symbol>> {
                 let ends = ends(config.get(key), key)?.into_iter().map(|(name, call, output)| {
-                    let unknown = || Error::Config(format!("`{key}` names `{}`, call {call}, which is not there", clip(name)));
+                    let unknown =
+                        || Error::Config(format!("`{key}` names `{}`, call {call}, which is not there", clip(name)));
                     let &place = places.get(name).ok_or_else(unknown)?;
                     let first = if outputs { listed[place].first_call } else { 0 };
                     let call = call.checked_sub(first).ok_or_else(unknown)?;
@@ -159,7 +162,8 @@ impl Reader {
             };
             let graph = Graph::new(&end("input_layers", false)?, &end("output_layers", true)?)?;
             let calls: usize = listed.iter().map(|l| l.calls.len()).sum();
-            let known = |name: &str| graph.layers.iter().any(|l| l.name == name) || graph.inputs.iter().any(|(n, _)| n == name);
+            let known =
+                |name: &str| graph.layers.iter().any(|l| l.name == name) || graph.inputs.iter().any(|(n, _)| n == name);
             if graph.layers.len() + graph.inputs.len() != listed.len() || graph.steps.len() != calls {
                 let lost = listed.iter().find(|l| !known(l.name)).map_or("a call of a shared layer", |l| l.name);
                 return Err(Error::Config(format!("no output depends on `{lost}`")));
@@ -230,7 +234,8 @@ fn connect(
         for (call, inputs) in layer.calls.iter().enumerate() {
             let mut open = 0;
             for (name, node, _) in inputs {
-                let unknown = || Error::Config(format!("is called on `{}`, call {node}, which is not there", clip(name)));
+                let unknown =
+                    || Error::Config(format!("is called on `{}`, call {node}, which is not there", clip(name)));
                 let from = *places.get(name).ok_or_else(|| unknown().in_layer(layer.name))?;
                 if matches!(listed[from].source, Listing::Layer(_)) {
                     listed[from].calls.get(*node).ok_or_else(|| unknown().in_layer(layer.name))?;
@@ -253,7 +258,8 @@ fn connect(
             let from = places.get(name).and_then(|&p| made.get(&(p, *node)));
             let symbol: Option<&Symbol> = from.and_then(|range: &Range<usize>| symbols[range.clone()].get(*output));
             symbol.cloned().ok_or_else(|| {
-                Error::Config(format!("is called on output {output} of `{}`, which it lacks", clip(name))).in_layer(listed[i].name)
+                Error::Config(format!("is called on output {output} of `{}`, which it lacks", clip(name)))
+                    .in_layer(listed[i].name)
             })
         });
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
@@ -271,7 +277,9 @@ fn connect(
         }
     }
     match missing.keys().min() {
-        Some(&(i, _)) => Err(Error::Config(format!("layer `{}` depends on itself: the graph goes in a circle", listed[i].name))),
+        Some(&(i, _)) => {
+            Err(Error::Config(format!("layer `{}` depends on itself: the graph goes in a circle", listed[i].name)))
+        }
         None => Ok(made),
     }
 }
@@ -283,7 +291,11 @@ fn drop_backwards(mut symbols: Vec<Symbol>) {
 
 fn count(total: usize, cost: usize) -> Result<usize> {
     let total = total.saturating_add(cost);
-    if total > MAX_CALLS { Err(Error::Config(format!("the model makes more than {MAX_CALLS} calls"))) } else { Ok(total) }
+    if total > MAX_CALLS {
+        Err(Error::Config(format!("the model makes more than {MAX_CALLS} calls")))
+    } else {
+        Ok(total)
+    }
 }
 
 fn class_of(value: &Value) -> Option<&str> {
@@ -317,9 +329,10 @@ fn input(value: &Value) -> Result<Symbol> {
         let shape = config.find("batch_shape").or_else(|| config.find("batch_input_shape"));
         let shape = shape.ok_or_else(|| Error::Config("argument `batch_shape` is missing".into()))?;
         let dtype = config.word("dtype", "float32")?;
-        let dtype = DType::ALL.into_iter().find(|d| d.name() == dtype).ok_or_else(|| {
-            Error::Config(format!("argument `dtype`: this engine has no {}", clip(&dtype)))
-        })?;
+        let dtype = DType::ALL
+            .into_iter()
+            .find(|d| d.name() == dtype)
+            .ok_or_else(|| Error::Config(format!("argument `dtype`: this engine has no {}", clip(&dtype))))?;
         Ok(Input::of(Spec { dims: dims(shape)?, dtype }, Some(name.to_string())))
     };
     read().map_err(|e| e.in_layer(name))
@@ -347,23 +360,28 @@ fn calls(value: &Value) -> Result<Vec<Vec<History<'_>>>> {
 }
 
 fn call(node: &Value) -> Result<Vec<History<'_>>> {
-    let (Some(args), Some(kwargs)) = (
-        node.get("args").and_then(Value::as_array),
-        node.get("kwargs").and_then(Value::as_object),
-    ) else {
+    let (Some(args), Some(kwargs)) =
+        (node.get("args").and_then(Value::as_array), node.get("kwargs").and_then(Value::as_object))
+    else {
         let message = format!("expected a call's args and kwargs, as Keras 3 writes them, got {}", short(node));
         return Err(Error::Config(message));
     };
     // What the model is called with overrides `training`, and a mask that is null means none.
     let meant = kwargs.iter().find(|(key, v)| !(v.is_null() || *key == "training" && v.is_boolean()));
     if let Some((key, v)) = meant {
-        return Err(Error::Config(format!("is called with `{}` = {}, which this engine cannot pass on", clip(key), short(v))));
+        return Err(Error::Config(format!(
+            "is called with `{}` = {}, which this engine cannot pass on",
+            clip(key),
+            short(v)
+        )));
     }
     let mut args = args.iter().filter(|a| !a.is_null());
     let inputs = match (args.next(), args.next()) {
         (Some(Value::Array(list)), None) => list.iter().map(history).collect::<Result<Vec<_>>>()?,
         (Some(one), None) => vec![history(one)?],
-        _ => return Err(Error::Config(format!("expected a call on one tensor or a list of them, got {}", short(node)))),
+        _ => {
+            return Err(Error::Config(format!("expected a call on one tensor or a list of them, got {}", short(node))));
+        }
     };
     if inputs.is_empty() {
         return Err(Error::Config("is called on nothing".into()));

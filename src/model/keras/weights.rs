@@ -44,7 +44,11 @@ fn collect(graph: &Graph, sequential: bool, group: &str, path: &str, first: usiz
         };
         let class = snake_case(layer.map_or("InputLayer", |l| l.layer.layer().class_name()));
         let count = counts.entry(class.clone()).or_insert(0);
-        let group = format!("{group}{}layers/{class}{}", slash(group), if *count == 0 { String::new() } else { format!("_{count}") });
+        let group = format!(
+            "{group}{}layers/{class}{}",
+            slash(group),
+            if *count == 0 { String::new() } else { format!("_{count}") }
+        );
         *count += 1;
         let path = format!("{path}{}{name}", slash(path));
         let nested = layer.and_then(|l| Nested::of(&l.layer));
@@ -146,7 +150,8 @@ pub(super) fn write_optimizer(
     let order = trainable(model);
     let count = optimizer.slots().len();
     if slots.len() != order.len() || slots.iter().any(|s| s.len() != count) {
-        let message = format!("{} trainable weights need {count} slots each of {}", order.len(), optimizer.class_name());
+        let message =
+            format!("{} trainable weights need {count} slots each of {}", order.len(), optimizer.class_name());
         return Err(Error::Internal(message));
     }
     let iteration = match i32::try_from(iteration) {
@@ -196,7 +201,8 @@ pub(super) fn read_optimizer(
     }
     let stored = variables.get(2..).unwrap_or_default();
     if !stored.is_empty() && stored.len() != specs.len() * count {
-        let message = format!("expected {} variables of {}, found {}", specs.len() * count, optimizer.class_name(), stored.len());
+        let message =
+            format!("expected {} variables of {}, found {}", specs.len() * count, optimizer.class_name(), stored.len());
         return Err(bad(message));
     }
     let mut slots: Vec<Vec<Tensor>> = Vec::with_capacity(specs.len());

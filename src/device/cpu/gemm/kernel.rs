@@ -37,8 +37,8 @@ pub struct Tile<T: 'static> {
     kernels: &'static [[[Raw<T>; 2]; 2]],
 }
 
-/// `(depth, a, a_rows, b, c, c_stride, accumulate)`
-type Raw<T> = unsafe fn(usize, *const T, usize, *const T, *mut T, usize, bool);
+/// `(depth, a, a_rows, b, c, c_stride, width, accumulate)`
+type Raw<T> = unsafe fn(usize, *const T, usize, *const T, *mut T, usize, usize, bool);
 
 impl<T: Float> Tile<T> {
     /// Runs the kernel for one tile.
@@ -55,21 +55,8 @@ impl<T: Float> Tile<T> {
         assert!((step.height - 1) * step.c_stride + step.width <= step.c.len());
         let kernel = self.kernels[step.height - 1][vectors - 1][usize::from(step.a_rows.is_none())];
         let (a, a_rows, b) = (step.a.as_ptr(), step.a_rows.unwrap_or(0), step.b.as_ptr());
-        if step.width == lanes {
-            // SAFETY: the assertions above bound every access; the machine has the instructions, or the table would be
-            // another.
-            unsafe { kernel(step.depth, a, a_rows, b, step.c.as_mut_ptr(), step.c_stride, step.accumulate) }
-        } else {
-            // A ragged edge: the whole vectors go to a tile aside.
-            let mut aside = [T::ZERO; 16 * 32];
-            // SAFETY: as above, and `aside` holds the largest tile.
-            unsafe { kernel(step.depth, a, a_rows, b, aside.as_mut_ptr(), lanes, false) }
-            for (c, row) in step.c.chunks_mut(step.c_stride).zip(aside.chunks(lanes)).take(step.height) {
-                for (c, &x) in c.iter_mut().zip(&row[..step.width]) {
-                    *c = if step.accumulate { *c + x } else { x };
-                }
-            }
-        }
+        // SAFETY: the assertions above bound every access; the machine has the instructions, or the table would be another.
+        unsafe { kernel(step.depth, a, a_rows, b, step.c.as_mut_ptr(), step.c_stride, step.width, step.accumulate) }
     }
 }
 
@@ -80,6 +67,10 @@ trait Vector: Copy {
     unsafe fn splat(x: Self::T) -> Self;
     unsafe fn load(from: *const Self::T) -> Self;
     unsafe fn store(self, to: *mut Self::T);
+    /// The first `n` lanes, fewer than all; the others are 0.
+    unsafe fn load_first(from: *const Self::T, n: usize) -> Self;
+    /// Stores the first `n` lanes, fewer than all.
+    unsafe fn store_first(self, to: *mut Self::T, n: usize);
     unsafe fn mul_add(self, a: Self, b: Self) -> Self;
     unsafe fn add(self, other: Self) -> Self;
 }
@@ -94,6 +85,7 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const PACKED:
     b: *const V::T,
     c: *mut V::T,
     c_stride: usize,
+    width: usize,
     accumulate: bool,
 ) where
     V::T: Float,
@@ -118,8 +110,14 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const PACKED:
         for (i, sums) in sums.iter().enumerate() {
             for (j, sum) in sums.iter().enumerate() {
                 let to = c.add(i * c_stride + j * V::LANES);
-                let sum = if accumulate { V::load(to).add(*sum) } else { *sum };
-                sum.store(to);
+                let lanes = width - j * V::LANES;
+                if lanes >= V::LANES {
+                    let sum = if accumulate { V::load(to).add(*sum) } else { *sum };
+                    sum.store(to);
+                } else {
+                    let sum = if accumulate { V::load_first(to, lanes).add(*sum) } else { *sum };
+                    sum.store_first(to, lanes);
+                }
             }
         }
     }
@@ -143,10 +141,11 @@ macro_rules! kernels {
             b: *const $element,
             c: *mut $element,
             c_stride: usize,
+            width: usize,
             accumulate: bool,
         ) {
             // SAFETY: passed on from the caller.
-            unsafe { tile::<$vector, ROWS, VECTORS, PACKED>(depth, a, a_rows, b, c, c_stride, accumulate) }
+            unsafe { tile::<$vector, ROWS, VECTORS, PACKED>(depth, a, a_rows, b, c, c_stride, width, accumulate) }
         }
         Tile {
             rows: $rows,
@@ -179,6 +178,18 @@ impl<T: Float> Vector for Plain<T> {
         unsafe { to.cast::<[T; 4]>().write_unaligned(self.0) }
     }
     #[inline(always)]
+    unsafe fn load_first(from: *const T, n: usize) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { Plain(std::array::from_fn(|i| if i < n { *from.add(i) } else { T::ZERO })) }
+    }
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut T, n: usize) {
+        for (i, &x) in self.0.iter().enumerate().take(n) {
+            // SAFETY: the caller's promise.
+            unsafe { *to.add(i) = x }
+        }
+    }
+    #[inline(always)]
     unsafe fn mul_add(self, a: Self, b: Self) -> Self {
         // Two roundings: without the instruction a fused multiply-add is a library call.
         Plain(std::array::from_fn(|i| self.0[i] * a.0[i] + b.0[i]))
@@ -195,7 +206,10 @@ mod x86 {
     use std::arch::x86_64::*;
 
     macro_rules! vector {
-        ($type:ty, $element:ty, $lanes:literal, $features:literal, $set:ident, $load:ident, $store:ident, $fma:ident, $add:ident) => {
+        (
+            $type:ty, $element:ty, $lanes:literal, $set:ident, $load:ident, $store:ident, $fma:ident, $add:ident,
+            mask($n:ident) $mask:expr, $load_first:ident, $store_first:ident
+        ) => {
             impl Vector for $type {
                 type T = $element;
                 const LANES: usize = $lanes;
@@ -215,6 +229,16 @@ mod x86 {
                     unsafe { $store(to, self) }
                 }
                 #[inline(always)]
+                unsafe fn load_first(from: *const $element, $n: usize) -> Self {
+                    // SAFETY: as above; lanes beyond the mask are not touched.
+                    unsafe { $load_first($mask, from) }
+                }
+                #[inline(always)]
+                unsafe fn store_first(self, to: *mut $element, $n: usize) {
+                    // SAFETY: as above; lanes beyond the mask are not touched.
+                    unsafe { $store_first(to, $mask, self) }
+                }
+                #[inline(always)]
                 unsafe fn mul_add(self, a: Self, b: Self) -> Self {
                     // SAFETY: as above.
                     unsafe { $fma(self, a, b) }
@@ -227,49 +251,66 @@ mod x86 {
             }
         };
     }
+    /// The arguments of AVX2's masked load in the order of AVX-512's.
+    #[inline(always)]
+    unsafe fn load_ps(mask: __m256i, from: *const f32) -> __m256 {
+        // SAFETY: passed on from the caller; so below.
+        unsafe { _mm256_maskload_ps(from, mask) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_pd(mask: __m256i, from: *const f64) -> __m256d {
+        // SAFETY: as above.
+        unsafe { _mm256_maskload_pd(from, mask) }
+    }
+
+    /// All bits of the first `n` of eight lanes of 32 bits.
+    #[inline(always)]
+    unsafe fn first_32(n: usize) -> __m256i {
+        // SAFETY: the machine has AVX2, by the caller's promise; so below.
+        unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
+    }
+
+    /// All bits of the first `n` of four lanes of 64 bits.
+    #[inline(always)]
+    unsafe fn first_64(n: usize) -> __m256i {
+        // SAFETY: as above.
+        unsafe { _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), _mm256_setr_epi64x(0, 1, 2, 3)) }
+    }
+
     vector!(
         __m512,
         f32,
         16,
-        "avx512f",
         _mm512_set1_ps,
         _mm512_loadu_ps,
         _mm512_storeu_ps,
         _mm512_fmadd_ps,
-        _mm512_add_ps
+        _mm512_add_ps,
+        mask(n)(1u16 << n) - 1,
+        _mm512_maskz_loadu_ps,
+        _mm512_mask_storeu_ps
     );
     vector!(
         __m512d,
         f64,
         8,
-        "avx512f",
         _mm512_set1_pd,
         _mm512_loadu_pd,
         _mm512_storeu_pd,
         _mm512_fmadd_pd,
-        _mm512_add_pd
+        _mm512_add_pd,
+        mask(n)(1u8 << n) - 1,
+        _mm512_maskz_loadu_pd,
+        _mm512_mask_storeu_pd
     );
     vector!(
-        __m256,
-        f32,
-        8,
-        "avx2,fma",
-        _mm256_set1_ps,
-        _mm256_loadu_ps,
-        _mm256_storeu_ps,
-        _mm256_fmadd_ps,
-        _mm256_add_ps
+        __m256, f32, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps,
+        mask(n) first_32(n), load_ps, _mm256_maskstore_ps
     );
     vector!(
-        __m256d,
-        f64,
-        4,
-        "avx2,fma",
-        _mm256_set1_pd,
-        _mm256_loadu_pd,
-        _mm256_storeu_pd,
-        _mm256_fmadd_pd,
-        _mm256_add_pd
+        __m256d, f64, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_add_pd,
+        mask(n) first_64(n), load_pd, _mm256_maskstore_pd
     );
 
     #[target_feature(enable = "avx2")]

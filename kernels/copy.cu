@@ -1,0 +1,29 @@
+// Blocks of rows at even distances in two arrays.
+#include "words.cuh"
+
+// out[to + r * to_pitch + c] = x[from + r * from_pitch + c] for the n / width rows r and the width columns c.
+template <class T>
+__device__ void copy_block(T* out, const T* x, i64 n, i64 width, i64 from, i64 from_pitch, i64 to, i64 to_pitch) {
+    GRID_STRIDE(i, n) {
+        const i64 row = i / width, column = i - row * width;
+        out[to + row * to_pitch + column] = x[from + row * from_pitch + column];
+    }
+}
+
+// The n elements of out are rows of `pitch`, the columns from `to` on those of x, which has `width`; the others are 0.
+template <class T> __device__ void copy_pad(T* out, const T* x, i64 n, i64 width, i64 to, i64 pitch) {
+    GRID_STRIDE(i, n) {
+        const i64 row = i / pitch, column = i - row * pitch - to;
+        out[i] = 0 <= column && column < width ? x[row * width + column] : T(0);
+    }
+}
+
+#define ENTRY(S, T)                                                                                                   \
+    extern "C" __global__ void copy_block_##S(T* out, const T* x, i64 n, i64 width, i64 from, i64 from_pitch, i64 to, \
+                                              i64 to_pitch) {                                                         \
+        copy_block(out, x, n, width, from, from_pitch, to, to_pitch);                                                 \
+    }                                                                                                                 \
+    extern "C" __global__ void copy_pad_##S(T* out, const T* x, i64 n, i64 width, i64 to, i64 pitch) {                \
+        copy_pad(out, x, n, width, to, pitch);                                                                        \
+    }
+WORDS(ENTRY)

@@ -1,0 +1,106 @@
+//! The named programs: one name means the same model, loss, optimizer and batch size wherever it is measured.
+
+mod dense;
+
+use crate::data::Dataset;
+use crate::device::cpu::philox::Philox;
+use crate::error::{Error, Result};
+use crate::losses::Loss;
+use crate::model::Model;
+use crate::optimizers::{Optimizer, RMSprop};
+use crate::tensor::Tensor;
+use crate::train::Trainer;
+
+/// A program: what is trained, on what, and in batches of which size.
+pub struct Program {
+    /// Its name: `dense-categorical`.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub about: &'static str,
+    /// Samples of a batch on the CPU and on a GPU.
+    pub batch: (usize, usize),
+    /// What the inputs are.
+    pub inputs: &'static [Kind],
+    /// What the targets are.
+    pub targets: &'static [Kind],
+    model: fn() -> Result<Model>,
+    loss: fn() -> Box<dyn Loss>,
+    optimizer: fn() -> Box<dyn Optimizer>,
+}
+
+/// Random data of a kind, with the shape of a sample.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// Standard normal float32.
+    Normal(&'static [usize]),
+    /// 0 or 1, as float32.
+    Bits(&'static [usize]),
+    /// Whole numbers below the first, as int32.
+    Below(usize, &'static [usize]),
+}
+
+/// Every program.
+pub const ALL: &[Program] = &[dense::BINARY, dense::CATEGORICAL, dense::MULTILABEL, dense::REGRESSION];
+
+/// The program of this name.
+///
+/// # Errors
+/// A name that no program has.
+pub fn find(name: &str) -> Result<&'static Program> {
+    ALL.iter().find(|p| p.name == name).ok_or_else(|| {
+        let known: Vec<_> = ALL.iter().map(|p| p.name).collect();
+        Error::Config(format!("unknown program `{name}`; known are {}", known.join(", ")))
+    })
+}
+
+impl Program {
+    /// The model, its weights drawn from seed 0.
+    pub fn model(&self) -> Result<Model> {
+        (self.model)()
+    }
+
+    /// A trainer of `model` with the program's loss and optimizer.
+    pub fn compile(&self, model: Model) -> Result<Trainer> {
+        Trainer::new(model, (self.optimizer)(), vec![(self.loss)()], Vec::new())
+    }
+
+    /// `n` random samples from `seed`.
+    pub fn data(&self, n: usize, seed: u64) -> Result<Dataset> {
+        let mut stream = 0;
+        let mut make = |kinds: &[Kind]| -> Result<Vec<Tensor>> {
+            let next = |kind: &Kind| {
+                stream += 1;
+                kind.tensor(n, &Philox::new(seed as i64, 0, stream))
+            };
+            kinds.iter().map(next).collect()
+        };
+        let (inputs, targets) = (make(self.inputs)?, make(self.targets)?);
+        Dataset::new(inputs, targets)
+    }
+}
+
+impl Kind {
+    fn tensor(self, n: usize, numbers: &Philox) -> Result<Tensor> {
+        let (Kind::Normal(sample) | Kind::Bits(sample) | Kind::Below(_, sample)) = self;
+        let shape = crate::Shape::new(&[&[n], sample].concat())?;
+        let size = shape.size();
+        let block = |i: usize| i as u64 / 4;
+        match self {
+            Kind::Normal(_) => {
+                Tensor::from_slice(&(0..size).map(|i| numbers.normal(block(i))[i % 4]).collect::<Vec<_>>(), shape)
+            }
+            Kind::Bits(_) => {
+                let bit = |i: usize| (numbers.block(block(i))[i % 4] >> 31) as f32;
+                Tensor::from_slice(&(0..size).map(bit).collect::<Vec<_>>(), shape)
+            }
+            Kind::Below(end, _) => {
+                let number = |i: usize| ((u64::from(numbers.block(block(i))[i % 4]) * end as u64) >> 32) as i32;
+                Tensor::from_slice(&(0..size).map(number).collect::<Vec<_>>(), shape)
+            }
+        }
+    }
+}
+
+fn rmsprop() -> Box<dyn Optimizer> {
+    RMSprop::new(1e-3).into()
+}

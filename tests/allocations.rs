@@ -1,0 +1,54 @@
+//! After the first steps, a training step takes nothing from the system's allocator.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use uncrumple::device::cpu::{pool, threads};
+use uncrumple::prelude::*;
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: passes every call on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: the caller's promise; so below.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// One test, since the count is the process's.
+#[test]
+fn a_step_takes_nothing_from_the_allocator() -> Result<()> {
+    for program in uncrumple::programs::ALL {
+        let mut trainer = program.compile(program.model()?)?;
+        let batches = (0..3).map(|seed| program.data(program.batch.0, seed)).collect::<Result<Vec<_>>>()?;
+        let (allocations, held) = threads::enter(|| -> Result<_> {
+            let mut steps = |n: usize| (0..n).try_for_each(|i| trainer.train_on_batch(&batches[i % batches.len()]));
+            steps(10)?;
+            let before = (ALLOCATIONS.load(Relaxed), pool::bytes_held());
+            steps(300)?;
+            Ok((ALLOCATIONS.load(Relaxed) - before.0, pool::bytes_held() - before.1))
+        })?;
+        assert_eq!((allocations, held), (0, 0), "{}: allocations in 300 steps, bytes the pool grew", program.name);
+    }
+    Ok(())
+}

@@ -1,0 +1,232 @@
+//! What the conformance suite cannot see, since it holds every device against the same CPU: known values, NaN and ties,
+//! and what bad input answers.
+
+mod common;
+
+use common::wide;
+use uncrumple::{DType, Device, GradientTape, Result, Tensor};
+
+const NAN: f32 = f32::NAN;
+
+fn devices() -> impl Iterator<Item = Device> {
+    [Some(Device::Cpu), common::cuda()].into_iter().flatten()
+}
+
+/// The elements, with NaN as a text, so that equality means what it says.
+fn texts(tensor: &Tensor) -> Result<Vec<String>> {
+    Ok(wide(tensor)?.iter().map(|x| x.to_string()).collect())
+}
+
+fn expect(got: Result<Tensor>, want: &[f32]) -> Result<()> {
+    let got = got?;
+    assert_eq!(texts(&got)?, want.iter().map(|x| x.to_string()).collect::<Vec<_>>(), "on {}", got.device());
+    Ok(())
+}
+
+#[test]
+fn nan_stays_nan() -> Result<()> {
+    for device in devices() {
+        for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16] {
+            let x = Tensor::from_slice(&[NAN, 1.0, -1.0], 3)?.cast(dtype)?.to_device(&device)?;
+            let y = Tensor::from_slice(&[0.0, NAN, -2.0], 3)?.cast(dtype)?.to_device(&device)?;
+            expect(x.relu(), &[NAN, 1.0, 0.0])?;
+            expect(x.clip(-0.5, 0.5), &[NAN, 0.5, -0.5])?;
+            expect(x.maximum(&y), &[NAN, NAN, -1.0])?;
+            expect(y.maximum(&x), &[NAN, NAN, -1.0])?;
+            expect(x.minimum(&y), &[NAN, NAN, -2.0])?;
+            expect(x.max(&[], false), &[NAN])?;
+            expect(y.min(&[], false), &[NAN])?;
+            expect(x.equal(&x), &[0.0, 1.0, 1.0])?;
+            expect(x.not_equal(&x), &[1.0, 0.0, 0.0])?;
+            expect(x.less_equal(&y), &[0.0, 0.0, 0.0])?;
+            for f in
+                [Tensor::elu, Tensor::softplus, Tensor::gelu, Tensor::silu, Tensor::sigmoid, Tensor::tanh, Tensor::abs]
+            {
+                let y = wide(&f(&x)?)?;
+                assert!(y[0].is_nan() && !y[1].is_nan(), "on {device}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn argmax_takes_the_first() -> Result<()> {
+    for device in devices() {
+        let on = |x: &[f32], shape: [usize; 2]| Tensor::from_slice(x, shape)?.to_device(&device);
+        let x = on(&[1.0, 3.0, 3.0, NAN, 5.0, NAN, -1.0, f32::NEG_INFINITY, -1.0], [3, 3])?;
+        assert_eq!(x.argmax(-1)?.to_vec::<i32>()?, [1, 0, 0]);
+        assert_eq!(x.argmax(0)?.to_vec::<i32>()?, [1, 1, 1]);
+        let low = on(&[f32::NEG_INFINITY; 4], [2, 2])?;
+        assert_eq!(low.argmax(1)?.to_vec::<i32>()?, [0, 0]);
+        let long = Tensor::from_slice(&[7i64; 1031], 1031)?.to_device(&device)?;
+        assert_eq!(long.argmax(0)?.to_vec::<i32>()?, [0]);
+        let masks = Tensor::from_slice(&[false, true, true], 3)?.to_device(&device)?;
+        assert_eq!(masks.argmax(0)?.to_vec::<i32>()?, [1]);
+    }
+    Ok(())
+}
+
+#[test]
+fn ties_share_the_gradient() -> Result<()> {
+    for device in devices() {
+        let x = Tensor::from_slice(&[1f32, 3.0, 3.0, 2.0], 4)?.to_device(&device)?;
+        let gradient = |f: &dyn Fn(&Tensor) -> Result<Tensor>| -> Result<Vec<f32>> {
+            let tape = GradientTape::new();
+            let x = tape.watch(&x)?;
+            let y = f(&x)?;
+            tape.gradient(&y, &[&x])?.remove(0).map_or(Ok(Vec::new()), |g| g.to_vec())
+        };
+        let other = Tensor::from_slice(&[3f32, 3.0, 1.0, 2.0], 4)?.to_device(&device)?;
+        assert_eq!(gradient(&|x| x.max(&[], false))?, [0.0, 0.5, 0.5, 0.0]);
+        assert_eq!(gradient(&|x| x.min(&[0], true))?, [1.0, 0.0, 0.0, 0.0]);
+        assert_eq!(gradient(&|x| x.maximum(&other))?, [0.0, 0.5, 1.0, 0.5]);
+        assert_eq!(gradient(&|x| x.minimum(&other))?, [1.0, 0.5, 0.0, 0.5]);
+        assert_eq!(gradient(&|x| x.clip(2.0, 2.5))?, [0.0, 0.0, 0.0, 1.0]);
+        assert_eq!(gradient(&|x| x.sub(&x.mul_scalar(3.0)?)?.relu())?, [0.0; 4]);
+    }
+    Ok(())
+}
+
+/// A tensor of halves counts to 2048 only, were the counting of ties done in it.
+#[test]
+fn many_ties_are_counted_right() -> Result<()> {
+    for device in devices() {
+        for dtype in [DType::F16, DType::BF16] {
+            let tape = GradientTape::new();
+            let x = tape.watch(&Tensor::ones(&device, 100_000, dtype)?)?;
+            let seed = Tensor::full(&device, (), dtype, 1024.0)?;
+            let y = x.max(&[], false)?.mul(&seed)?;
+            let gradient = tape.gradient(&y, &[&x])?.remove(0).map_or(Ok(Vec::new()), |g| wide(&g))?;
+            assert_eq!(gradient.len(), 100_000);
+            assert!(gradient.iter().all(|g| (g - 0.01024).abs() < 0.01024 / 128.0), "{} on {device}", gradient[0]);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn casts_saturate_and_wrap() -> Result<()> {
+    for device in devices() {
+        let x = Tensor::from_slice(&[NAN, f32::INFINITY, -1e20, -1.9, 300.7, 0.0], 6)?.to_device(&device)?;
+        for x in [x.clone(), x.cast(DType::F64)?] {
+            assert_eq!(x.cast(DType::I32)?.to_vec::<i32>()?, [0, i32::MAX, i32::MIN, -1, 300, 0]);
+            assert_eq!(x.cast(DType::I64)?.to_vec::<i64>()?[..5], [0, i64::MAX, x_i64(-1e20), -1, 300]);
+            assert_eq!(x.cast(DType::U8)?.to_vec::<u8>()?, [0, 255, 0, 0, 255, 0]);
+            assert_eq!(x.cast(DType::Bool)?.to_vec::<bool>()?, [true, true, true, true, true, false]);
+        }
+        let wide = Tensor::from_slice(&[-1i64, 256 + 7, 1 << 40, (1 << 53) + 1], 4)?.to_device(&device)?;
+        assert_eq!(wide.cast(DType::U8)?.to_vec::<u8>()?, [255, 7, 0, 1]);
+        assert_eq!(wide.cast(DType::I32)?.to_vec::<i32>()?, [-1, 263, 0, 1]);
+        assert_eq!(
+            wide.cast(DType::F64)?.to_vec::<f64>()?,
+            [-1.0, 263.0, 1_099_511_627_776.0, 9_007_199_254_740_992.0]
+        );
+    }
+    Ok(())
+}
+
+fn x_i64(x: f64) -> i64 {
+    x as i64
+}
+
+#[test]
+fn integers_compare_exactly() -> Result<()> {
+    for device in devices() {
+        let a = Tensor::from_slice(&[i64::MAX, 1 << 60, -5], 3)?.to_device(&device)?;
+        let b = Tensor::from_slice(&[i64::MAX - 1, (1 << 60) + 1, -5], 3)?.to_device(&device)?;
+        assert_eq!(a.greater(&b)?.to_vec::<bool>()?, [true, false, false]);
+        assert_eq!(a.less(&b)?.to_vec::<bool>()?, [false, true, false]);
+        assert_eq!(a.equal(&b)?.to_vec::<bool>()?, [false, false, true]);
+        assert_eq!(a.greater_equal(&b)?.to_vec::<bool>()?, [true, false, true]);
+    }
+    Ok(())
+}
+
+#[test]
+fn reductions_of_nothing() -> Result<()> {
+    for device in devices() {
+        let none = Tensor::zeros(&device, [0, 3], DType::F32)?;
+        expect(none.sum(&[0], false), &[0.0; 3])?;
+        expect(none.mean(&[0], false), &[NAN; 3])?;
+        let error = none.max(&[0], false).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(error.contains("max") && error.contains("(0, 3)"), "{error}");
+        assert_eq!(none.max(&[1], false)?.shape().dims(), [0]);
+        assert!(none.argmax(0).is_err());
+    }
+    Ok(())
+}
+
+/// Sums that one running sum in f32 would get wrong by percents.
+#[test]
+fn long_sums_keep_their_bits() -> Result<()> {
+    let count = 20_000_000;
+    for device in devices() {
+        let ones = Tensor::full(&device, count, DType::F32, 1.1)?;
+        let want = f64::from(1.1f32) * count as f64;
+        assert!((ones.sum(&[], false)?.item()? / want - 1.0).abs() < 2e-6);
+        let columns = ones.reshape([count / 4, 4])?.sum(&[0], false)?.to_vec::<f32>()?;
+        assert!(columns.iter().all(|c| (f64::from(*c) * 4.0 / want - 1.0).abs() < 2e-6), "{columns:?} on {device}");
+    }
+    Ok(())
+}
+
+#[test]
+fn powers_at_zero_have_gradients() -> Result<()> {
+    let tape = GradientTape::new();
+    let base = tape.watch(&Tensor::from_slice(&[0f32, 0.0, 2.0], 3)?)?;
+    let exponent = tape.watch(&Tensor::from_slice(&[0f32, 2.0, 3.0], 3)?)?;
+    let y = base.pow(&exponent)?;
+    expect(Ok(y.detach()), &[1.0, 0.0, 8.0])?;
+    let gradients = tape.gradient(&y, &[&base, &exponent])?;
+    let [Some(base), Some(exponent)] = &gradients[..] else { panic!("both have a gradient") };
+    expect(Ok(base.clone()), &[0.0, 0.0, 12.0])?;
+    assert_eq!(exponent.to_vec::<f32>()?[..2], [0.0, 0.0]);
+    Ok(())
+}
+
+#[test]
+fn operators_stand_for_methods() -> Result<()> {
+    let (a, b) = (Tensor::from_slice(&[6f32, 1.0], 2)?, Tensor::from_slice(&[3f32, 2.0], 2)?);
+    expect(Ok(&a + &b), &[9.0, 3.0])?;
+    expect(Ok(&a - b.clone()), &[3.0, -1.0])?;
+    expect(Ok(a.clone() * &b), &[18.0, 2.0])?;
+    expect(Ok(a.clone() / b.clone()), &[2.0, 0.5])?;
+    expect(Ok(-&a), &[-6.0, -1.0])
+}
+
+#[test]
+#[should_panic(expected = "add: the shapes (2,) and (3,) do not broadcast together")]
+fn operators_panic_with_the_error() {
+    let zeros = |n: usize| Tensor::zeros(&Device::Cpu, n, DType::F32).unwrap_or_else(|e| panic!("{e}"));
+    let _ = zeros(2) + zeros(3);
+}
+
+#[test]
+fn bad_input_is_an_error_that_names_it() -> Result<()> {
+    let zeros = |shape: &[usize], dtype| Tensor::zeros(&Device::Cpu, shape, dtype);
+    let (x, y) = (zeros(&[2, 3], DType::F32)?, zeros(&[4], DType::F32)?);
+    let (wide, ints) = (zeros(&[2, 3], DType::F64)?, zeros(&[2, 3], DType::I32)?);
+    let said = |result: Result<Tensor>, words: &[&str]| {
+        let text = result.err().map(|e| e.to_string()).unwrap_or_else(|| "no error".into());
+        assert!(words.iter().all(|w| text.contains(w)), "{text:?} does not say {words:?}");
+    };
+    said(x.add(&y), &["add", "(2, 3)", "(4,)"]);
+    said(x.mul(&wide), &["multiply", "float32", "float64"]);
+    said(ints.div(&ints), &["divide", "int32", "cast"]);
+    said(x.less(&ints), &["less", "float32", "int32"]);
+    said(ints.exp(), &["exp", "int32"]);
+    said(ints.sum(&[], false), &["sum", "int32"]);
+    said(ints.broadcast_to([5, 2, 3]), &["broadcast_to", "int32"]);
+    said(x.sum(&[2], false), &["sum", "axis 2", "(2, 3)"]);
+    said(x.mean(&[-3], false), &["mean", "axis -3", "(2, 3)"]);
+    said(x.max(&[0, -2], false), &["max", "axis 0", "twice"]);
+    said(x.argmax(5), &["argmax", "axis 5", "(2, 3)"]);
+    said(x.broadcast_to([3, 3]), &["broadcast_to", "(2, 3)", "(3, 3)"]);
+    said(x.select(&x, &x), &["select", "bool", "float32"]);
+    said(x.equal(&x)?.select(&x, &y), &["select", "(2, 3)", "(4,)"]);
+    said(x.equal(&x)?.select(&x, &wide), &["select", "float32", "float64"]);
+    said(x.clip(1.0, 0.0), &["clip", "1", "0"]);
+    said(x.clip(f64::NAN, 0.0), &["clip", "NaN"]);
+    Ok(())
+}
