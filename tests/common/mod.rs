@@ -1,6 +1,8 @@
 //! What the tests share: the devices, inputs from a fixed seed, and the one comparison of tensors.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod golden;
+
 use std::fmt::Write;
 use std::sync::OnceLock;
 use uncrumple::device::cpu::convert::{Convert, convert};
