@@ -138,7 +138,7 @@ impl State {
             std::mem::swap(&mut self.table, &mut table);
         }
         self.scratch = table;
-        let Some(device_table) = &self.device_table else { return Ok(()) };
+        let Some(device_table) = self.device_table.as_ref().filter(|_| !places.is_empty()) else { return Ok(()) };
         let scales = scales.map_or(Ok(Arg::Ptr(0)), Arg::input)?;
         let args = [
             Arg::input(device_table)?,

@@ -144,7 +144,7 @@ impl Trainer {
         for (i, ((loss, output), target)) in self.losses.iter().zip(outputs).zip(batch.targets()).enumerate() {
             let logits = self.logits >> i & 1 == 1 || loss.from_logits();
             let output = widened(output)?;
-            let one = loss.call(target, &output, logits)?.mean(&[], false)?;
+            let one = loss.reduction().apply(&loss.call(target, &output, logits)?, None)?;
             total = Some(match total {
                 None => one,
                 Some(sum) => sum.add(&one)?,
