@@ -177,9 +177,38 @@ def functional(folder):
     write_model(folder, "functional_compiled", model, inputs)
 
 
+def nested(folder):
+    """What is hard to put in order: a layer shared at two depths, a nested functional model called twice that makes an
+    output itself, models three deep, a frozen layer, a dozen layers of one class in uneven branches."""
+    random = common.rng("nested")
+    core = keras.Sequential([keras.Input((4,)), layers.Dense(4, "tanh", name="core_dense")], name="core")
+    entry = keras.Input((4,), name="entry")
+    frozen = layers.Dense(4, name="frozen", trainable=False)
+    block = keras.Model(entry, frozen(core(layers.Dense(4, "relu", name="block_dense")(entry))), name="block")
+    left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
+    shared = layers.Dense(4, "sigmoid", name="shared")
+    deep = shared(left)
+    branches = []
+    for i in range(12):
+        deep = layers.Dense(4, "tanh", name=f"deep_{i}")(deep)
+        if i % 4 == 1:
+            branches.append(layers.Dense(4, name=f"branch_{i}")(deep))
+    first = block(shared(deep))
+    second = block(first)
+    joined = layers.Concatenate()([branches[2], layers.Add()([first, right]), branches[0], second, branches[1]])
+    model = keras.Model([right, left], [layers.Dense(3, "softmax", name="label")(joined), second], name="nested")
+    for weight in model.weights:
+        weight.assign(common.normal(random, weight.shape, 0.5))
+    inputs = [common.normal(random, (6, 4)), common.normal(random, (6, 4))]
+    targets = [random.integers(0, 3, (6, 1)).astype("int32"), common.normal(random, (6, 4))]
+    model.compile(optimizers.Adam(0.01), ["sparse_categorical_crossentropy", "mse"], metrics=[["accuracy"], ["mae"]])
+    model.train_on_batch(inputs, targets)
+    write_model(folder, "nested", model, inputs)
+
+
 def main():
     folder = common.output_folder()
-    for family in (mlp, names, layers_all, functional):
+    for family in (mlp, names, layers_all, functional, nested):
         keras.utils.clear_session()
         keras.utils.set_random_seed(1)
         family(folder)

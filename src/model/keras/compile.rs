@@ -1,9 +1,9 @@
 //! The compile config: optimizer, losses, metrics.
 
-use super::object::{clip, named, serialized, short};
+use super::object::{clip, named, short};
 use super::{Training, TrainingState};
 use crate::error::{Error, Result};
-use crate::layers::{Config, object, snake_case};
+use crate::layers::{Config, object};
 use crate::losses::{self, Loss};
 use crate::metrics::{self, Metric};
 use crate::model::Model;
@@ -112,16 +112,7 @@ fn read_metrics(value: &Value) -> Result<Vec<Box<dyn Metric>>> {
         },
         one => {
             let (class, config) = named(one, "a metric")?;
-            match config {
-                // The word means "that accuracy which fits"; the class of that name compares numbers.
-                Some(_) if class == "Accuracy" => {
-                    Err(Error::Config("the metric class `Accuracy` is not supported; the word \"accuracy\" is".into()))
-                }
-                Some(config) => Ok(vec![metrics::from_config(class, config)?]),
-                None => {
-                    Ok(vec![metrics::from_config(if class == "acc" { "accuracy" } else { class }, &Config::new())?])
-                }
-            }
+            Ok(vec![metrics::from_config(class, config.unwrap_or(&Config::new()))?])
         }
     }
 }
@@ -134,21 +125,12 @@ pub(super) fn write(training: &Training, model: &Model) -> Result<Config> {
             "a model with {outputs} outputs needs as many losses and lists of metrics"
         )));
     }
-    let loss = |loss: &Box<dyn Loss>| {
-        let mut config = object(json!({"name": snake_case(loss.class_name())}));
-        config.extend(loss.config());
-        serialized("keras.losses", loss.class_name(), config)
-    };
-    let metric = |metric: &Box<dyn Metric>| match metric.class_name() {
-        "Accuracy" => json!("accuracy"),
-        class => serialized("keras.metrics", class, metric.config()),
-    };
-    let list = |metrics: &Vec<Box<dyn Metric>>| metrics.iter().map(metric).collect::<Value>();
-    let losses: Vec<Value> = training.losses.iter().map(loss).collect();
+    let losses: Vec<Value> = training.losses.iter().map(|loss| loss.serialized()).collect();
+    let list = |metrics: &Vec<Box<dyn Metric>>| metrics.iter().map(|metric| metric.serialized()).collect();
     let metrics: Vec<Value> = training.metrics.iter().map(list).collect();
     let single = |mut values: Vec<Value>| if values.len() == 1 { values.swap_remove(0) } else { Value::Array(values) };
     Ok(object(json!({
-        "optimizer": serialized("keras.optimizers", training.optimizer.class_name(), training.optimizer.full_config()),
+        "optimizer": training.optimizer.serialized(),
         "loss": single(losses),
         "loss_weights": training.loss_weights,
         "metrics": if training.metrics.iter().all(Vec::is_empty) { Value::Null } else { single(metrics) },

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::layers::Config;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// An object of Keras's own that a file names.
 #[derive(Clone, Copy)]
@@ -61,11 +61,6 @@ pub(super) fn named<'a>(value: &'a Value, what: &str) -> Result<(&'a str, Option
     }
     let object = Object::read(value, what)?;
     Ok((object.class, Some(object.config)))
-}
-
-/// Writes an object of Keras's own.
-pub(super) fn serialized(module: &str, class: &str, config: Config) -> Value {
-    json!({"module": module, "class_name": class, "config": config, "registered_name": null})
 }
 
 /// JSON for an error.

@@ -6,7 +6,6 @@ use crate::layers::{Config, Spec, object};
 use crate::model::nested::Nested;
 use crate::model::{Graph, Model};
 use serde_json::{Value, json};
-use std::collections::HashSet;
 
 /// Keras's form of a model, without its compile config.
 pub(super) fn write(model: &Model) -> Result<Config> {
@@ -110,16 +109,10 @@ fn one_or_all(mut values: Vec<Value>) -> Value {
     if values.len() == 1 { values.swap_remove(0) } else { Value::Array(values) }
 }
 
-/// Keras gives inputs and layers one space of names, without slashes.
+/// Keras takes no slash in a name.
 fn check_names(graph: &Graph, model: &str) -> Result<()> {
-    let names = || graph.inputs.iter().map(|(name, _)| name).chain(graph.layers.iter().map(|l| &l.name));
-    let mut seen = HashSet::new();
-    if let Some(twice) = names().find(|name| !seen.insert(*name)) {
-        return Err(Error::Config(format!(
-            "an input and a layer are named `{twice}`; names in a model file must differ"
-        )));
-    }
-    match names().map(String::as_str).chain([model]).find(|name| name.is_empty() || name.contains('/')) {
+    let names = graph.inputs.iter().map(|(name, _)| name).chain(graph.layers.iter().map(|l| &l.name));
+    match names.map(String::as_str).chain([model]).find(|name| name.is_empty() || name.contains('/')) {
         Some(name) => {
             Err(Error::Config(format!("a model file cannot name a layer `{name}`: it is empty or has a slash")))
         }
