@@ -73,9 +73,9 @@ impl Op for SparseSoftmaxCrossEntropy {
         with_float!(inputs[0].dtype(), "sparse_softmax_cross_entropy", T => with_index!(inputs[1].dtype(), I => {
             let labels = inputs[1].data::<I>()?;
             index::check("sparse_softmax_cross_entropy", labels, count, "label", "classes")?;
-            dense::cpu::<T>(inputs[0], &mut outputs[0], |x, first, out| {
+            dense::cpu::<T>(inputs[0], &mut outputs[0], #[inline(always)] |x, first, out| {
                 for ((x, label), out) in x.chunks_exact(count).zip(&labels[first..]).zip(out) {
-                    *out = *out - x[label.to_i64() as usize];
+                    *out -= x[label.to_i64() as usize];
                 }
             })
         }))
@@ -184,7 +184,7 @@ fn gradient<T: Float, I: Convert>(x: &[T], labels: &[I], dy: &[T], out: &mut [T]
     let (group, mut shifts) = (rows::group(count), rows::shifts());
     let size = group * count;
     let groups = x.chunks(size).zip(labels.chunks(group)).zip(dy.chunks(group)).zip(out.chunks_mut(size));
-    vectorize(|| {
+    vectorize(#[inline(always)] || {
         for (((x, labels), dy), out) in groups {
             rows::exponentials(x, count, out, &mut shifts);
             for ((label, &dy), out) in labels.iter().zip(dy).zip(out.chunks_exact_mut(count)) {
