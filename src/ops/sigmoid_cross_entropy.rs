@@ -159,7 +159,7 @@ fn gradient<T: Float>(x: &[T], z: &[T], dy: &[T], out: &mut [T], of_targets: boo
         if of_targets {
             rows.for_each(|(((out, &x), _), &dy)| *out = -x * dy);
         } else {
-            rows.for_each(|(((out, &x), &z), &dy)| *out = (x.sigmoid() - z) * dy);
+            rows.for_each(|(((out, &x), &z), &dy)| *out = ((x.sigmoid() - z) * dy).flush());
         }
     });
 }

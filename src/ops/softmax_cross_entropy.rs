@@ -194,7 +194,7 @@ fn gradient<T: Float>(x: &[T], t: &[T], dy: &[T], out: &mut [T], count: usize, o
                     out.iter_mut().zip(x).for_each(|(out, &x)| *out = (log - x) * dy);
                 } else {
                     let scale = rows::sum(t) / total;
-                    out.iter_mut().zip(t).for_each(|(out, &t)| *out = (*out * scale - t) * dy);
+                    out.iter_mut().zip(t).for_each(|(out, &t)| *out = ((*out * scale - t) * dy).flush());
                 }
             }
         }

@@ -189,9 +189,9 @@ fn gradient<T: Float, I: Convert>(x: &[T], labels: &[I], dy: &[T], out: &mut [T]
             rows::exponentials(x, count, out, &mut shifts);
             for ((label, &dy), out) in labels.iter().zip(dy).zip(out.chunks_exact_mut(count)) {
                 let scale = dy / rows::sum(out);
-                out.iter_mut().for_each(|p| *p = *p * scale);
+                out.iter_mut().for_each(|p| *p = (*p * scale).flush());
                 let hot = &mut out[label.to_i64() as usize];
-                *hot = *hot - dy;
+                *hot = (*hot - dy).flush();
             }
         }
     });

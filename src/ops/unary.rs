@@ -132,7 +132,7 @@ impl<F: Function> Op for UnaryGrad<F> {
                 let (from, dy) = (&from[start..start + out.len()], &dy[start..start + out.len()]);
                 vectorize(|| {
                     for ((out, &from), &dy) in out.iter_mut().zip(from).zip(dy) {
-                        *out = dy * F::slope(from);
+                        *out = (dy * F::slope(from)).flush();
                     }
                 });
             });
