@@ -95,6 +95,7 @@ impl Trainer {
             logits,
             trackers,
             scratch: step::Scratch::default(),
+            captures: Some(super::capture::Captures::default()),
         })
     }
 

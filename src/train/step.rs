@@ -64,7 +64,7 @@ impl Trainer {
         let hyper: Hyper = self.optimizer.hyper(self.state.iteration, self.learning_rate);
         self.hyper.assign(&Tensor::from_slice(&hyper, [hyper.len()])?)?;
         let mut scratch = std::mem::take(&mut self.scratch);
-        let result = self.step(batch, &mut scratch);
+        let result = self.run_step(batch, &mut scratch);
         scratch.watched.clear();
         scratch.found.clear();
         scratch.gradients.clear();
@@ -75,7 +75,7 @@ impl Trainer {
     }
 
     /// The part of a step that runs on the device alone.
-    fn step(&mut self, batch: &Batch, scratch: &mut Scratch) -> Result<()> {
+    pub(super) fn step(&mut self, batch: &Batch, scratch: &mut Scratch) -> Result<()> {
         let tape = GradientTape::new();
         scratch.watched.extend(self.model.weights.iter().cloned());
         for &i in &self.trainable {
