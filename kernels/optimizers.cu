@@ -114,9 +114,10 @@ __device__ void step(const Entry* table, i64 count, i64 chunk, const float* hype
     }
 }
 
+// 256 threads, as update.rs launches, of so few registers that three blocks fit on a multiprocessor.
 #define ENTRY(NAME, RULE)                                                                                   \
-    extern "C" __global__ void NAME##_f32(const Entry* table, i64 count, i64 chunk, const float* hyper,     \
-                                          const float* scales) {                                           \
+    extern "C" __global__ void __launch_bounds__(256, 3)                                                   \
+        NAME##_f32(const Entry* table, i64 count, i64 chunk, const float* hyper, const float* scales) {    \
         step<RULE>(table, count, chunk, hyper, scales);                                                     \
     }
 ENTRY(sgd, Sgd)

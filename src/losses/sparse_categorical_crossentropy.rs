@@ -49,10 +49,11 @@ impl Loss for SparseCategoricalCrossentropy {
         if logits {
             return y_pred.sparse_softmax_cross_entropy(&labels);
         }
-        // The op, which knows labels, adds the logarithm of the sum of what it takes for logits; clipped, that is not 0.
         let log = log_probabilities(y_pred)?;
-        let sums = log.exp()?.sum(&[-1], false)?.log()?;
-        log.sparse_softmax_cross_entropy(&labels)?.sub(&sums)
+        // The op that knows labels, for its errors: 0, or NaN where a CUDA card met a label out of range.
+        let checked = log.detach().sparse_softmax_cross_entropy(&labels)?.mul_scalar(0.0)?;
+        let hot = labels.reshape(checked.shape())?.one_hot(log.shape().last(), log.dtype())?;
+        checked.sub(&log.mul(&hot)?.sum(&[-1], false)?)
     }
 
     fn link(&self) -> Option<ActivationFn> {
