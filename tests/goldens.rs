@@ -103,7 +103,7 @@ fn losses_are_kerass() {
             assert_eq!(loss.reduction().name(), reduction);
             let tape = GradientTape::new();
             let p = tape.watch(&y_pred)?;
-            let values = loss.call(&y_true, &p, loss.from_logits())?;
+            let values = loss.call(&y_true, &p, loss.takes_logits())?;
             let value = loss.reduction().apply(&values, weights.as_ref())?;
             let upstream = case.tensor(&format!("grad_loss.{reduction}"))?.to_device(device)?;
             let gradient = pull(tape, &value, &upstream, &p)?;
@@ -120,7 +120,7 @@ fn losses_are_kerass() {
 fn a_link_leads_from_logits_to_probabilities() {
     for_all("losses", |case, device| {
         let loss = losses::from_config(case.class(), case.config())?;
-        let Some(link) = loss.link().filter(|_| loss.from_logits() && !case.name.contains("extreme")) else {
+        let Some(link) = loss.link().filter(|_| loss.takes_logits() && !case.name.contains("extreme")) else {
             return Ok(Vec::new());
         };
         let (y_true, x) = (case.tensor("y_true")?.to_device(device)?, case.tensor("y_pred")?.to_device(device)?);
@@ -260,11 +260,13 @@ fn initializers_draw_from_kerass_distributions() {
             let mean = values.iter().sum::<f64>() / n;
             let stddev = (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
             let (want_mean, want_stddev) = (one("expected_mean", i)?, one("expected_stddev", i)?);
-            if !((mean - want_mean).abs() <= 5.0 * want_stddev / n.sqrt()) {
+            let close = (mean - want_mean).abs() <= 5.0 * want_stddev / n.sqrt();
+            if !close {
                 wrong.push(format!("{shape}: the mean is {mean:e}, not {want_mean:e}"));
             }
             // A normal distribution's; the others have less spread of the spread.
-            if n >= 1000.0 && !((stddev / want_stddev - 1.0).abs() <= 5.0 / (2.0 * n).sqrt()) {
+            let close = (stddev / want_stddev - 1.0).abs() <= 5.0 / (2.0 * n).sqrt();
+            if n >= 1000.0 && !close {
                 wrong.push(format!("{shape}: the standard deviation is {stddev:e}, not {want_stddev:e}"));
             }
             let (low, high) = match draw {

@@ -26,7 +26,7 @@ pub trait Loss: fmt::Debug + Send + Sync + 'static {
     fn link(&self) -> Option<ActivationFn>;
 
     /// Whether the user said that the model returns logits.
-    fn from_logits(&self) -> bool;
+    fn takes_logits(&self) -> bool;
 
     /// How one number is made of the samples' losses.
     fn reduction(&self) -> Reduction;

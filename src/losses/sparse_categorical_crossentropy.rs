@@ -7,7 +7,7 @@ use crate::layers::{ActivationFn, Config, Read, object};
 use crate::tensor::Tensor;
 use serde_json::json;
 
-/// −ln p[label] ([Keras](https://keras.io/api/losses/probabilistic_losses/#sparsecategoricalcrossentropy-class)).
+/// `−ln p[label]` ([Keras](https://keras.io/api/losses/probabilistic_losses/#sparsecategoricalcrossentropy-class)).
 ///
 /// Targets: labels `(batch, …)` or `(batch, …, 1)`, whole numbers of any dtype; predictions `(batch, …, classes)`.
 /// Probabilities are divided by their sum and kept within [1e-7, 1 − 1e-7] as in Keras; of logits the loss is exact. A
@@ -60,7 +60,7 @@ impl Loss for SparseCategoricalCrossentropy {
         Some(ActivationFn::Softmax)
     }
 
-    fn from_logits(&self) -> bool {
+    fn takes_logits(&self) -> bool {
         self.from_logits
     }
 

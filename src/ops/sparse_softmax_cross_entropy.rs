@@ -23,8 +23,8 @@ static FORWARD: Kernel = Kernel::new("cross_entropy", "sparse_softmax_cross_entr
 static BACKWARD: Kernel = Kernel::new("cross_entropy", "sparse_softmax_cross_entropy_bwd", FLOATS);
 
 impl Tensor {
-    /// The cross-entropy −ln softmax(x)[label] of each row of these logits with a class label: logits (…, C) and
-    /// `labels` (…) or (…, 1), int32, int64 or uint8, give losses (…), computed as ln Σ e^x − x[label], which is stable
+    /// The cross-entropy `−ln softmax(x)[label]` of each row of these logits with a class label: logits (…, C) and
+    /// `labels` (…) or (…, 1), int32, int64 or uint8, give losses (…), computed as `ln Σ e^x − x[label]`, which is stable
     /// for any logits ([Keras](https://keras.io/api/ops/nn/#sparsecategoricalcrossentropy-function) with `from_logits`).
     ///
     /// A label outside 0..C is an error on the CPU. A CUDA card cannot answer with an error without halting the stream;

@@ -107,6 +107,7 @@ impl State {
         Ok(())
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn step_cuda(
         &mut self,
         device: &CudaDevice,

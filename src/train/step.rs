@@ -142,7 +142,7 @@ impl Trainer {
         }
         let mut total: Option<Tensor> = None;
         for (i, ((loss, output), target)) in self.losses.iter().zip(outputs).zip(batch.targets()).enumerate() {
-            let logits = self.logits >> i & 1 == 1 || loss.from_logits();
+            let logits = self.logits >> i & 1 == 1 || loss.takes_logits();
             let output = widened(output)?;
             let one = loss.reduction().apply(&loss.call(target, &output, logits)?, None)?;
             total = Some(match total {

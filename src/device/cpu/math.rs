@@ -12,7 +12,8 @@ static ARCH: LazyLock<pulp::Arch> = LazyLock::new(pulp::Arch::new);
 
 /// Runs `work` compiled for the best vector instructions that this machine has (AVX-512, AVX2 with FMA, or plain).
 ///
-/// What `work` calls must be inlined into it, or it stays plain: mark it `#[inline(always)]`.
+/// `work` and what it calls must be inlined, or they stay plain: write `vectorize(#[inline(always)] || …)`. A large closure
+/// without the attribute loses its vectors without a word.
 #[inline(always)]
 pub fn vectorize<R>(work: impl FnOnce() -> R) -> R {
     ARCH.dispatch(work)
@@ -242,7 +243,7 @@ impl Float for f32 {
             * polynomial(
                 s,
                 [
-                    1.128_379_2,
+                    std::f32::consts::FRAC_2_SQRT_PI,
                     -0.376_126_38,
                     0.112_837_82,
                     -0.026_865_4,
