@@ -1,10 +1,12 @@
 //! A deep-learning engine for NVIDIA GPUs.
+#![deny(missing_docs)]
+
 pub mod autograd;
 pub mod data;
 pub mod device;
 pub mod dtype;
 pub mod error;
-#[allow(dead_code, unused_imports)] // until the rooms above read and write files
+
 pub mod files;
 pub mod initializers;
 pub mod layers;

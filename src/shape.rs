@@ -30,7 +30,7 @@ impl Shape {
         }
         // The largest element has 8 bytes, and no allocation may pass isize::MAX bytes.
         let elements = dims.iter().filter(|&&d| d != 0).try_fold(8usize, |n, &d| n.checked_mul(d));
-        if !elements.is_some_and(|bytes| bytes <= isize::MAX as usize) {
+        if elements.is_none_or(|bytes| bytes > isize::MAX as usize) {
             return Err(Error::shape("shape", format!("{dims:?} has more elements than memory can hold")));
         }
         let mut shape = Shape { rank: dims.len() as u8, ..Shape::SCALAR };

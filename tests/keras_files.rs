@@ -464,6 +464,7 @@ fn missing_and_foreign_entries() {
     let whole = entries(&goldens().join("mlp_adam.keras"));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.keras");
+    #[allow(clippy::type_complexity)]
     let message = |change: &dyn Fn(&mut BTreeMap<String, Vec<u8>>)| {
         let mut entries = whole.clone();
         change(&mut entries);

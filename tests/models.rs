@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Random, difference, tolerance, wide};
-use uncrumple::layers::{ActivationFn, Precision, Updates};
+use uncrumple::layers::{Spec, Updates};
 use uncrumple::model::{Graph, Mode};
 use uncrumple::prelude::*;
 use uncrumple::{GradientTape, ops};

@@ -65,9 +65,12 @@ impl Op for Accumulate {
 }
 
 fn sum<T: Float>(a: &[T], b: &[T], out: &mut [T]) {
-    vectorize(|| {
-        for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
-            *out = a + b;
-        }
-    });
+    vectorize(
+        #[inline(always)]
+        || {
+            for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+                *out = a + b;
+            }
+        },
+    );
 }

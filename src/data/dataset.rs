@@ -97,6 +97,18 @@ impl Dataset {
         })
     }
 
+    /// Copies of its own.
+    pub(crate) fn copy(&self) -> Result<Dataset> {
+        let copy = |list: &[Tensor]| list.iter().map(Tensor::copy).collect::<Result<Vec<_>>>();
+        Ok(Dataset { inputs: copy(&self.inputs)?, targets: copy(&self.targets)?, len: self.len })
+    }
+
+    /// Takes over the values of a data set of the same shapes, in place where it lies on a CUDA card.
+    pub(crate) fn assign(&mut self, from: &Dataset) -> Result<()> {
+        let to = self.inputs.iter_mut().chain(&mut self.targets);
+        to.zip(from.inputs.iter().chain(&from.targets)).try_for_each(|(to, from)| to.assign(from))
+    }
+
     /// The samples of these numbers, as a batch.
     pub(crate) fn gather(&self, indices: &Tensor) -> Result<Dataset> {
         let rows = |t: &Tensor| t.gather(indices);

@@ -27,8 +27,8 @@ pub fn folder() -> Result<PathBuf> {
 pub fn mnist() -> Result<(Dataset, Dataset)> {
     let folder = folder()?.join("mnist");
     let set = |name: &str| -> Result<Dataset> {
-        let pictures = tensor(idx::read(&folder.join(format!("{name}-images-idx3-ubyte.gz")))?)?;
-        let labels = tensor(idx::read(&folder.join(format!("{name}-labels-idx1-ubyte.gz")))?)?;
+        let pictures = tensor(idx::read(folder.join(format!("{name}-images-idx3-ubyte.gz")))?)?;
+        let labels = tensor(idx::read(folder.join(format!("{name}-labels-idx1-ubyte.gz")))?)?;
         let n = labels.shape().size();
         let pictures = pictures.cast(crate::DType::F32)?.mul_scalar(1.0 / 255.0)?.reshape([n, 28, 28, 1])?;
         Dataset::new(pictures, labels.cast(crate::DType::I32)?)

@@ -156,11 +156,14 @@ fn blocks(shape: &Shape, work: impl Fn(u64, &mut [f32]) + Sync) -> Vec<f32> {
     threads::split(n.div_ceil(4), 1 << 11, |range| {
         // SAFETY: `split` hands out ranges that do not overlap.
         let out = unsafe { parts.slice(range.start * 4..(range.end * 4).min(n)) };
-        vectorize(|| {
-            for (block, out) in range.zip(out.chunks_mut(4)) {
-                work(block as u64, out);
-            }
-        });
+        vectorize(
+            #[inline(always)]
+            || {
+                for (block, out) in range.zip(out.chunks_mut(4)) {
+                    work(block as u64, out);
+                }
+            },
+        );
     });
     out
 }

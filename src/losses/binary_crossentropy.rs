@@ -69,7 +69,7 @@ impl Loss for BinaryCrossentropy {
         Some(Activation::Sigmoid.into())
     }
 
-    fn from_logits(&self) -> bool {
+    fn takes_logits(&self) -> bool {
         self.from_logits
     }
 

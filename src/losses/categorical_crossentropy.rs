@@ -61,7 +61,7 @@ impl Loss for CategoricalCrossentropy {
         Some(ActivationFn::Softmax)
     }
 
-    fn from_logits(&self) -> bool {
+    fn takes_logits(&self) -> bool {
         self.from_logits
     }
 

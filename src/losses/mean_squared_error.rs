@@ -41,7 +41,7 @@ impl Loss for MeanSquaredError {
         None
     }
 
-    fn from_logits(&self) -> bool {
+    fn takes_logits(&self) -> bool {
         false
     }
 

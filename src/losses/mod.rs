@@ -26,7 +26,7 @@ pub trait Loss: fmt::Debug + Send + Sync + 'static {
     fn link(&self) -> Option<ActivationFn>;
 
     /// Whether the user said that the model returns logits.
-    fn from_logits(&self) -> bool;
+    fn takes_logits(&self) -> bool;
 
     /// How one number is made of the samples' losses.
     fn reduction(&self) -> Reduction;
@@ -237,4 +237,69 @@ losses! {
     mean_absolute_error: MeanAbsoluteError "mean_absolute_error" "mae" "MAE";
     mean_squared_error: MeanSquaredError "mean_squared_error" "mse" "MSE";
     sparse_categorical_crossentropy: SparseCategoricalCrossentropy "sparse_categorical_crossentropy";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(dims: &[usize]) -> Result<Tensor> {
+        let n: usize = dims.iter().product();
+        Tensor::from_slice(&(0..n).map(|i| i as f32).collect::<Vec<_>>(), dims)
+    }
+
+    #[test]
+    fn weights_of_samples_lie_along_the_first_axis() -> Result<()> {
+        let losses = tensor(&[3, 3])?;
+        let weights = Tensor::from_slice(&[1f32, 0., 2.], [3])?;
+        let weighted = Reduction::None.apply(&losses, Some(&weights))?;
+        assert_eq!(weighted.to_vec::<f32>()?, [0., 1., 2., 0., 0., 0., 12., 14., 16.]);
+        for dims in [&[4][..], &[3, 2], &[3, 3, 3]] {
+            let error = Reduction::Sum.apply(&losses, Some(&tensor(dims)?)).map(|_| ());
+            assert!(error.is_err_and(|e| e.to_string().contains("(3, 3)")), "{dims:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn targets_that_keras_would_stretch_are_an_error() -> Result<()> {
+        let all: [Box<dyn Loss>; 4] = [
+            BinaryCrossentropy::new().into(),
+            CategoricalCrossentropy::new().into(),
+            MeanAbsoluteError::new().into(),
+            MeanSquaredError::new().into(),
+        ];
+        for loss in all {
+            for (t, p) in [(&[4, 1][..], &[4, 3][..]), (&[3], &[4, 3]), (&[4], &[3]), (&[], &[])] {
+                assert!(loss.call(&tensor(t)?, &tensor(p)?, false).is_err(), "{loss:?} of {t:?} and {p:?}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn labels_out_of_range_are_an_error_from_probabilities_too() -> Result<()> {
+        let p = Tensor::from_slice(&[0.25f32, 0.75, 0.5, 0.5], [2, 2])?;
+        for bad in [-1i32, 2] {
+            let labels = Tensor::from_slice(&[0, bad], 2)?;
+            let error = SparseCategoricalCrossentropy::new().call(&labels, &p, false).map(|_| ());
+            assert!(error.is_err_and(|e| e.to_string().contains("out of range")));
+        }
+        // Labels may be whole floats, as files of numbers have them.
+        let labels = Tensor::from_slice(&[1f32, 0.], [2, 1])?;
+        let losses = SparseCategoricalCrossentropy::new().call(&labels, &p, false)?.to_vec::<f32>()?;
+        assert!((losses[0] + 0.75f32.ln()).abs() < 1e-6 && (losses[1] + 0.5f32.ln()).abs() < 1e-6, "{losses:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn arguments_without_a_meaning_are_errors() -> Result<()> {
+        let x = tensor(&[2, 2])?;
+        for smoothing in [-0.1, 1.5, f64::NAN] {
+            assert!(BinaryCrossentropy::new().label_smoothing(smoothing).call(&x, &x, true).is_err());
+        }
+        let axis = crate::layers::object(json!({"axis": 1}));
+        assert!(from_config("BinaryCrossentropy", &axis).is_err() && from_config("Hinge", &Config::new()).is_err());
+        Ok(())
+    }
 }

@@ -7,7 +7,7 @@ use crate::layers::{ActivationFn, Config, Read, object};
 use crate::tensor::Tensor;
 use serde_json::json;
 
-/// −ln p[label] ([Keras](https://keras.io/api/losses/probabilistic_losses/#sparsecategoricalcrossentropy-class)).
+/// `−ln p[label]` ([Keras](https://keras.io/api/losses/probabilistic_losses/#sparsecategoricalcrossentropy-class)).
 ///
 /// Targets: labels `(batch, …)` or `(batch, …, 1)`, whole numbers of any dtype; predictions `(batch, …, classes)`.
 /// Probabilities are divided by their sum and kept within [1e-7, 1 − 1e-7] as in Keras; of logits the loss is exact. A
@@ -49,17 +49,18 @@ impl Loss for SparseCategoricalCrossentropy {
         if logits {
             return y_pred.sparse_softmax_cross_entropy(&labels);
         }
-        // The op, which knows labels, adds the logarithm of the sum of what it takes for logits; clipped, that is not 0.
         let log = log_probabilities(y_pred)?;
-        let sums = log.exp()?.sum(&[-1], false)?.log()?;
-        log.sparse_softmax_cross_entropy(&labels)?.sub(&sums)
+        // The op that knows labels, for its errors: 0, or NaN where a CUDA card met a label out of range.
+        let checked = log.detach().sparse_softmax_cross_entropy(&labels)?.mul_scalar(0.0)?;
+        let hot = labels.reshape(checked.shape())?.one_hot(log.shape().last(), log.dtype())?;
+        checked.sub(&log.mul(&hot)?.sum(&[-1], false)?)
     }
 
     fn link(&self) -> Option<ActivationFn> {
         Some(ActivationFn::Softmax)
     }
 
-    fn from_logits(&self) -> bool {
+    fn takes_logits(&self) -> bool {
         self.from_logits
     }
 

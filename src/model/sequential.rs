@@ -34,6 +34,7 @@ impl Sequential {
         Sequential { output: Ok(input.clone()), input }
     }
 
+    #[allow(clippy::should_implement_trait)]
     /// The chain with one more layer. An error waits for [`Sequential::build`].
     pub fn add(self, layer: impl Into<LayerRef>) -> Sequential {
         let output = self.output.and_then(|x| layer.into().call(&x));

@@ -40,7 +40,7 @@ impl Model {
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let values = match Format::of(path)? {
-            Format::Safetensors => self.from_arrays(safetensors::read(path)?.arrays, path)?,
+            Format::Safetensors => self.take_arrays(safetensors::read(path)?.arrays, path)?,
             Format::H5 => {
                 keras::weights::read(&mut h5::read(read_file(path)?, path)?, &self.graph, self.sequential, path)?
             }
@@ -50,7 +50,7 @@ impl Model {
         Ok(())
     }
 
-    fn from_arrays(&self, mut arrays: BTreeMap<String, Array>, path: &Path) -> Result<Vec<Tensor>> {
+    fn take_arrays(&self, mut arrays: BTreeMap<String, Array>, path: &Path) -> Result<Vec<Tensor>> {
         let weight = |(name, spec): &(String, WeightSpec)| {
             let array = arrays.remove(name).ok_or_else(|| Error::file(path, format!("has no weight `{name}`")))?;
             to_tensor(&array, spec, name, path)

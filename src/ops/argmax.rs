@@ -43,7 +43,8 @@ impl Op for Argmax {
         };
         let axis = x.shape.axis(self.0, "argmax")?;
         if x.shape[axis] == 0 || i32::try_from(x.shape[axis]).is_err() {
-            let message = format!("expected 1 to {} elements along axis {}, got the shape {}", i32::MAX, self.0, x.shape);
+            let message =
+                format!("expected 1 to {} elements along axis {}, got the shape {}", i32::MAX, self.0, x.shape);
             return Err(Error::shape("argmax", message));
         }
         Ok(Metas::from_elem(Meta::new(x.shape.without(axis), DType::I32), 1))

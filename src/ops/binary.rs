@@ -214,18 +214,24 @@ pub fn cpu<A: Copy + Sync, O: Send>(
     let run = |first: usize, out: &mut [O]| {
         for (i, out) in out.chunks_mut(row).enumerate() {
             let [x, y] = plan.offsets(first + i);
-            vectorize(|| match strides {
-                [0, 0] => out.fill_with(|| f(a[x], b[y])),
-                [0, _] => out.iter_mut().zip(&b[y..y + row]).for_each(|(o, &b)| *o = f(a[x], b)),
-                [_, 0] => out.iter_mut().zip(&a[x..x + row]).for_each(|(o, &a)| *o = f(a, b[y])),
-                _ => out.iter_mut().zip(&a[x..x + row]).zip(&b[y..y + row]).for_each(|((o, &a), &b)| *o = f(a, b)),
-            });
+            vectorize(
+                #[inline(always)]
+                || match strides {
+                    [0, 0] => out.fill_with(|| f(a[x], b[y])),
+                    [0, _] => out.iter_mut().zip(&b[y..y + row]).for_each(|(o, &b)| *o = f(a[x], b)),
+                    [_, 0] => out.iter_mut().zip(&a[x..x + row]).for_each(|(o, &a)| *o = f(a, b[y])),
+                    _ => out.iter_mut().zip(&a[x..x + row]).zip(&b[y..y + row]).for_each(|((o, &a), &b)| *o = f(a, b)),
+                },
+            );
         }
     };
     if plan.rank == 1 && strides == [1, 1] {
         threads::split_rows(out, 1, 1 << 15, |start, out| {
             let (a, b) = (&a[start..start + out.len()], &b[start..start + out.len()]);
-            vectorize(|| out.iter_mut().zip(a).zip(b).for_each(|((o, &a), &b)| *o = f(a, b)));
+            vectorize(
+                #[inline(always)]
+                || out.iter_mut().zip(a).zip(b).for_each(|((o, &a), &b)| *o = f(a, b)),
+            );
         });
     } else {
         threads::split_rows(out, row, (1usize << 14).div_ceil(row), run);

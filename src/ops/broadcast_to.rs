@@ -60,7 +60,8 @@ impl Op for BroadcastTo {
     }
 
     fn cases() -> Vec<Case> {
-        let case = |from: &[usize], to: &[usize]| Shape::new(to).map(|to| Case::new(BroadcastTo(to), [Sample::new(from)]));
+        let case =
+            |from: &[usize], to: &[usize]| Shape::new(to).map(|to| Case::new(BroadcastTo(to), [Sample::new(from)]));
         [case(&[], &[33]), case(&[5, 1], &[3, 5, 7]), case(&[1], &[0]), case(&[9973], &[7, 9973])]
             .into_iter()
             .flatten()

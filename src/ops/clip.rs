@@ -49,7 +49,7 @@ impl Op for Clip {
             let clip = |x| Float::minimum(Float::maximum(x, least), most);
             threads::split_rows(outputs[0].data_mut::<T>()?, 1, 1 << 15, |start, out| {
                 let x = &x[start..start + out.len()];
-                vectorize(|| out.iter_mut().zip(x).for_each(|(out, &x)| *out = clip(x)));
+                vectorize(#[inline(always)] || out.iter_mut().zip(x).for_each(|(out, &x)| *out = clip(x)));
             });
             Ok(())
         })

@@ -106,9 +106,8 @@ impl Op for Compare {
     }
 
     fn cases() -> Vec<Case> {
-        let case = |op: Compare, a: &[usize], b: &[usize]| {
-            Case::new(op, [Sample::new(a), Sample::new(b)]).dtypes(&DType::ALL)
-        };
+        let case =
+            |op: Compare, a: &[usize], b: &[usize]| Case::new(op, [Sample::new(a), Sample::new(b)]).dtypes(&DType::ALL);
         let mut cases: Vec<_> = Compare::ALL.iter().map(|&op| case(op, &[5, 1031], &[5, 1031])).collect();
         cases.extend(binary::CASES.iter().map(|&(a, b)| case(Compare::Less, a, b)));
         cases

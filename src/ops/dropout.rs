@@ -58,10 +58,12 @@ impl Op for Dropout {
         with_float!(inputs[0].dtype(), "dropout", T => {
             let x = inputs[0].data::<T>()?;
             let scale = <T as Float>::of(self.scale());
-            blocks(outputs[0].data_mut::<T>()?, |start, out, block| {
-                let (numbers, x) = (philox.uniform(block), &x[start..start + out.len()]);
-                for ((out, &x), number) in out.iter_mut().zip(x).zip(numbers) {
-                    *out = if number >= rate { x * scale } else { 0.0 };
+            blocks(outputs[0].data_mut::<T>()?, #[inline(always)] |i| philox.uniform(i), #[inline(always)] |start, out, numbers| {
+                let x = &x[start..start + out.len()];
+                for ((out, &x), &number) in out.iter_mut().zip(x).zip(numbers) {
+                    // Multiplied before the choice, which is then one without a branch.
+                    let scaled = x * scale;
+                    *out = if number >= rate { scaled } else { 0.0 };
                 }
             });
             Ok(())

@@ -139,19 +139,22 @@ fn fold_row<T: Float>(x: &[T], start: T, fold: impl Fn(T, T) -> T + Sync + Copy)
         let (a, b) = x.split_at((x.len() / 2).next_multiple_of(32));
         return fold(fold_row(a, start, fold), fold_row(b, start, fold));
     }
-    vectorize(|| {
-        let mut lanes = [start; 32];
-        let (whole, rest) = x.as_chunks::<32>();
-        for chunk in whole {
-            lanes.iter_mut().zip(chunk).for_each(|(l, &x)| *l = fold(*l, x));
-        }
-        lanes.iter_mut().zip(rest).for_each(|(l, &x)| *l = fold(*l, x));
-        for half in [16, 8, 4, 2, 1] {
-            let (low, high) = lanes.split_at_mut(half);
-            low.iter_mut().zip(high).for_each(|(a, &mut b)| *a = fold(*a, b));
-        }
-        lanes[0]
-    })
+    vectorize(
+        #[inline(always)]
+        || {
+            let mut lanes = [start; 32];
+            let (whole, rest) = x.as_chunks::<32>();
+            for chunk in whole {
+                lanes.iter_mut().zip(chunk).for_each(|(l, &x)| *l = fold(*l, x));
+            }
+            lanes.iter_mut().zip(rest).for_each(|(l, &x)| *l = fold(*l, x));
+            for half in [16, 8, 4, 2, 1] {
+                let (low, high) = lanes.split_at_mut(half);
+                low.iter_mut().zip(high).for_each(|(a, &mut b)| *a = fold(*a, b));
+            }
+            lanes[0]
+        },
+    )
 }
 
 /// Folds rows of at most 512 columns into `out`, by halves as [`fold_row`] does.
@@ -172,11 +175,14 @@ fn fold_rows<'a, T: Float>(
         return;
     }
     out.fill(start);
-    vectorize(|| {
-        for r in rows {
-            out.iter_mut().zip(row_at(r)).for_each(|(o, &x)| *o = fold(*o, x));
-        }
-    });
+    vectorize(
+        #[inline(always)]
+        || {
+            for r in rows {
+                out.iter_mut().zip(row_at(r)).for_each(|(o, &x)| *o = fold(*o, x));
+            }
+        },
+    );
 }
 
 /// The kernels of a reduction, all of one signature.

@@ -76,7 +76,7 @@ impl Op for Linear {
             let finish = move |_: usize, column: usize, piece: &mut [T]| {
                 if let Some(bias) = bias {
                     let bias = &bias[column..column + piece.len()];
-                    vectorize(|| piece.iter_mut().zip(bias).for_each(|(x, &b)| *x += b));
+                    vectorize(#[inline(always)] || piece.iter_mut().zip(bias).for_each(|(x, &b)| *x += b));
                 }
                 if !keeps_sum {
                     activation.cpu(piece);

@@ -49,7 +49,7 @@ impl Op for LogSoftmax {
         let shape = inputs[0].shape();
         let axis = shape.axis(self.axis, "log_softmax")?;
         with_float!(inputs[0].dtype(), "log_softmax", T => {
-            rows::cpu::<T>(inputs, &mut outputs[0], axis, |x, _, out| forward(x, out, shape[axis]))
+            rows::cpu::<T>(inputs, &mut outputs[0], axis, #[inline(always)] |x, _, out| forward(x, out, shape[axis]))
         })
     }
 
@@ -91,7 +91,7 @@ impl Op for LogSoftmaxGrad {
         let shape = inputs[0].shape();
         let axis = shape.axis(self.axis, "log_softmax_grad")?;
         with_float!(inputs[0].dtype(), "log_softmax_grad", T => {
-            rows::cpu::<T>(inputs, &mut outputs[0], axis, |y, dy, out| backward(y, dy, out, shape[axis]))
+            rows::cpu::<T>(inputs, &mut outputs[0], axis, #[inline(always)] |y, dy, out| backward(y, dy, out, shape[axis]))
         })
     }
 

@@ -4,14 +4,15 @@
 //! any thread computes any of them, a rerun gives the same, and every device gives the same.
 
 use crate::device::Device;
-use crate::device::cpu::convert::{Convert, require_float};
+use crate::device::cpu::convert::require_float;
 use crate::device::cpu::philox::Philox;
-use crate::device::cpu::{threads, vectorize};
+use crate::device::cpu::{Float, threads, vectorize};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::{IntoShape, Shape};
 use crate::tensor::{Meta, Sample, Tensor};
+use crate::with_float;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// A source of random numbers on a device: a seed, and the number of the step that it is at.
@@ -103,17 +104,12 @@ impl Draw {
     ) -> Result<()> {
         let philox = philox(state, self.stream)?;
         let (scale, shift) = (scale as f32, shift as f32);
-        match output.dtype() {
-            DType::F64 => blocks(output.data_mut::<f64>()?, |_, out, i| {
-                let numbers = numbers(&philox, i).map(|x| f64::from(x.mul_add(scale, shift)));
-                out.copy_from_slice(&numbers[..out.len()]);
-            }),
-            _ => blocks(output.data_mut::<f32>()?, |_, out, i| {
-                let numbers = numbers(&philox, i).map(|x| x.mul_add(scale, shift));
-                out.copy_from_slice(&numbers[..out.len()]);
-            }),
-        }
-        Ok(())
+        with_float!(output.dtype(), "random", T => {
+            blocks(output.data_mut::<T>()?, #[inline(always)] |i| numbers(&philox, i), #[inline(always)] |_, out, numbers| {
+                out.iter_mut().zip(numbers).for_each(|(out, x)| *out = T::of(x.mul_add(scale, shift).into()));
+            });
+            Ok(())
+        })
     }
 
     /// Launches a kernel that does the same: `kernel(out, state, n, stream, scale, shift)`.
@@ -173,18 +169,32 @@ pub fn philox(state: &Tensor, stream: u32) -> Result<Philox> {
     }
 }
 
-/// Calls `work(first element, elements, block)` for each block of four elements, over the threads.
-pub fn blocks<T: Convert>(out: &mut [T], work: impl Fn(usize, &mut [T], u64) + Sync + Copy) {
+/// Calls `work(first element, elements, their numbers)` for pieces of `out`, over the threads, with the numbers that
+/// `draw` gives for each block of four elements.
+pub fn blocks<T: Float>(
+    out: &mut [T],
+    draw: impl Fn(u64) -> [f32; 4] + Sync + Copy,
+    work: impl Fn(usize, &mut [T], &[f32]) + Sync + Copy,
+) {
+    const PIECE: usize = 16;
     let parts = threads::Parts::new(out);
     let n = out.len();
-    threads::split(n.div_ceil(4), 1 << 11, |range| {
+    threads::split(n.div_ceil(4 * PIECE), 1 << 7, |range| {
+        let start = range.start * 4 * PIECE;
         // SAFETY: `split` hands out ranges that do not overlap.
-        let out = unsafe { parts.slice(range.start * 4..(range.end * 4).min(n)) };
-        vectorize(|| {
-            for (i, out) in range.zip(out.chunks_mut(4)) {
-                work(i * 4, out, i as u64);
-            }
-        });
+        let out = unsafe { parts.slice(start..(range.end * 4 * PIECE).min(n)) };
+        vectorize(
+            #[inline(always)]
+            || {
+                for (i, out) in range.zip(out.chunks_mut(4 * PIECE)) {
+                    let mut numbers = [[0f32; 4]; PIECE];
+                    for (k, numbers) in numbers.iter_mut().enumerate() {
+                        *numbers = draw((i * PIECE + k) as u64);
+                    }
+                    work(i * 4 * PIECE, out, &numbers.as_flattened()[..out.len()]);
+                }
+            },
+        );
     });
 }
 

@@ -59,7 +59,7 @@ impl Op for Rescale {
             let (x, scale, offset) = (inputs[0].data::<T>()?, self.scale as T, self.offset as T);
             threads::split_rows(outputs[0].data_mut::<T>()?, 1, 1 << 15, |start, out| {
                 let x = &x[start..start + out.len()];
-                vectorize(|| out.iter_mut().zip(x).for_each(|(out, &x)| *out = x * scale + offset));
+                vectorize(#[inline(always)] || out.iter_mut().zip(x).for_each(|(out, &x)| *out = x * scale + offset));
             });
             Ok(())
         })

@@ -31,8 +31,13 @@ impl Op for Reshape {
         match inputs {
             [x] if x.shape.size() == self.0.size() => Ok(Metas::from_elem(Meta::new(self.0, x.dtype), 1)),
             [x] => {
-                let message = format!("a tensor of shape {} has {} elements, the shape {} has {}", x.shape, x.shape.size(),
-                    self.0, self.0.size());
+                let message = format!(
+                    "a tensor of shape {} has {} elements, the shape {} has {}",
+                    x.shape,
+                    x.shape.size(),
+                    self.0,
+                    self.0.size()
+                );
                 Err(Error::shape("reshape", message))
             }
             _ => Err(Error::shape("reshape", format!("expected one tensor, got {}", inputs.len()))),

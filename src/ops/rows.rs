@@ -106,11 +106,14 @@ fn over_groups<T: Float>(x: &[T], y: &[T], out: &mut [T], count: usize, work: im
         let part = first * count..first * count + out.len();
         let (x, y) = (&x[part.clone()], &y[part]);
         let size = group(count) * count;
-        vectorize(|| {
-            for ((x, y), out) in x.chunks(size).zip(y.chunks(size)).zip(out.chunks_mut(size)) {
-                work(x, y, out);
-            }
-        });
+        vectorize(
+            #[inline(always)]
+            || {
+                for ((x, y), out) in x.chunks(size).zip(y.chunks(size)).zip(out.chunks_mut(size)) {
+                    work(x, y, out);
+                }
+            },
+        );
     });
 }
 

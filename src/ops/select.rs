@@ -110,7 +110,7 @@ fn select<T: Element>(inputs: &[&Tensor], output: &mut Tensor) -> Result<()> {
             let [at_c, at_a, at_b] = plan.offsets(r);
             // SAFETY: each piece is a part of its own of one row.
             let out = unsafe { parts.slice(r * row + start..r * row + end) };
-            vectorize(|| {
+            vectorize(#[inline(always)] || {
                 for (j, out) in (start..end).zip(out) {
                     let (a, b) = (a[at_a + j * step_a], b[at_b + j * step_b]);
                     *out = if condition[at_c + j * step_c] { a } else { b };

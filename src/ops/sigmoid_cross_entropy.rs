@@ -146,7 +146,7 @@ impl Op for SigmoidCrossEntropyGrad {
 }
 
 fn forward<T: Float>(x: &[T], z: &[T], out: &mut [T]) {
-    vectorize(|| {
+    vectorize(#[inline(always)] || {
         for ((out, &x), &z) in out.iter_mut().zip(x).zip(z) {
             *out = x.maximum(T::ZERO) - x * z + (-x.abs()).exp().ln_1p();
         }
@@ -154,12 +154,12 @@ fn forward<T: Float>(x: &[T], z: &[T], out: &mut [T]) {
 }
 
 fn gradient<T: Float>(x: &[T], z: &[T], dy: &[T], out: &mut [T], of_targets: bool) {
-    vectorize(|| {
+    vectorize(#[inline(always)] || {
         let rows = out.iter_mut().zip(x).zip(z).zip(dy);
         if of_targets {
             rows.for_each(|(((out, &x), _), &dy)| *out = -x * dy);
         } else {
-            rows.for_each(|(((out, &x), &z), &dy)| *out = (x.sigmoid() - z) * dy);
+            rows.for_each(|(((out, &x), &z), &dy)| *out = ((x.sigmoid() - z) * dy).flush());
         }
     });
 }

@@ -48,7 +48,7 @@ impl Op for Softmax {
         let shape = inputs[0].shape();
         let axis = shape.axis(self.axis, "softmax")?;
         with_float!(inputs[0].dtype(), "softmax", T => {
-            rows::cpu::<T>(inputs, &mut outputs[0], axis, |x, _, out| forward(x, out, shape[axis]))
+            rows::cpu::<T>(inputs, &mut outputs[0], axis, #[inline(always)] |x, _, out| forward(x, out, shape[axis]))
         })
     }
 
@@ -84,7 +84,7 @@ impl Op for SoftmaxGrad {
         let shape = inputs[0].shape();
         let axis = shape.axis(self.axis, "softmax_grad")?;
         with_float!(inputs[0].dtype(), "softmax_grad", T => {
-            rows::cpu::<T>(inputs, &mut outputs[0], axis, |y, dy, out| backward(y, dy, out, shape[axis]))
+            rows::cpu::<T>(inputs, &mut outputs[0], axis, #[inline(always)] |y, dy, out| backward(y, dy, out, shape[axis]))
         })
     }
 

@@ -51,7 +51,7 @@ pub(super) fn cpu<T: Float>(logits: &Tensor, out: &mut Tensor, work: impl Fn(&[T
     let (count, x) = (logits.shape().last(), logits.data::<T>()?);
     threads::split_rows(out.data_mut::<T>()?, 1, rows::grain(count), |first, out| {
         let x = &x[first * count..(first + out.len()) * count];
-        vectorize(|| {
+        vectorize(#[inline(always)] || {
             rows::log_sum_exp(x, count, out);
             work(x, first, out);
         });
@@ -183,7 +183,7 @@ impl Op for SoftmaxCrossEntropyGrad {
 fn gradient<T: Float>(x: &[T], t: &[T], dy: &[T], out: &mut [T], count: usize, of_targets: bool) {
     let (group, mut shifts) = (rows::group(count), rows::shifts());
     let size = group * count;
-    vectorize(|| {
+    vectorize(#[inline(always)] || {
         for (((x, t), dy), out) in x.chunks(size).zip(t.chunks(size)).zip(dy.chunks(group)).zip(out.chunks_mut(size)) {
             rows::exponentials(x, count, out, &mut shifts);
             let rows = x.chunks_exact(count).zip(t.chunks_exact(count)).zip(dy).zip(&shifts);
@@ -194,7 +194,7 @@ fn gradient<T: Float>(x: &[T], t: &[T], dy: &[T], out: &mut [T], count: usize, o
                     out.iter_mut().zip(x).for_each(|(out, &x)| *out = (log - x) * dy);
                 } else {
                     let scale = rows::sum(t) / total;
-                    out.iter_mut().zip(t).for_each(|(out, &t)| *out = (*out * scale - t) * dy);
+                    out.iter_mut().zip(t).for_each(|(out, &t)| *out = ((*out * scale - t) * dy).flush());
                 }
             }
         }

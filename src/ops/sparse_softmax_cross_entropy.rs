@@ -23,8 +23,8 @@ static FORWARD: Kernel = Kernel::new("cross_entropy", "sparse_softmax_cross_entr
 static BACKWARD: Kernel = Kernel::new("cross_entropy", "sparse_softmax_cross_entropy_bwd", FLOATS);
 
 impl Tensor {
-    /// The cross-entropy −ln softmax(x)[label] of each row of these logits with a class label: logits (…, C) and
-    /// `labels` (…) or (…, 1), int32, int64 or uint8, give losses (…), computed as ln Σ e^x − x[label], which is stable
+    /// The cross-entropy `−ln softmax(x)[label]` of each row of these logits with a class label: logits (…, C) and
+    /// `labels` (…) or (…, 1), int32, int64 or uint8, give losses (…), computed as `ln Σ e^x − x[label]`, which is stable
     /// for any logits ([Keras](https://keras.io/api/ops/nn/#sparsecategoricalcrossentropy-function) with `from_logits`).
     ///
     /// A label outside 0..C is an error on the CPU. A CUDA card cannot answer with an error without halting the stream;
@@ -73,9 +73,9 @@ impl Op for SparseSoftmaxCrossEntropy {
         with_float!(inputs[0].dtype(), "sparse_softmax_cross_entropy", T => with_index!(inputs[1].dtype(), I => {
             let labels = inputs[1].data::<I>()?;
             index::check("sparse_softmax_cross_entropy", labels, count, "label", "classes")?;
-            dense::cpu::<T>(inputs[0], &mut outputs[0], |x, first, out| {
+            dense::cpu::<T>(inputs[0], &mut outputs[0], #[inline(always)] |x, first, out| {
                 for ((x, label), out) in x.chunks_exact(count).zip(&labels[first..]).zip(out) {
-                    *out = *out - x[label.to_i64() as usize];
+                    *out -= x[label.to_i64() as usize];
                 }
             })
         }))
@@ -184,14 +184,14 @@ fn gradient<T: Float, I: Convert>(x: &[T], labels: &[I], dy: &[T], out: &mut [T]
     let (group, mut shifts) = (rows::group(count), rows::shifts());
     let size = group * count;
     let groups = x.chunks(size).zip(labels.chunks(group)).zip(dy.chunks(group)).zip(out.chunks_mut(size));
-    vectorize(|| {
+    vectorize(#[inline(always)] || {
         for (((x, labels), dy), out) in groups {
             rows::exponentials(x, count, out, &mut shifts);
             for ((label, &dy), out) in labels.iter().zip(dy).zip(out.chunks_exact_mut(count)) {
                 let scale = dy / rows::sum(out);
-                out.iter_mut().for_each(|p| *p = *p * scale);
+                out.iter_mut().for_each(|p| *p = (*p * scale).flush());
                 let hot = &mut out[label.to_i64() as usize];
-                *hot = *hot - dy;
+                *hot = (*hot - dy).flush();
             }
         }
     });

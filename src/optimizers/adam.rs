@@ -97,7 +97,8 @@ impl Rule {
     pub fn hyper(&self, settings: &Settings, iteration: u64, learning_rate: f64) -> Hyper {
         let step = (iteration + 1) as f64;
         let alpha = learning_rate * (1.0 - self.beta_2.powf(step)).sqrt() / (1.0 - self.beta_1.powf(step));
-        settings.hyper(learning_rate, [alpha, 1.0 - self.beta_1, 1.0 - self.beta_2, self.epsilon, 0.0])
+        let amsgrad = f64::from(u8::from(self.amsgrad));
+        settings.hyper(learning_rate, [alpha, 1.0 - self.beta_1, 1.0 - self.beta_2, self.epsilon, amsgrad])
     }
 
     pub fn update(&self, hyper: &Hyper, piece: Piece) {

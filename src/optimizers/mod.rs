@@ -124,3 +124,64 @@ impl dyn Optimizer {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_outside_their_range_are_errors_that_name_them() {
+        let bad: [(Box<dyn Optimizer>, &str); 9] = [
+            (SGD::new(-1.0).into(), "learning_rate"),
+            (SGD::new(f64::NAN).into(), "learning_rate"),
+            (SGD::new(0.1).momentum(1.0).into(), "momentum"),
+            (RMSprop::new(0.1).rho(1.5).into(), "rho"),
+            (Adam::new(0.1).beta_1(1.0).into(), "beta_1"),
+            (AdamW::new(0.1).beta_2(-0.1).into(), "beta_2"),
+            (AdamW::new(0.1).weight_decay(-0.1).into(), "weight_decay"),
+            (Adam::new(0.1).clipvalue(0.0).into(), "clipvalue"),
+            (Adam::new(0.1).clipnorm(1.0).global_clipnorm(1.0).into(), "global_clipnorm"),
+        ];
+        for (optimizer, name) in bad {
+            let error = State::new(&*optimizer, &[]).err().map(|e| e.to_string()).unwrap_or_default();
+            assert!(error.contains(name), "{optimizer:?}: {error}");
+            let read = from_config(optimizer.class_name(), &optimizer.full_config());
+            assert!(optimizer.settings().learning_rate.is_nan() || read.is_err(), "{optimizer:?}");
+        }
+    }
+
+    /// Every rule's vector part and its tail, over several threads, is the rule of one weight alone.
+    #[test]
+    fn a_piece_is_its_elements() {
+        let all: [Box<dyn Optimizer>; 7] = [
+            SGD::new(0.1).clipvalue(0.3).into(),
+            SGD::new(0.1).momentum(0.9).nesterov(true).into(),
+            RMSprop::new(0.1).into(),
+            RMSprop::new(0.1).centered(true).into(),
+            RMSprop::new(0.1).centered(true).momentum(0.5).weight_decay(0.1).into(),
+            Adam::new(0.1).amsgrad(true).into(),
+            AdamW::new(0.1).into(),
+        ];
+        let n = 1031;
+        for optimizer in all {
+            let hyper = optimizer.hyper(3, 0.1);
+            let value = |i: usize, of: usize| ((i * 37 + of * 101) % 211) as f32 / 211.0;
+            let gradient: Vec<f32> = (0..n).map(|i| value(i, 0) - 0.5).collect();
+            let run = |chunk: usize| {
+                let mut weight: Vec<f32> = (0..n).map(|i| value(i, 1)).collect();
+                // The mean square stays above the square of the mean.
+                let mut slots: Vec<Vec<f32>> =
+                    (0..optimizer.slots().len()).map(|s| (0..n).map(|i| 0.1 + 0.1 * value(i, s)).collect()).collect();
+                for start in (0..n).step_by(chunk) {
+                    let part = start..(start + chunk).min(n);
+                    let mut pieces: Vec<&mut [f32]> = slots.iter_mut().map(|s| &mut s[part.clone()]).collect();
+                    let (weight, gradient) = (&mut weight[part.clone()], &gradient[part]);
+                    optimizer.update(&hyper, Piece { weight, gradient, scale: 0.5, slots: &mut pieces });
+                }
+                (weight, slots)
+            };
+            let (whole, single) = (run(n), run(1));
+            assert!(whole == single && whole.0.iter().all(|w| w.is_finite()), "{optimizer:?}");
+        }
+    }
+}

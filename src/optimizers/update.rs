@@ -3,7 +3,7 @@
 use super::{Hyper, Optimizer, Piece};
 use crate::device::Device;
 use crate::device::cpu::threads::{self, Parts};
-use crate::device::cpu::vectorize;
+use crate::device::cpu::{Float, vectorize};
 use crate::device::cuda::{Arg, CudaDevice, Grid};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -107,6 +107,7 @@ impl State {
         Ok(())
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn step_cuda(
         &mut self,
         device: &CudaDevice,
@@ -138,7 +139,7 @@ impl State {
             std::mem::swap(&mut self.table, &mut table);
         }
         self.scratch = table;
-        let Some(device_table) = &self.device_table else { return Ok(()) };
+        let Some(device_table) = self.device_table.as_ref().filter(|_| !places.is_empty()) else { return Ok(()) };
         let scales = scales.map_or(Ok(Arg::Ptr(0)), Arg::input)?;
         let args = [
             Arg::input(device_table)?,
@@ -151,6 +152,9 @@ impl State {
     }
 }
 
+/// Gradients below this are taken as 0: no rule makes of them a step that a weight could show.
+const SMALLEST: f32 = 1e-15;
+
 /// What a rule starts from: the weight after its decay, and the gradient after clipping.
 #[inline(always)]
 fn start(hyper: &Hyper, scale: f32, w: f32, g: f32) -> (f32, f32) {
@@ -159,6 +163,8 @@ fn start(hyper: &Hyper, scale: f32, w: f32, g: f32) -> (f32, f32) {
     // Comparisons that leave NaN as it is.
     let g = if g > most { most } else { g };
     let g = if g < -most { -most } else { g };
+    // Rules square the gradient, and what is negligible of a square is more of it.
+    let g = if g.abs() < SMALLEST { 0.0 } else { g };
     (w - w * decay, g)
 }
 
@@ -188,6 +194,7 @@ pub(super) fn one(hyper: &Hyper, piece: Piece, rule: impl Fn(f32, f32, f32) -> (
             for ((w, &g), a) in weight.iter_mut().zip(gradient).zip(a.iter_mut()) {
                 let (start, g) = start(hyper, scale, *w, g);
                 (*w, *a) = rule(start, g, *a);
+                *a = a.flush();
             }
         },
     );
@@ -204,6 +211,7 @@ pub(super) fn two(hyper: &Hyper, piece: Piece, rule: impl Fn(f32, f32, f32, f32)
             for (((w, &g), a), b) in weight.iter_mut().zip(gradient).zip(a.iter_mut()).zip(b.iter_mut()) {
                 let (start, g) = start(hyper, scale, *w, g);
                 (*w, *a, *b) = rule(start, g, *a, *b);
+                (*a, *b) = (a.flush(), b.flush());
             }
         },
     );
@@ -221,6 +229,7 @@ pub(super) fn three(hyper: &Hyper, piece: Piece, rule: impl Fn(f32, f32, [f32; 3
             for ((w, &g), ((a, b), c)) in weight.iter_mut().zip(gradient).zip(slots) {
                 let (start, g) = start(hyper, scale, *w, g);
                 (*w, [*a, *b, *c]) = rule(start, g, [*a, *b, *c]);
+                (*a, *b, *c) = (a.flush(), b.flush(), c.flush());
             }
         },
     );

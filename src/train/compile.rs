@@ -77,7 +77,7 @@ impl Trainer {
         let mut logits = 0;
         for (i, loss) in losses.iter().enumerate().take(64) {
             let last = model.graph.output_layer(i).and_then(|entry| entry.layer.layer().output_activation());
-            if last.is_some() && last == loss.link() && !loss.from_logits() {
+            if last.is_some() && last == loss.link() && !loss.takes_logits() {
                 logits |= 1 << i;
             }
         }
@@ -95,6 +95,7 @@ impl Trainer {
             logits,
             trackers,
             scratch: step::Scratch::default(),
+            captures: Some(super::capture::Captures::default()),
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod batches;
 mod callback;
+mod capture;
 mod compile;
 mod evaluate;
 mod fit;
@@ -45,6 +46,8 @@ pub struct Trainer {
     hyper: Tensor,
     trackers: Trackers,
     scratch: step::Scratch,
+    /// `None` where steps are not recorded.
+    captures: Option<capture::Captures>,
 }
 
 /// The running means of an epoch: the loss, and the metrics' states.

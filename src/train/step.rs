@@ -64,7 +64,7 @@ impl Trainer {
         let hyper: Hyper = self.optimizer.hyper(self.state.iteration, self.learning_rate);
         self.hyper.assign(&Tensor::from_slice(&hyper, [hyper.len()])?)?;
         let mut scratch = std::mem::take(&mut self.scratch);
-        let result = self.step(batch, &mut scratch);
+        let result = self.run_step(batch, &mut scratch);
         scratch.watched.clear();
         scratch.found.clear();
         scratch.gradients.clear();
@@ -75,7 +75,7 @@ impl Trainer {
     }
 
     /// The part of a step that runs on the device alone.
-    fn step(&mut self, batch: &Batch, scratch: &mut Scratch) -> Result<()> {
+    pub(super) fn step(&mut self, batch: &Batch, scratch: &mut Scratch) -> Result<()> {
         let tape = GradientTape::new();
         scratch.watched.extend(self.model.weights.iter().cloned());
         for &i in &self.trainable {
@@ -142,9 +142,9 @@ impl Trainer {
         }
         let mut total: Option<Tensor> = None;
         for (i, ((loss, output), target)) in self.losses.iter().zip(outputs).zip(batch.targets()).enumerate() {
-            let logits = self.logits >> i & 1 == 1 || loss.from_logits();
+            let logits = self.logits >> i & 1 == 1 || loss.takes_logits();
             let output = widened(output)?;
-            let one = loss.call(target, &output, logits)?.mean(&[], false)?;
+            let one = loss.reduction().apply(&loss.call(target, &output, logits)?, None)?;
             total = Some(match total {
                 None => one,
                 Some(sum) => sum.add(&one)?,

@@ -88,13 +88,16 @@ pub fn convert<S: Convert, D: Convert>(from: &[S], to: &mut [D]) {
     let integers = !S::DTYPE.is_float() && !D::DTYPE.is_float();
     threads::split_rows(to, 1, 1 << 16, |start, to| {
         let from = &from[start..start + to.len()];
-        super::vectorize(|| {
-            if integers {
-                to.iter_mut().zip(from).for_each(|(d, &s)| *d = D::from_i64(s.to_i64()));
-            } else {
-                to.iter_mut().zip(from).for_each(|(d, &s)| *d = D::from_f64(s.to_f64()));
-            }
-        });
+        super::vectorize(
+            #[inline(always)]
+            || {
+                if integers {
+                    to.iter_mut().zip(from).for_each(|(d, &s)| *d = D::from_i64(s.to_i64()));
+                } else {
+                    to.iter_mut().zip(from).for_each(|(d, &s)| *d = D::from_f64(s.to_f64()));
+                }
+            },
+        );
     });
 }
 

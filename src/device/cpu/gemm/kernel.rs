@@ -78,6 +78,7 @@ trait Vector: Copy {
 /// # Safety
 /// The pointers must reach as far as [`Tile::run`] asserts.
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
 unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const PACKED: usize>(
     depth: usize,
     a: *const V::T,
@@ -134,6 +135,7 @@ pub trait Kernels: Sized + 'static {
 macro_rules! kernels {
     ($vector:ty, $element:ty, $features:literal, $rows:literal: $($height:literal)*) => {{
         #[target_feature(enable = $features)]
+        #[allow(clippy::too_many_arguments)]
         unsafe fn run<const ROWS: usize, const VECTORS: usize, const PACKED: usize>(
             depth: usize,
             a: *const $element,

@@ -1,0 +1,84 @@
+//! The training step as a CUDA graph: recorded once for each shape of a batch, then replayed with one launch.
+
+use super::{Batch, Trainer, step};
+use crate::device::Device;
+use crate::device::cuda::{CudaDevice, CudaGraph};
+use crate::error::{Error, Result};
+use crate::tensor::Meta;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// The shapes and dtypes of a batch.
+type Key = SmallVec<[Meta; 4]>;
+
+/// The shapes that have run, and the graphs that were recorded for them.
+#[derive(Default)]
+pub(super) struct Captures {
+    /// Shapes of which one step ran as it is, so that kernels and workspaces are there.
+    seen: Vec<Key>,
+    graphs: Vec<Captured>,
+}
+
+struct Captured {
+    key: Key,
+    /// What the graph reads: a batch is copied into it before each launch.
+    batch: Batch,
+    graph: CudaGraph,
+}
+
+/// More shapes than a whole batch and a last, smaller one are not worth their memory.
+const GRAPHS: usize = 4;
+
+impl Trainer {
+    /// Whether a step on a CUDA device is recorded as a graph and replayed; it is unless told otherwise.
+    ///
+    /// A step of one's own that waits for the device, or whose work depends on values, cannot be recorded.
+    pub fn capture(mut self, capture: bool) -> Trainer {
+        self.captures = capture.then(Captures::default);
+        self
+    }
+
+    /// One step on the device, by the graph for the batch's shape if there is one.
+    pub(super) fn run_step(&mut self, batch: &Batch, scratch: &mut step::Scratch) -> Result<()> {
+        match self.model.device.clone() {
+            Device::Cuda(device) if self.captures.is_some() => self.run_captured(&device, batch, scratch),
+            _ => self.step(batch, scratch),
+        }
+    }
+
+    fn run_captured(&mut self, device: &Arc<CudaDevice>, batch: &Batch, scratch: &mut step::Scratch) -> Result<()> {
+        let mut captures = self.captures.take().unwrap_or_default();
+        let result = self.replay(&mut captures, device, batch, scratch);
+        self.captures = Some(captures);
+        result
+    }
+
+    fn replay(
+        &mut self,
+        captures: &mut Captures,
+        device: &Arc<CudaDevice>,
+        batch: &Batch,
+        scratch: &mut step::Scratch,
+    ) -> Result<()> {
+        let key: Key = batch.inputs().iter().chain(batch.targets()).map(|t| t.meta()).collect();
+        if let Some(captured) = captures.graphs.iter_mut().find(|c| c.key == key) {
+            captured.batch.assign(batch)?;
+            return captured.graph.launch();
+        }
+        if !captures.seen.contains(&key) || captures.graphs.len() == GRAPHS {
+            self.step(batch, scratch)?;
+            if captures.seen.len() < GRAPHS {
+                captures.seen.push(key);
+            }
+            return Ok(());
+        }
+        let own = batch.copy()?;
+        let (graph, ()) = device.capture(|| self.step(&own, scratch)).map_err(|error| {
+            let advice = "The same step ran before without being recorded; Trainer::capture(false) leaves it so";
+            Error::Config(format!("the training step cannot be recorded as a CUDA graph: {error}. {advice}"))
+        })?;
+        graph.launch()?;
+        captures.graphs.push(Captured { key, batch: own, graph });
+        Ok(())
+    }
+}

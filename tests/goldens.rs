@@ -1,0 +1,331 @@
+//! Activations, losses, metrics, optimizers and initializers against Keras.
+
+mod common;
+
+use common::golden::{Golden, config_difference};
+use common::{difference, wide};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::Path;
+use uncrumple::device::cpu::philox::Philox;
+use uncrumple::losses::{self, Reduction};
+use uncrumple::metrics::{self, Metric};
+use uncrumple::ops::Activation;
+use uncrumple::optimizers::{self, State, clip_scales};
+use uncrumple::shape::Shape;
+use uncrumple::{DType, Device, GradientTape, Result, Tensor, initializers};
+
+/// How far an element may be from Keras's, in parts of the sum of its magnitude and the root mean square of the array.
+/// Both sides compute in f32 and sum in their own order; a dozen steps of an optimizer add up their roundings, and Keras's
+/// own slope of tanh's gelu, where it is nearly 0, is 2.8e-6 from the true one.
+const TOLERANCES: [(&str, f64); 4] = [("activations", 4e-6), ("losses", 1e-6), ("metrics", 1e-6), ("optimizers", 2e-6)];
+
+/// Cases for which this engine has no word, and why.
+const SKIPPED: [(&str, &str, &str); 4] = [
+    ("activations", "elu_alpha_", "elu has no `alpha`"),
+    ("activations", "relu_max_value_", "relu has no `max_value`"),
+    ("activations", "relu_negative_slope_", "relu has no `negative_slope`"),
+    ("activations", "relu_threshold_", "relu has no `threshold`"),
+];
+
+/// Runs `work` on every case of a kind that is not skipped, on every device; it returns what is wrong.
+fn for_all(kind: &str, work: impl Fn(&Golden, &Device) -> Result<Vec<String>>) {
+    let devices: Vec<Device> = std::iter::once(Device::Cpu).chain(common::cuda()).collect();
+    let skips: Vec<_> = SKIPPED.iter().filter(|(k, ..)| *k == kind).collect();
+    let (mut wrong, mut ran) = (Vec::new(), 0);
+    for case in Golden::all(kind) {
+        if let Some((_, _, reason)) = skips.iter().find(|(_, prefix, _)| case.name.starts_with(prefix)) {
+            println!("SKIPPED {kind}/{}: {reason}", case.name);
+            continue;
+        }
+        for device in &devices {
+            ran += 1;
+            let found = work(&case, device).unwrap_or_else(|error| vec![error.to_string()]);
+            wrong.extend(found.into_iter().map(|text| format!("{kind}/{} on {device}: {text}", case.name)));
+        }
+    }
+    println!("{kind}: {ran} cases");
+    assert!(wrong.is_empty(), "{} of {ran}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What is wrong with `got`, under the name of what it is.
+fn check(kind: &str, what: &str, got: &Tensor, want: &Tensor) -> Result<Option<String>> {
+    let tolerance = TOLERANCES.iter().find(|(k, _)| *k == kind).map_or(0.0, |(_, t)| *t);
+    let found = difference(&got.to_device(&Device::Cpu)?, want, tolerance)?;
+    Ok(found.map(|text| format!("{what}: {text}")))
+}
+
+/// What is wrong with a config that was read and written again.
+fn check_config(ours: uncrumple::layers::Config, case: &Golden) -> Option<String> {
+    config_difference(&Value::Object(ours), &case.about["config"]).map(|text| format!("config: {text}"))
+}
+
+/// The gradient of Σ value · upstream with respect to `source`.
+fn pull(tape: GradientTape, value: &Tensor, upstream: &Tensor, source: &Tensor) -> Result<Tensor> {
+    let target = value.mul(upstream)?.sum(&[], false)?;
+    let gradient = tape.gradient(&target, &[source])?.swap_remove(0);
+    Ok(gradient.expect("the value depends on the source"))
+}
+
+#[test]
+fn activations_are_kerass() {
+    for_all("activations", |case, device| {
+        let tape = GradientTape::new();
+        let x = tape.watch(&case.tensor("input.0")?.to_device(device)?)?;
+        let arguments = &case.about["arguments"];
+        let axis = arguments["axis"].as_i64().unwrap_or(-1) as isize;
+        let y = match case.about["function"].as_str().unwrap() {
+            "softmax" => x.softmax(axis)?,
+            "log_softmax" => x.log_softmax(axis)?,
+            "gelu" if arguments["approximate"] == true => x.gelu_tanh()?,
+            name => Activation::from_name(name)?.call(&x)?,
+        };
+        let gradient = pull(tape, &y, &case.tensor("grad_output")?.to_device(device)?, &x)?;
+        let output = check("activations", "output", &y, &case.tensor("output")?)?;
+        let input = check("activations", "gradient", &gradient, &case.tensor("grad_input.0")?)?;
+        Ok(output.into_iter().chain(input).collect())
+    });
+}
+
+#[test]
+fn losses_are_kerass() {
+    for_all("losses", |case, device| {
+        let mut wrong = Vec::new();
+        let loss = losses::from_config(case.class(), case.config())?;
+        wrong.extend(check_config(loss.config(), case));
+        let y_true = case.tensor("y_true")?.to_device(device)?;
+        let y_pred = case.tensor("y_pred")?.to_device(device)?;
+        let weights = case.find("sample_weight")?.map(|w| w.to_device(device)).transpose()?;
+        for reduction in case.about["reductions"].as_array().unwrap() {
+            let mut config = case.config().clone();
+            config.insert("reduction".into(), reduction.clone());
+            let (loss, reduction) = (losses::from_config(case.class(), &config)?, reduction.as_str().unwrap());
+            assert_eq!(loss.reduction().name(), reduction);
+            let tape = GradientTape::new();
+            let p = tape.watch(&y_pred)?;
+            let values = loss.call(&y_true, &p, loss.takes_logits())?;
+            let value = loss.reduction().apply(&values, weights.as_ref())?;
+            let upstream = case.tensor(&format!("grad_loss.{reduction}"))?.to_device(device)?;
+            let gradient = pull(tape, &value, &upstream, &p)?;
+            wrong.extend(check("losses", reduction, &value, &case.tensor(&format!("loss.{reduction}"))?)?);
+            let name = format!("grad_y_pred.{reduction}");
+            wrong.extend(check("losses", &name, &gradient, &case.tensor(&name)?)?);
+        }
+        Ok(wrong)
+    });
+}
+
+/// A loss of logits and that of what its link makes of them are one function, where nothing is clipped.
+#[test]
+fn a_link_leads_from_logits_to_probabilities() {
+    for_all("losses", |case, device| {
+        let loss = losses::from_config(case.class(), case.config())?;
+        let Some(link) = loss.link().filter(|_| loss.takes_logits() && !case.name.contains("extreme")) else {
+            return Ok(Vec::new());
+        };
+        let (y_true, x) = (case.tensor("y_true")?.to_device(device)?, case.tensor("y_pred")?.to_device(device)?);
+        let values = [loss.call(&y_true, &x, true)?, loss.call(&y_true, &link.call(&x)?, false)?];
+        let found = difference(&values[1].to_device(&Device::Cpu)?, &values[0].to_device(&Device::Cpu)?, 1e-5)?;
+        Ok(found.into_iter().collect())
+    });
+}
+
+/// A metric's results after each batch of a case, and its state after the last.
+fn gather(metric: &dyn Metric, case: &Golden, device: &Device) -> Result<(Vec<f64>, Vec<Tensor>)> {
+    let zeros = |shape: &Shape| Tensor::zeros(device, *shape, DType::F32);
+    let mut state = metric.state().iter().map(zeros).collect::<Result<Vec<_>>>()?;
+    let mut results = Vec::new();
+    for i in 0..case.about["batches"].as_u64().unwrap() {
+        let y_true = case.tensor(&format!("y_true.{i}"))?.to_device(device)?;
+        let y_pred = case.tensor(&format!("y_pred.{i}"))?.to_device(device)?;
+        let weights = case.find(&format!("sample_weight.{i}"))?.map(|w| w.to_device(device)).transpose()?;
+        state = metric.update(&state, &y_true, &y_pred, weights.as_ref())?.into_vec();
+        results.push(metric.result(&state.iter().map(Tensor::to_vec).collect::<Result<Vec<_>>>()?));
+    }
+    Ok((results, state))
+}
+
+#[test]
+fn metrics_are_kerass() {
+    for_all("metrics", |case, device| {
+        let metric = metrics::from_config(case.class(), case.config())?;
+        let mut wrong: Vec<String> = check_config(metric.config(), case).into_iter().collect();
+        assert_eq!(metric.name(), case.config()["name"].as_str().unwrap());
+        let (results, state) = gather(&*metric, case, device)?;
+        let want = case.tensor("results")?;
+        wrong.extend(check("metrics", "results", &Tensor::from_slice(&results, want.shape())?, &want)?);
+        for (got, name) in state.iter().zip(["state.total", "state.count"]) {
+            wrong.extend(check("metrics", name, got, &case.tensor(name)?)?);
+        }
+        Ok(wrong)
+    });
+}
+
+/// Keras's word `"accuracy"` means the class that fits the shapes.
+#[test]
+fn accuracy_is_the_one_that_fits() {
+    let ran = std::cell::Cell::new(0);
+    for_all("metrics", |case, device| {
+        let fits = match case.class() {
+            "BinaryAccuracy" => {
+                case.config()["threshold"].as_f64() == Some(0.5) && case.tensor("y_pred.0")?.shape().last() == 1
+            }
+            class => class == "CategoricalAccuracy" || class == "SparseCategoricalAccuracy",
+        };
+        if !fits {
+            return Ok(Vec::new());
+        }
+        ran.set(ran.get() + 1);
+        let (results, _) = gather(&metrics::Accuracy::new(), case, device)?;
+        let want = case.tensor("results")?;
+        let found = check("metrics", "accuracy", &Tensor::from_slice(&results, want.shape())?, &want)?;
+        Ok(found.into_iter().collect())
+    });
+    assert!(ran.get() >= 3);
+}
+
+#[test]
+fn optimizers_are_kerass() {
+    for_all("optimizers", |case, device| {
+        let optimizer = optimizers::from_config(case.class(), case.config())?;
+        let mut wrong: Vec<String> = check_config(optimizer.full_config(), case).into_iter().collect();
+        let text = |value: &Value| value.as_str().unwrap().to_string();
+        let list = |key: &str| case.about[key].as_array().unwrap().iter().map(text).collect::<Vec<_>>();
+        let paths = list("variables");
+        let array = |of: &str, path: &str| case.tensor(&format!("{of}.{path}"));
+        let mut weights =
+            paths.iter().map(|path| array("initial", path)?.to_device(device)?.copy()).collect::<Result<Vec<_>>>()?;
+        let mut state = State::new(&*optimizer, &weights.iter().collect::<Vec<_>>())?;
+        let places: Vec<usize> = (0..weights.len()).collect();
+        let row = |all: &Tensor, step: usize, shape: Shape| all.slice(0, step..step + 1)?.reshape(shape);
+        let steps = case.about["steps"].as_u64().unwrap() as usize;
+        for step in 0..steps {
+            let gradient =
+                |(path, w): (&String, &Tensor)| row(&array("gradients", path)?, step, w.shape())?.to_device(device);
+            let gradients = paths.iter().zip(&weights).map(gradient).collect::<Result<Vec<_>>>()?;
+            let hyper = optimizer.hyper(state.iteration, optimizer.settings().learning_rate);
+            let hyper = Tensor::from_slice(&hyper, hyper.len())?.to_device(device)?;
+            let scales = clip_scales(optimizer.settings(), &gradients)?;
+            state.step(&*optimizer, &mut weights, &places, &gradients, &hyper, scales.as_ref())?;
+            state.iteration += 1;
+            for (path, weight) in paths.iter().zip(&weights) {
+                let want = row(&array("after", path)?, step, weight.shape())?;
+                wrong.extend(check("optimizers", &format!("{path} after step {}", step + 1), weight, &want)?);
+            }
+        }
+        // Every variable that Keras's optimizer has, by its name there.
+        let prefix = case.config()["name"].as_str().unwrap();
+        let mut unseen: BTreeSet<String> = list("state").into_iter().collect();
+        let [iteration, rate] = ["iteration", "learning_rate"].map(|name| format!("{prefix}/{name}"));
+        assert_eq!(array("state", &iteration)?.item()?, state.iteration as f64);
+        assert_eq!(array("state", &rate)?.item()?, optimizer.settings().learning_rate);
+        unseen.remove(&iteration);
+        unseen.remove(&rate);
+        for (path, slots) in paths.iter().zip(&state.slots) {
+            for (name, slot) in optimizer.slots().iter().zip(slots) {
+                let name = format!("{prefix}/{}_{name}", path.replace('/', "_"));
+                assert!(unseen.remove(&name), "Keras has no {name}");
+                wrong.extend(check("optimizers", &name, slot, &array("state", &name)?)?);
+            }
+        }
+        assert!(unseen.is_empty(), "{}: not kept: {unseen:?}", case.name);
+        Ok(wrong)
+    });
+}
+
+#[test]
+fn initializers_draw_from_kerass_distributions() {
+    for_all("initializers", |case, device| {
+        let mut wrong = Vec::new();
+        if !device.is_cpu() {
+            return Ok(wrong);
+        }
+        let initializer = initializers::from_config(case.class(), case.config())?;
+        wrong.extend(check_config(initializer.config(), case));
+        let one = |name: &str, i: usize| -> Result<f64> { Ok(wide(&case.tensor(name)?)?[i]) };
+        for (i, shape) in case.about["shapes"].as_array().unwrap().iter().enumerate() {
+            let dims: Vec<usize> = serde_json::from_value(shape.clone()).unwrap();
+            let shape = Shape::new(&dims)?;
+            let values = initializer.values(&shape, &Philox::new(2024, -1, i as u32))?;
+            let n = values.len() as f64;
+            assert_eq!(values.len(), shape.size());
+            let values: Vec<f64> = values.into_iter().map(f64::from).collect();
+            let draw = case.about["draw"].as_str().unwrap();
+            if draw == "fixed" {
+                if values != wide(&case.tensor(&format!("values.{i}"))?)? {
+                    wrong.push(format!("{shape}: other values"));
+                }
+                continue;
+            }
+            let mean = values.iter().sum::<f64>() / n;
+            let stddev = (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
+            let (want_mean, want_stddev) = (one("expected_mean", i)?, one("expected_stddev", i)?);
+            let close = (mean - want_mean).abs() <= 5.0 * want_stddev / n.sqrt();
+            if !close {
+                wrong.push(format!("{shape}: the mean is {mean:e}, not {want_mean:e}"));
+            }
+            // A normal distribution's; the others have less spread of the spread.
+            let close = (stddev / want_stddev - 1.0).abs() <= 5.0 / (2.0 * n).sqrt();
+            if n >= 1000.0 && !close {
+                wrong.push(format!("{shape}: the standard deviation is {stddev:e}, not {want_stddev:e}"));
+            }
+            let (low, high) = match draw {
+                "uniform" => (one("minval", i)?, one("maxval", i)?),
+                "normal" => (f64::NEG_INFINITY, f64::INFINITY),
+                _ => {
+                    let mean = case.find("mean")?.map_or(Ok(0.0), |_| one("mean", i))?;
+                    let reach = 2.0 * one("stddev", i)?;
+                    (mean - reach, mean + reach)
+                }
+            };
+            let slack = 1e-6 * (high - low);
+            let (least, most) = values.iter().fold((f64::MAX, f64::MIN), |(a, b), &x| (a.min(x), b.max(x)));
+            if !(least >= low - slack && most <= high + slack) {
+                wrong.push(format!("{shape}: {least:e} to {most:e} reaches beyond {low:e} to {high:e}"));
+            }
+            // Of n uniform numbers the outermost is this far inside once in e²⁵ times.
+            if draw == "uniform" && !(least - low <= 25.0 * (high - low) / n && high - most <= 25.0 * (high - low) / n)
+            {
+                wrong.push(format!("{shape}: {least:e} to {most:e} does not reach from {low:e} to {high:e}"));
+            }
+            if values.iter().all(|&x| x == values[0]) {
+                wrong.push(format!("{shape}: one number everywhere"));
+            }
+        }
+        Ok(wrong)
+    });
+}
+
+#[test]
+fn the_lists_are_the_folders() {
+    let rooms: [(&str, &[&str], &[&str]); 4] = [
+        ("losses", losses::MODULES, &["mod"]),
+        ("metrics", metrics::MODULES, &["mod", "mean"]),
+        ("optimizers", optimizers::MODULES, &["mod", "clip", "settings", "update"]),
+        ("initializers", initializers::MODULES, &["mod"]),
+    ];
+    let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
+    for (room, modules, helpers) in rooms {
+        let files = std::fs::read_dir(Path::new(&root).join("src").join(room)).unwrap();
+        let name = |file: std::io::Result<std::fs::DirEntry>| file.unwrap().file_name().to_string_lossy().into_owned();
+        let folder: BTreeSet<String> = files.map(|f| name(f).trim_end_matches(".rs").to_string()).collect();
+        let listed = modules.iter().chain(helpers).map(|s| s.to_string()).collect();
+        assert_eq!(folder, listed, "src/{room} and the list in src/{room}/mod.rs differ");
+        assert!(modules.is_sorted(), "the list in src/{room}/mod.rs is not in order");
+    }
+}
+
+#[test]
+fn every_skip_names_a_case() {
+    for (kind, prefix, _) in SKIPPED {
+        assert!(Golden::all(kind).iter().any(|case| case.name.starts_with(prefix)), "{kind} has no {prefix}");
+    }
+}
+
+#[test]
+fn a_reduction_that_keras_lacks_is_an_error() {
+    assert_eq!(Reduction::default().name(), "sum_over_batch_size");
+    let config = serde_json::json!({"reduction": "max"});
+    let error = losses::from_config("mse", config.as_object().unwrap()).unwrap_err().to_string();
+    assert!(error.contains("reduction") && error.contains("max"), "{error}");
+}
