@@ -95,8 +95,7 @@ fn inputs(model: &Model, path: &Path) -> Result<Vec<Tensor>> {
         vec![npy::read(path)?]
     } else {
         let names: Vec<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
-        let message =
-            format!("the model has {} inputs ({}): put them in an .npz file", wanted.len(), names.join(", "));
+        let message = format!("the model has {} inputs ({}): put them in an .npz file", wanted.len(), names.join(", "));
         return Err(Error::Config(message));
     };
     let tensor = |((_, spec), array): (&(String, uncrumple::layers::Spec), &Array)| {

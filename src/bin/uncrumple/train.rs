@@ -116,7 +116,11 @@ const LEFT: [(&str, &str); 4] = [
 
 fn verdict(accuracy: f64, pictures: usize) -> String {
     let met = if accuracy >= GOAL { "is met" } else { "is not met" };
-    format!("{:.2} % of {pictures} test pictures are read right: the goal of {:.1} % {met}.", accuracy * 100.0, GOAL * 100.0)
+    format!(
+        "{:.2} % of {pictures} test pictures are read right: the goal of {:.1} % {met}.",
+        accuracy * 100.0,
+        GOAL * 100.0
+    )
 }
 
 /// The first pictures as vectors of 784 numbers, with their labels.
@@ -146,7 +150,10 @@ mod tests {
 
     #[test]
     fn the_goal_is_met_or_not() {
-        assert_eq!(verdict(0.9801, 10_000), "98.01 % of 10000 test pictures are read right: the goal of 97.8 % is met.");
+        assert_eq!(
+            verdict(0.9801, 10_000),
+            "98.01 % of 10000 test pictures are read right: the goal of 97.8 % is met."
+        );
         assert!(verdict(0.978, 1).contains("is met"));
         assert!(verdict(0.9779, 1).contains("is not met"));
         assert!(verdict(f64::NAN, 1).contains("is not met"));

@@ -18,7 +18,8 @@ pub fn confusion_matrix(counts: &[Vec<usize>], accuracy: f64, path: &Path) -> Re
     let classes = counts.len() as i32;
     let size = (LEFT + classes * CELL + 60, TOP + classes * CELL + 50);
     let most = |right: bool| {
-        let cells = counts.iter().enumerate().flat_map(|(i, row)| row.iter().enumerate().map(move |(j, n)| (i == j, *n)));
+        let cells =
+            counts.iter().enumerate().flat_map(|(i, row)| row.iter().enumerate().map(move |(j, n)| (i == j, *n)));
         cells.filter(|(diagonal, _)| *diagonal == right).map(|(_, n)| n).max().unwrap_or(0).max(1)
     };
     let (most_right, most_wrong) = (most(true), most(false));

@@ -19,15 +19,14 @@ pub fn learning_curves(history: &History, path: &Path) -> Result<()> {
 }
 
 fn panel(area: &Area, title: &str, history: &History, figure: &str, label: &dyn Fn(&f64) -> String) -> Drawn {
-    let curves = [
-        ("training", history.values(figure), BLUE),
-        ("validation", history.values(&format!("val_{figure}")), ORANGE),
-    ];
+    let curves =
+        [("training", history.values(figure), BLUE), ("validation", history.values(&format!("val_{figure}")), ORANGE)];
     let values = curves.iter().flat_map(|(_, values, _)| values).copied().filter(|v| v.is_finite());
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
     let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
     let margin = ((high - low) * 0.12).max(0.005);
-    let (bottom, top) = ((low - margin).max(0.0), if figure == "accuracy" { (high + margin).min(1.0) } else { high + margin });
+    let (bottom, top) =
+        ((low - margin).max(0.0), if figure == "accuracy" { (high + margin).min(1.0) } else { high + margin });
     let epochs = history.epochs.len().max(1);
     // One epoch is a point in the middle; more fill the width.
     let (first, last) = if epochs == 1 { (0.0, 2.0) } else { (1.0, epochs as f64) };
