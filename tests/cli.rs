@@ -49,6 +49,7 @@ fn every_command_has_help() {
         let help = succeed(&[command, &["--help"]].concat());
         assert!(help.contains(&format!("Usage: uncrumple {}", command.join(" "))), "{help}");
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+        assert_eq!(help, succeed(&[command, &["-h"]].concat()));
     }
     for (command, options) in [
         (&["train", "mnist"][..], &["--epochs", "--batch-size", "--limit", "--out", "--precision", "--seed"][..]),

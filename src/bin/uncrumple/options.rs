@@ -60,13 +60,11 @@ pub fn describe(device: &Device) -> String {
     }
 }
 
-/// What layers compute in.
+/// What layers compute in. The values have no descriptions of their own, which would make the help three times as long.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Policy {
-    /// 32-bit floats throughout
     #[value(name = "float32")]
     Float32,
-    /// bfloat16 products and activations, 32-bit weights
     #[value(name = "mixed_bfloat16")]
     MixedBfloat16,
 }

@@ -9,10 +9,10 @@ use uncrumple::files::{Array, npy};
 use uncrumple::prelude::*;
 
 /// Compute a model's outputs for arrays in a NumPy file
-///
-/// A model with one input reads an .npy file. One with several reads an .npz file whose arrays have the inputs' names,
-/// or numpy.savez's arr_0, arr_1, … in their order. Numbers are converted to what the model takes.
 #[derive(Args)]
+#[command(after_help = "A model with one input reads an .npy file. One with several reads an .npz file whose arrays \
+    have the inputs' names, or numpy.savez's arr_0, arr_1, … in their order. Numbers are converted to what the model \
+    takes.")]
 pub struct Arguments {
     /// A .keras file that uncrumple or Keras 3 wrote
     #[arg(value_name = "MODEL.keras")]

@@ -36,7 +36,7 @@ fn panel(area: &Area, title: &str, history: &History, figure: &str, label: &dyn 
     let mut x = 470;
     for (name, values, colour) in &curves {
         if !values.is_empty() {
-            area.draw(&Rectangle::new([(x, 54), (x + 32, 59)], colour.filled()))?;
+            area.draw(&Rectangle::new([(x, 47), (x + 32, 52)], colour.filled()))?;
             area.draw(&Text::new(*name, (x + 42, 42), text(24, MUTED)))?;
             x += 150;
         }

@@ -11,7 +11,8 @@ use plotters::style::register_font;
 use std::path::Path;
 use uncrumple::{Error, Result};
 
-const FONT: &str = "Noto Sans";
+const REGULAR: &str = "Noto Sans";
+const BOLD: &str = "Noto Sans Bold";
 const INK: RGBColor = RGBColor(30, 41, 59);
 const MUTED: RGBColor = RGBColor(100, 116, 139);
 const RULE: RGBColor = RGBColor(226, 232, 240);
@@ -28,8 +29,8 @@ fn draw(
         path: path.to_path_buf(),
         message: format!("the picture could not be drawn: {e}"),
     };
-    for (style, font) in [(FontStyle::Normal, notosans::REGULAR_TTF), (FontStyle::Bold, notosans::BOLD_TTF)] {
-        register_font(FONT, style, font).map_err(|_| failed(&"its font is damaged"))?;
+    for (name, font) in [(REGULAR, notosans::REGULAR_TTF), (BOLD, notosans::BOLD_TTF)] {
+        register_font(name, FontStyle::Normal, font).map_err(|_| failed(&"its font is damaged"))?;
     }
     let area = BitMapBackend::new(path, size).into_drawing_area();
     area.fill(&WHITE).map_err(|e| failed(&e))?;
@@ -41,10 +42,10 @@ type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 /// Text of this size in this colour.
 fn text(size: u32, colour: RGBColor) -> TextStyle<'static> {
-    (FONT, size).into_font().color(&colour)
+    (REGULAR, size).into_font().color(&colour)
 }
 
 /// The same in bold.
 fn bold(size: u32, colour: RGBColor) -> TextStyle<'static> {
-    (FONT, size).into_font().style(FontStyle::Bold).color(&colour)
+    (BOLD, size).into_font().color(&colour)
 }
