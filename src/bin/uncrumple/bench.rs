@@ -12,11 +12,13 @@ use uncrumple::programs::{self, Program};
 
 /// Time whole training steps of the named programs
 #[derive(Args)]
-#[command(after_help = "Each program prints one line of JSON. A step is forward, backward and optimizer on one of eight \
+#[command(
+    after_help = "Each program prints one line of JSON. A step is forward, backward and optimizer on one of eight \
     ready batches of random data. After a warm-up (three steps and 0.7 s at least) steps are timed in chunks of 0.25 s \
     at least, each of which ends when the device has done its work. ms_per_step is the median over the chunks, \
     first_step_s the time from the beginning of the process to the end of its first step, peak_rss_mb the most memory \
-    that the process had, in MiB.")]
+    that the process had, in MiB."
+)]
 pub struct Arguments {
     /// The program; all of them, each in a process of its own, unless given
     #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(names()))]

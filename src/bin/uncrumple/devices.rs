@@ -8,8 +8,10 @@ use uncrumple::prelude::*;
 
 /// Show what there is to compute on, what is missing and how to get it
 #[derive(Args)]
-#[command(after_help = "Looks for the NVIDIA driver, its cards, cuBLAS, and the kernels of this binary. Nothing that is \
-    missing is an error, unless --device asks for it.")]
+#[command(
+    after_help = "Looks for the NVIDIA driver, its cards, cuBLAS, and the kernels of this binary. Nothing that is \
+    missing is an error, unless --device asks for it."
+)]
 pub struct Arguments {
     /// Fail unless this device can be used: auto, cpu or cuda:N
     #[arg(long, value_name = "DEVICE", value_parser = options::device)]

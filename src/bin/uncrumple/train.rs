@@ -23,9 +23,11 @@ enum What {
 
 /// Learn to read handwritten digits
 #[derive(Args)]
-#[command(after_help = "Trains the program dense-categorical (784 → 512 → 512 → 10) on MNIST: 60,000 pictures to learn \
+#[command(
+    after_help = "Trains the program dense-categorical (784 → 512 → 512 → 10) on MNIST: 60,000 pictures to learn \
     from, of which the last tenth is held back for validation, and 10,000 to be tested on in the end. The learning \
-    rate falls from epoch to epoch in equal steps from 0.001 on. The goal is to read 97.8 % of the test pictures right.")]
+    rate falls from epoch to epoch in equal steps from 0.001 on. The goal is to read 97.8 % of the test pictures right."
+)]
 struct Mnist {
     /// How often to go through the pictures
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
