@@ -15,7 +15,14 @@ use uncrumple::{Error, Result};
 
 /// Trains neural networks on NVIDIA GPUs and on the CPU, and opens and saves Keras's model files
 #[derive(Parser)]
-#[command(version, propagate_version = false, max_term_width = 100, subcommand_required = true)]
+#[command(
+    name = "uncrumple",
+    bin_name = "uncrumple",
+    version,
+    propagate_version = false,
+    max_term_width = 100,
+    subcommand_required = true
+)]
 #[command(disable_help_subcommand = true, arg_required_else_help = true)]
 #[command(after_help = "`uncrumple COMMAND --help` tells what a command takes.\n\
     To begin with: `uncrumple train mnist` learns to read handwritten digits in under a minute.")]
