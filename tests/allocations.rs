@@ -52,7 +52,7 @@ static COUNTING: Counting = Counting;
 fn a_step_takes_nothing_from_the_allocator() -> Result<()> {
     rayon::broadcast(|_| TRAINS.set(true));
     for program in uncrumple::programs::ALL {
-        let mut trainer = program.compile(program.model()?)?;
+        let mut trainer = program.compile(program.model()?, ())?;
         let batches = (0..3).map(|seed| program.data(program.batch.0, seed)).collect::<Result<Vec<_>>>()?;
         let (allocations, held) = threads::enter(|| -> Result<_> {
             let mut steps = |n: usize| (0..n).try_for_each(|i| trainer.train_on_batch(&batches[i % batches.len()]));
