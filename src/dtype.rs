@@ -33,6 +33,9 @@ impl DType {
     pub const ALL: [DType; 8] =
         [DType::F32, DType::F64, DType::F16, DType::BF16, DType::I32, DType::I64, DType::U8, DType::Bool];
 
+    /// The floating-point types.
+    pub const FLOATS: [DType; 4] = [DType::F32, DType::F64, DType::F16, DType::BF16];
+
     /// Bytes of one element.
     pub const fn size(self) -> usize {
         match self {
@@ -113,3 +116,9 @@ macro_rules! elements {
     )*};
 }
 elements!(f32 => F32, f64 => F64, f16 => F16, bf16 => BF16, i32 => I32, i64 => I64, u8 => U8, bool => Bool);
+
+/// The bytes of elements.
+pub(crate) fn as_bytes<T: Element>(data: &[T]) -> &[u8] {
+    // SAFETY: elements have no padding, and any byte may be read.
+    unsafe { std::slice::from_raw_parts(data.as_ptr().cast(), size_of_val(data)) }
+}

@@ -4,7 +4,7 @@ pub mod cpu;
 pub mod cuda;
 mod storage;
 
-pub use storage::{Buffer, Storage};
+pub use storage::{Buffer, Elements, Storage};
 
 use crate::error::{CudaError, Error, Result};
 use cuda::CudaDevice;

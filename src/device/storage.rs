@@ -3,7 +3,9 @@
 use super::Device;
 use super::cpu::pool::{self, Block};
 use super::cuda::CudaBlock;
+use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::shape::Shape;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -21,6 +23,26 @@ impl Buffer {
         match self {
             Buffer::Cpu(block) => Ok(block.bytes()),
             Buffer::Cuda(_) => Err(Error::Internal("the host cannot read device memory".into())),
+        }
+    }
+}
+
+/// Elements on a device, as copies and kernels see them: what a tensor is to this room.
+pub trait Elements {
+    /// Their type.
+    fn dtype(&self) -> DType;
+    /// Their shape.
+    fn shape(&self) -> Shape;
+    /// Where they stand.
+    fn storage(&self) -> &Storage;
+}
+
+impl dyn Elements + '_ {
+    /// The device memory, where they stand on a CUDA card.
+    pub fn cuda_block(&self) -> Result<&CudaBlock> {
+        match &**self.storage() {
+            Buffer::Cuda(block) => Ok(block),
+            Buffer::Cpu(_) => Err(Error::Internal("a CUDA kernel was given host memory".into())),
         }
     }
 }
@@ -43,6 +65,11 @@ impl Storage {
             Device::Cuda(device) => Arc::new(Buffer::Cuda(device.allocate(size)?)),
         };
         Ok(Storage(Some(buffer)))
+    }
+
+    /// The only share in `buffer`.
+    pub(crate) fn of(buffer: Buffer) -> Storage {
+        Storage(Some(Arc::new(buffer)))
     }
 
     /// The bytes for writing, if nobody else reads them.

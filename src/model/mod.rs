@@ -10,6 +10,8 @@ mod weights_file;
 pub use graph::{Entry, Graph, Mode, Step};
 pub use sequential::Sequential;
 pub use summary::Summary;
+#[cfg(feature = "cli")]
+pub(crate) use summary::grouped;
 
 use crate::device::Device;
 use crate::device::cpu::philox::Philox;

@@ -112,7 +112,7 @@ impl fmt::Display for Summary<'_> {
 }
 
 /// `669706` → `669,706`.
-fn grouped(n: usize) -> String {
+pub(crate) fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, c) in digits.chars().enumerate() {

@@ -5,6 +5,7 @@ use super::unary::SlopeOf;
 use crate::device::cpu::convert::require_float;
 use crate::device::cpu::gemm::{View, gemm};
 use crate::device::cpu::vectorize;
+use crate::device::Elements;
 use crate::device::cuda::{CudaDevice, Product};
 use crate::error::{Error, Result};
 use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
@@ -107,7 +108,7 @@ impl Op for Linear {
             a: x,
             b: w,
             out: sum,
-            bias: inputs.get(2).copied(),
+            bias: inputs.get(2).map(|&bias| bias as &dyn Elements),
             m: x.shape().rows(),
             n: w.shape()[1],
             k: w.shape()[0],

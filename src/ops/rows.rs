@@ -194,7 +194,7 @@ pub fn cuda(
     let mut args = smallvec::SmallVec::<[Arg; 8]>::new();
     args.push(Arg::output(output)?);
     for input in inputs {
-        args.push(Arg::input(input)?);
+        args.push(Arg::input(*input)?);
     }
     args.extend([outer * inner, count, inner].map(|x| Arg::I64(x as i64)));
     args.push(team);

@@ -135,12 +135,12 @@ impl State {
             chunks += size.div_ceil(CHUNK);
         }
         if self.device_table.is_none() || self.table != table {
-            self.device_table = Some(device.constant(&table)?);
+            self.device_table = Some(Tensor::constant(device, &table)?);
             std::mem::swap(&mut self.table, &mut table);
         }
         self.scratch = table;
         let Some(device_table) = self.device_table.as_ref().filter(|_| !places.is_empty()) else { return Ok(()) };
-        let scales = scales.map_or(Ok(Arg::Ptr(0)), Arg::input)?;
+        let scales = scales.map_or(Ok(Arg::Ptr(0)), |scales| Arg::input(scales))?;
         let args = [
             Arg::input(device_table)?,
             Arg::I64(places.len() as i64),

@@ -9,7 +9,7 @@ use crate::losses::Loss;
 use crate::model::Model;
 use crate::optimizers::{Optimizer, RMSprop};
 use crate::tensor::Tensor;
-use crate::train::Trainer;
+use crate::train::{Metrics, Trainer};
 
 /// A program: what is trained, on what, and in batches of which size.
 pub struct Program {
@@ -59,9 +59,9 @@ impl Program {
         (self.model)()
     }
 
-    /// A trainer of `model` with the program's loss and optimizer.
-    pub fn compile(&self, model: Model) -> Result<Trainer> {
-        Trainer::new(model, (self.optimizer)(), vec![(self.loss)()], Vec::new())
+    /// A trainer of `model` with the program's loss and optimizer, and these metrics.
+    pub fn compile(&self, model: Model, metrics: impl Metrics) -> Result<Trainer> {
+        Trainer::new(model, (self.optimizer)(), vec![(self.loss)()], metrics.metrics())
     }
 
     /// `n` random samples from `seed`.

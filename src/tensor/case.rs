@@ -6,7 +6,7 @@ use crate::shape::{IntoShape, Shape};
 use std::ops::Range;
 
 /// The floating-point types.
-pub const FLOATS: &[DType] = &[DType::F32, DType::F64, DType::F16, DType::BF16];
+pub const FLOATS: &[DType] = &DType::FLOATS;
 
 /// One op with one set of inputs, run by the conformance suite on every device and for every dtype it names.
 pub struct Case {

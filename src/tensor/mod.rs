@@ -14,8 +14,9 @@ pub use tape::{GradientTape, no_grad};
 pub(crate) use tape::{Node, Origin, Slot};
 
 use crate::device::cpu::convert::Convert;
-use crate::device::{Buffer, Device, Storage};
-use crate::dtype::{DType, Element};
+use crate::device::cuda::CudaDevice;
+use crate::device::{Buffer, Device, Elements, Storage};
+use crate::dtype::{DType, Element, as_bytes};
 use crate::error::{Error, Result};
 use crate::files::Array;
 use crate::shape::{IntoShape, Shape};
@@ -97,6 +98,12 @@ impl Tensor {
             }
         });
         Ok(tensor)
+    }
+
+    /// Host numbers on a CUDA card, for a kernel that reads a table; int64. See [`CudaDevice::constant`].
+    pub(crate) fn constant(device: &CudaDevice, table: &[i64]) -> Result<Tensor> {
+        let (shape, storage) = (Shape::new(&[table.len()])?, device.constant(table)?);
+        Ok(Tensor { shape, dtype: DType::I64, origin: None, storage })
     }
 
     /// A tensor of zeros.
@@ -279,8 +286,16 @@ impl Tensor {
     }
 }
 
-/// The bytes of elements.
-pub(crate) fn as_bytes<T: Element>(data: &[T]) -> &[u8] {
-    // SAFETY: elements have no padding, and any byte may be read.
-    unsafe { std::slice::from_raw_parts(data.as_ptr().cast(), size_of_val(data)) }
+impl Elements for Tensor {
+    fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn storage(&self) -> &Storage {
+        &self.storage
+    }
 }

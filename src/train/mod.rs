@@ -7,6 +7,7 @@ mod compile;
 mod evaluate;
 mod fit;
 mod history;
+mod save;
 mod step;
 
 pub use callback::{Callback, Control, Epoch};

@@ -8,7 +8,6 @@ use super::lt::Lt;
 use super::product::{Gemm, Product};
 use crate::dtype::DType;
 use crate::error::{CudaError, Result};
-use crate::tensor::FLOATS;
 use cudarc::cublas::sys as blas;
 use cudarc::cublas::sys::{cublasComputeType_t as Compute, cublasOperation_t as Transpose, cudaDataType as Type};
 use std::ffi::{CStr, c_char, c_void};
@@ -26,7 +25,7 @@ pub(super) const SYMBOLS: &[&str] = &[
     "cublasSetWorkspace_v2",
 ];
 
-static ADD_BIAS: Kernel = Kernel::new("product", "add_bias", FLOATS);
+static ADD_BIAS: Kernel = Kernel::new("product", "add_bias", &DType::FLOATS);
 
 /// Whether f32 products may round their factors to TF32, as `UNCRUMPLE_TF32=1` or [`set_tf32`] asks; by default no.
 pub fn tf32() -> bool {
@@ -291,7 +290,7 @@ mod tests {
                         let y = (0..k).map(|l| a(l) * b(l)).sum::<f32>() + if flag(4) { bias[j] } else { 0.0 };
                         expected.push(if relu { y.max(0.0) } else { y });
                     }
-                    for &dtype in FLOATS {
+                    for dtype in DType::FLOATS {
                         let put = |data: &[f32]| {
                             with_dtype!(dtype, T => {
                                 let data: Vec<T> = data.iter().map(|&x| T::from_f64(x.into())).collect();

@@ -156,16 +156,16 @@ mod tests {
         let (graph, copies) = cuda.capture(|| {
             // What goes round has the size of the table.
             drop(Tensor::full(&device, 50, DType::I64, 7.0)?);
-            let first = cuda.constant(&[5; 50])?.copy()?;
+            let first = Tensor::constant(&cuda, &[5; 50])?.copy()?;
             drop(Tensor::full(&device, 50, DType::I64, 7.0)?);
-            Ok([first, cuda.constant(&[6; 50])?.copy()?])
+            Ok([first, Tensor::constant(&cuda, &[6; 50])?.copy()?])
         })?;
         for _ in 0..3 {
             graph.launch()?;
             assert_eq!(copies[0].to_vec::<i64>()?, [5; 50]);
             assert_eq!(copies[1].to_vec::<i64>()?, [6; 50]);
         }
-        assert_eq!(cuda.constant(&[1, 2, 3])?.to_vec::<i64>()?, [1, 2, 3]);
+        assert_eq!(Tensor::constant(&cuda, &[1, 2, 3])?.to_vec::<i64>()?, [1, 2, 3]);
         Ok(())
     }
 

@@ -3,9 +3,9 @@
 use super::context::{CudaDevice, Turn};
 use super::driver::{Driver, Handle, Relaxed, Version, check, lock, ptx_too_new};
 use super::kernel_table::{ENTRIES, Entry, HAVE_KERNELS, Kernel, MODULES, PTX_VERSION};
+use crate::device::Elements;
 use crate::dtype::DType;
 use crate::error::{CudaError, Error, Result};
-use crate::tensor::Tensor;
 use cudarc::driver::sys::{self, CUresult};
 use smallvec::SmallVec;
 use std::ffi::{CString, c_void};
@@ -64,12 +64,12 @@ pub enum Arg {
 
 impl Arg {
     /// Where a tensor's elements stand, for reading.
-    pub fn input(tensor: &Tensor) -> Result<Arg> {
+    pub fn input(tensor: &dyn Elements) -> Result<Arg> {
         Ok(Arg::Ptr(tensor.cuda_block()?.pointer()))
     }
 
     /// Where a tensor's elements stand, for writing.
-    pub fn output(tensor: &Tensor) -> Result<Arg> {
+    pub fn output(tensor: &dyn Elements) -> Result<Arg> {
         Arg::input(tensor)
     }
 
@@ -311,7 +311,7 @@ mod tests {
         static FILL: Kernel = Kernel::new("fill", "fill", &[DType::F32]);
         let Some(device) = testing::device() else { return Ok(()) };
         for n in [0, 1, 33, 70_001] {
-            let tensor = Tensor::zeros(&Device::Cuda(device.clone()), n, DType::F32)?;
+            let tensor = crate::Tensor::zeros(&Device::Cuda(device.clone()), n, DType::F32)?;
             let args = [Arg::output(&tensor)?, Arg::F32(0.1), Arg::I64(n as i64)];
             device.launch(&FILL, DType::F32, Grid::elements(n), &args)?;
             assert_eq!(tensor.to_vec::<f32>()?, vec![0.1; n]);

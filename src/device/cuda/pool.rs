@@ -10,12 +10,10 @@
 
 use super::context::CudaDevice;
 use super::driver::{Card, Handle, Relaxed, check, lock};
-use crate::device::Device;
 use crate::device::cpu::pool::{class_of, class_size};
-use crate::dtype::DType;
+use crate::device::{Buffer, Storage};
+use crate::dtype::as_bytes;
 use crate::error::{CudaError, Error, Result};
-use crate::shape::Shape;
-use crate::tensor::{Tensor, as_bytes};
 use cudarc::driver::sys::{self, CUresult};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed as Unordered};
 use std::sync::{Arc, Mutex};
@@ -213,23 +211,24 @@ impl CudaDevice {
     /// Host numbers on the device, for kernels that read a table.
     ///
     /// While a graph is captured, the copy waits until the capture ends; every launch then reads it.
-    pub fn constant(&self, table: &[i64]) -> Result<Tensor> {
+    pub fn constant(&self, table: &[i64]) -> Result<Storage> {
         let device = self.handle()?;
         let _turn = self.turn()?;
-        let empty = || Tensor::empty(&Device::Cuda(device.clone()), Shape::new(&[table.len()])?, DType::I64);
+        let empty = || -> Result<CudaBlock> { device.allocate(size_of_val(table)) };
+        let storage = |block| Storage::of(Buffer::Cuda(block));
         let Some(graph) = self.pool.capture(self) else {
-            let tensor = empty()?;
-            self.copy_from_host(as_bytes(table), tensor.cuda_block()?)?;
-            return Ok(tensor);
+            let block = empty()?;
+            self.copy_from_host(as_bytes(table), &block)?;
+            return Ok(storage(block));
         };
         // Not a block that has gone round in this capture: each launch would write over it first.
         let shelves = std::mem::take(&mut lock(&graph.blocks).shelves);
-        let tensor = empty();
+        let block = empty();
         let mut blocks = lock(&graph.blocks);
         blocks.shelves = shelves;
-        let tensor = tensor?;
-        blocks.constants.push((tensor.cuda_block()?.pointer(), table.to_vec()));
-        Ok(tensor)
+        let block = block?;
+        blocks.constants.push((block.pointer(), table.to_vec()));
+        Ok(storage(block))
     }
 
     /// Bytes in blocks that tensors and CUDA graphs hold.

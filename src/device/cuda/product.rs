@@ -1,7 +1,7 @@
 //! What a matrix product of row-major tensors is to cuBLAS, whose matrices are column-major.
 
+use crate::device::Elements;
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
 
 /// `out = a · b`, plus `bias`, then ReLU, for each item of a batch: `a` is (m, k), `b` (k, n) and `out` (m, n), row-major
 /// and dense, all of one floating-point dtype; `bias` is (n).
@@ -10,13 +10,13 @@ use crate::tensor::Tensor;
 #[derive(Clone, Copy)]
 pub struct Product<'a> {
     /// The left factor; (k, m) if `transpose_a`.
-    pub a: &'a Tensor,
+    pub a: &'a dyn Elements,
     /// The right factor; (n, k) if `transpose_b`.
-    pub b: &'a Tensor,
+    pub b: &'a dyn Elements,
     /// Where the product goes.
-    pub out: &'a Tensor,
+    pub out: &'a dyn Elements,
     /// What is added to each row of it.
-    pub bias: Option<&'a Tensor>,
+    pub bias: Option<&'a dyn Elements>,
     /// Rows of `out`.
     pub m: usize,
     /// Columns of `out`.
@@ -41,7 +41,7 @@ pub struct Product<'a> {
 
 impl<'a> Product<'a> {
     /// `out = a · b` for one item, nothing transposed.
-    pub fn new(a: &'a Tensor, b: &'a Tensor, out: &'a Tensor, [m, n, k]: [usize; 3]) -> Product<'a> {
+    pub fn new(a: &'a dyn Elements, b: &'a dyn Elements, out: &'a dyn Elements, [m, n, k]: [usize; 3]) -> Product<'a> {
         Product {
             a,
             b,
@@ -71,7 +71,7 @@ impl<'a> Product<'a> {
             ));
         }
         let last = self.batch.saturating_sub(1);
-        let has = |tensor: &Tensor, rows: usize, columns: usize, stride: usize| {
+        let has = |tensor: &dyn Elements, rows: usize, columns: usize, stride: usize| {
             let needed = last.checked_mul(stride).and_then(|start| start.checked_add(rows.checked_mul(columns)?));
             self.batch == 0 || needed.is_some_and(|needed| needed <= tensor.shape().size())
         };
@@ -190,6 +190,7 @@ impl Sizes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensor::Tensor;
 
     /// What cuBLAS computes: column-major, element by element.
     fn column_major(g: &Gemm, left: &[f64], right: &[f64], out: &mut [f64]) {

@@ -1,0 +1,70 @@
+//! The command line: one file per subcommand.
+
+mod bench;
+mod devices;
+mod options;
+mod plot;
+mod predict;
+mod summary;
+mod train;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use std::time::Instant;
+use uncrumple::{Error, Result};
+
+/// Trains neural networks on NVIDIA GPUs and on the CPU, and opens and saves Keras's model files
+#[derive(Parser)]
+#[command(
+    name = "uncrumple",
+    bin_name = "uncrumple",
+    version,
+    propagate_version = false,
+    max_term_width = 100,
+    subcommand_required = true
+)]
+#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(after_help = "`uncrumple COMMAND --help` tells what a command takes.\n\
+    To begin with: `uncrumple train mnist` learns to read handwritten digits in under a minute.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Train(train::Arguments),
+    Predict(predict::Arguments),
+    Summary(summary::Arguments),
+    Devices(devices::Arguments),
+    Bench(bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    let start = Instant::now();
+    let done = match Arguments::parse().command {
+        Command::Train(arguments) => train::run(&arguments),
+        Command::Predict(arguments) => predict::run(&arguments),
+        Command::Summary(arguments) => summary::run(&arguments),
+        Command::Devices(arguments) => devices::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments, start),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read along has read enough, as in `uncrumple summary MODEL | head -1`.
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let text = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+            eprintln!("error: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes a line to standard output; unlike `println!` it does not panic when that is closed.
+fn say(text: impl std::fmt::Display) -> Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let written = writeln!(out, "{text}").and_then(|()| out.flush());
+    written.map_err(|source| Error::Io { path: "standard output".into(), source })
+}

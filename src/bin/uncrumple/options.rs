@@ -1,0 +1,79 @@
+//! Options that several commands have.
+
+use clap::{Args, ValueEnum};
+use uncrumple::device::cpu::threads;
+use uncrumple::device::cuda;
+use uncrumple::prelude::*;
+
+/// Where to compute.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Where to compute")]
+pub struct Compute {
+    /// auto (the first CUDA device that can be used, else the CPU), cpu, or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device)]
+    pub device: String,
+
+    /// Threads of the CPU; 0 stands for all of the machine's
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub threads: usize,
+
+    /// Mark steps, layers and ops as NVTX ranges, for Nsight Systems
+    #[arg(long)]
+    pub profile: bool,
+}
+
+impl Compute {
+    /// Fixes the threads and finds the device.
+    pub fn start(&self) -> Result<Device> {
+        if self.threads > 0 {
+            threads::set_count(self.threads)?;
+        }
+        if self.profile && !cuda::enable_profiling(true) {
+            eprintln!("warning: there is no libnvToolsExt here, so --profile marks nothing");
+        }
+        self.device.parse()
+    }
+}
+
+/// Whether a device is written as it should be; whether it is there shows when it is used.
+pub fn device(text: &str) -> Result<String, String> {
+    let numbered = text.strip_prefix("cuda:").is_some_and(|n| n.parse::<u16>().is_ok());
+    match text {
+        "auto" | "cpu" => Ok(text.to_string()),
+        _ if numbered => Ok(text.to_string()),
+        _ => Err("write auto, cpu or cuda:N".to_string()),
+    }
+}
+
+/// `cpu with 8 threads`, `cuda:0 (NVIDIA H100 80GB HBM3)`.
+pub fn describe(device: &Device) -> String {
+    match device {
+        Device::Cpu => match threads::count() {
+            1 => "the CPU with 1 thread".to_string(),
+            n => format!("the CPU with {n} threads"),
+        },
+        Device::Cuda(_) => {
+            let cards = cuda::report().cards;
+            let name = cards.iter().flatten().find(|card| format!("cuda:{}", card.ordinal) == device.to_string());
+            name.map_or_else(|| device.to_string(), |card| format!("{device} ({})", card.name))
+        }
+    }
+}
+
+/// What layers compute in. The values have no descriptions of their own, which would make the help three times as long.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Policy {
+    #[value(name = "float32")]
+    Float32,
+    #[value(name = "mixed_bfloat16")]
+    MixedBfloat16,
+}
+
+impl From<Policy> for Precision {
+    fn from(policy: Policy) -> Precision {
+        match policy {
+            Policy::Float32 => Precision::F32,
+            Policy::MixedBfloat16 => Precision::MixedBf16,
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Pictures of a run, drawn with a font that is part of the binary.
+
+mod confusion_matrix;
+mod learning_curves;
+
+pub use confusion_matrix::confusion_matrix;
+pub use learning_curves::learning_curves;
+
+use plotters::prelude::*;
+use plotters::style::register_font;
+use std::path::Path;
+use uncrumple::{Error, Result};
+
+const REGULAR: &str = "Noto Sans";
+const BOLD: &str = "Noto Sans Bold";
+const INK: RGBColor = RGBColor(30, 41, 59);
+const MUTED: RGBColor = RGBColor(100, 116, 139);
+const RULE: RGBColor = RGBColor(226, 232, 240);
+const BLUE: RGBColor = RGBColor(37, 99, 235);
+const ORANGE: RGBColor = RGBColor(234, 88, 12);
+
+/// Draws a picture into a PNG file.
+fn draw(
+    path: &Path,
+    size: (u32, u32),
+    picture: impl FnOnce(&DrawingArea<BitMapBackend, plotters::coord::Shift>) -> Drawn,
+) -> Result<()> {
+    let failed = |e: &dyn std::fmt::Display| Error::File {
+        path: path.to_path_buf(),
+        message: format!("the picture could not be drawn: {e}"),
+    };
+    for (name, font) in [(REGULAR, notosans::REGULAR_TTF), (BOLD, notosans::BOLD_TTF)] {
+        register_font(name, FontStyle::Normal, font).map_err(|_| failed(&"its font is damaged"))?;
+    }
+    let area = BitMapBackend::new(path, size).into_drawing_area();
+    area.fill(&WHITE).map_err(|e| failed(&e))?;
+    picture(&area).map_err(|e| failed(&e))?;
+    area.present().map_err(|e| failed(&e))
+}
+
+type Drawn = Result<(), Box<dyn std::error::Error>>;
+
+/// Text of this size in this colour.
+fn text(size: u32, colour: RGBColor) -> TextStyle<'static> {
+    (REGULAR, size).into_font().color(&colour)
+}
+
+/// The same in bold.
+fn bold(size: u32, colour: RGBColor) -> TextStyle<'static> {
+    (BOLD, size).into_font().color(&colour)
+}

@@ -1,0 +1,92 @@
+//! Stopping when nothing improves.
+
+use super::{Mode, Monitor};
+use crate::error::Result;
+use crate::tensor::Tensor;
+use crate::train::{Callback, Control, Epoch, Logs, Trainer};
+
+/// Ends training once a figure has not improved for some epochs.
+///
+/// Without more it watches `val_loss` and stops after the first epoch that does not improve it, as Keras's
+/// [EarlyStopping](https://keras.io/api/callbacks/early_stopping/) does.
+///
+/// ```
+/// use uncrumple::prelude::*;
+/// let stop = EarlyStopping::new().monitor("val_accuracy").patience(3).restore_best_weights();
+/// ```
+pub struct EarlyStopping {
+    monitor: Monitor,
+    patience: usize,
+    restore_best_weights: bool,
+    waited: usize,
+    best_weights: Option<Vec<Tensor>>,
+}
+
+impl EarlyStopping {
+    /// Watches `val_loss` with a patience of 0.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> EarlyStopping {
+        EarlyStopping {
+            monitor: Monitor::new("val_loss"),
+            patience: 0,
+            restore_best_weights: false,
+            waited: 0,
+            best_weights: None,
+        }
+    }
+
+    /// The figure that is watched; `val_loss` unless told otherwise.
+    pub fn monitor(mut self, figure: &str) -> Self {
+        self.monitor.name = figure.to_string();
+        self
+    }
+
+    /// Epochs without improvement before training ends; 0 unless told otherwise.
+    pub fn patience(mut self, epochs: usize) -> Self {
+        self.patience = epochs;
+        self
+    }
+
+    /// What an improvement must exceed; 0 unless told otherwise.
+    pub fn min_delta(mut self, delta: f64) -> Self {
+        self.monitor.min_delta = delta.abs();
+        self
+    }
+
+    /// Whether smaller or larger is better; the figure's name tells unless told otherwise.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.monitor.mode = mode;
+        self
+    }
+
+    /// Puts the weights of the best epoch back when training ends, for whichever reason.
+    pub fn restore_best_weights(mut self) -> Self {
+        self.restore_best_weights = true;
+        self
+    }
+}
+
+impl Callback for EarlyStopping {
+    fn on_train_begin(&mut self, _: &mut Trainer) -> Result<()> {
+        self.monitor.best = None;
+        self.waited = 0;
+        self.best_weights = None;
+        Ok(())
+    }
+
+    fn on_epoch_end(&mut self, trainer: &mut Trainer, _: &Epoch, logs: &Logs) -> Result<Control> {
+        if self.monitor.improves(logs)? {
+            self.waited = 0;
+            if self.restore_best_weights {
+                self.best_weights = Some(trainer.weights()?);
+            }
+            return Ok(Control::Continue);
+        }
+        self.waited += 1;
+        Ok(if self.waited >= self.patience { Control::Stop } else { Control::Continue })
+    }
+
+    fn on_train_end(&mut self, trainer: &mut Trainer) -> Result<()> {
+        self.best_weights.take().map_or(Ok(()), |weights| trainer.set_weights(&weights))
+    }
+}

@@ -1,0 +1,265 @@
+//! What looks on while a model trains, and steps in: the callbacks, one file each.
+//!
+//! A new callback is a file here and one word in the list below. The trait is [`crate::train::Callback`].
+
+use crate::error::{Error, Result};
+use crate::train::Logs;
+
+/// Whether a figure is better when it is smaller or larger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// What the figure's name says: losses, errors and divergences become smaller, accuracies and areas larger.
+    #[default]
+    Auto,
+    /// Smaller is better.
+    Min,
+    /// Larger is better.
+    Max,
+}
+
+/// A figure that is watched for improvement.
+#[derive(Clone, Debug)]
+struct Monitor {
+    name: String,
+    mode: Mode,
+    min_delta: f64,
+    best: Option<f64>,
+}
+
+impl Monitor {
+    fn new(name: &str) -> Monitor {
+        Monitor { name: name.to_string(), mode: Mode::Auto, min_delta: 0.0, best: None }
+    }
+
+    /// Whether this epoch's figure is better than the best one by more than `min_delta`; if so it is the best from now
+    /// on. NaN is never better.
+    fn improves(&mut self, logs: &Logs) -> Result<bool> {
+        let Some(value) = logs.get(&self.name) else {
+            let known: Vec<&str> = logs.iter().map(|(name, _)| name).collect();
+            let advice = match self.name.starts_with("val_") {
+                true => "; give fit a validation_split or validation_data, or monitor another figure",
+                false => "",
+            };
+            let message = format!("there is no figure `{}` to monitor among {}{advice}", self.name, known.join(", "));
+            return Err(Error::Config(message));
+        };
+        let better = match (self.smaller_is_better()?, self.best) {
+            (_, None) => !value.is_nan(),
+            (true, Some(best)) => value < best - self.min_delta,
+            (false, Some(best)) => value > best + self.min_delta,
+        };
+        if better {
+            self.best = Some(value);
+        }
+        Ok(better)
+    }
+
+    fn smaller_is_better(&self) -> Result<bool> {
+        const SMALLER: [&str; 7] = ["loss", "error", "mae", "mse", "crossentropy", "divergence", "perplexity"];
+        const LARGER: [&str; 6] = ["accuracy", "acc", "auc", "precision", "recall", "similarity"];
+        let ends = |endings: &[&str]| endings.iter().any(|ending| self.name.ends_with(ending));
+        match self.mode {
+            Mode::Min => Ok(true),
+            Mode::Max => Ok(false),
+            Mode::Auto if ends(&SMALLER) => Ok(true),
+            Mode::Auto if ends(&LARGER) => Ok(false),
+            Mode::Auto => {
+                let message = format!("cannot tell whether `{}` is better small or large: set the mode", self.name);
+                Err(Error::Config(message))
+            }
+        }
+    }
+}
+
+/// Lists the callbacks: `module: Class;`.
+macro_rules! callbacks {
+    ($($(#[$condition:meta])* $module:ident: $class:ident;)*) => {
+        $(
+            $(#[$condition])*
+            mod $module;
+            $(#[$condition])*
+            pub use $module::$class;
+        )*
+
+        /// Every callback, for the prelude.
+        pub mod all {
+            $($(#[$condition])* pub use super::$module::$class;)*
+        }
+
+        /// The modules that hold a callback, for the test that compares them with the folder.
+        pub const MODULES: &[&str] = &[$(stringify!($module)),*];
+    };
+}
+
+callbacks! {
+    csv_logger: CSVLogger;
+    early_stopping: EarlyStopping;
+    learning_rate_scheduler: LearningRateScheduler;
+    model_checkpoint: ModelCheckpoint;
+    #[cfg(feature = "cli")]
+    progress_bar: ProgressBar;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+    use crate::train::Epoch;
+
+    fn logs(name: &str, value: f64) -> Logs {
+        let mut logs = Logs::default();
+        logs.push(name, value);
+        logs
+    }
+
+    /// A trainer whose weight grows by 1 with each step, so that weights tell steps apart.
+    fn counter() -> (Trainer, Dataset) {
+        let model = Sequential::new([1]).add(Dense::new(1).use_bias(false)).build().unwrap();
+        let mut trainer = model
+            .compile(SGD::new(1.0), (), ())
+            .unwrap()
+            .with_step(|running, batch| running.call(&[&batch.inputs()[0]])?[0].mean(&[], false)?.mul_scalar(-1.0));
+        trainer.set_weights(&[Tensor::zeros(&Device::Cpu, [1, 1], DType::F32).unwrap()]).unwrap();
+        (trainer, Dataset::new(Tensor::ones(&Device::Cpu, [1, 1], DType::F32).unwrap(), ()).unwrap())
+    }
+
+    fn weight(trainer: &Trainer) -> f64 {
+        trainer.weights().unwrap()[0].item().unwrap()
+    }
+
+    /// Puts a figure of its own into the logs' place: the callback under test sees these values, one an epoch.
+    struct Told<C>(C, Vec<f64>);
+
+    impl<C: Callback> Callback for Told<C> {
+        fn on_train_begin(&mut self, trainer: &mut Trainer) -> Result<()> {
+            self.0.on_train_begin(trainer)
+        }
+        fn on_epoch_end(&mut self, trainer: &mut Trainer, epoch: &Epoch, _: &Logs) -> Result<Control> {
+            self.0.on_epoch_end(trainer, epoch, &logs("val_loss", self.1[epoch.number]))
+        }
+        fn on_train_end(&mut self, trainer: &mut Trainer) -> Result<()> {
+            self.0.on_train_end(trainer)
+        }
+    }
+
+    /// Epochs run and the weight in the end, which is the number of the epoch that it comes from.
+    fn stopped(stop: EarlyStopping, values: &[f64]) -> (usize, f64) {
+        let (mut trainer, data) = counter();
+        let fit = Fit::epochs(values.len()).callback(Told(stop, values.to_vec()));
+        let epochs = trainer.fit(&data, fit).unwrap().epochs.len();
+        (epochs, weight(&trainer))
+    }
+
+    #[test]
+    fn early_stopping_waits_as_long_as_it_is_told() {
+        let new = EarlyStopping::new;
+        assert_eq!(stopped(new(), &[3.0, 2.0, 2.5, 1.0]), (3, 3.0));
+        assert_eq!(stopped(new().patience(1), &[3.0, 2.0, 2.5, 1.0]), (3, 3.0));
+        assert_eq!(stopped(new().patience(2), &[3.0, 2.0, 2.5, 1.0, 1.5, 1.6, 0.1]), (6, 6.0));
+        assert_eq!(stopped(new().patience(2), &[f64::NAN; 5]), (2, 2.0));
+        assert_eq!(stopped(new().min_delta(0.5), &[3.0, 2.0, 1.7, 1.0]), (3, 3.0));
+        assert_eq!(stopped(new().mode(Mode::Max), &[1.0, 2.0, 3.0, 2.0, 9.0]), (4, 4.0));
+    }
+
+    #[test]
+    fn early_stopping_puts_the_best_weights_back() {
+        let new = || EarlyStopping::new().restore_best_weights();
+        assert_eq!(stopped(new().patience(2), &[3.0, 2.0, 2.5, 2.6, 1.0]), (4, 2.0));
+        // Also where the epochs end before the patience does.
+        assert_eq!(stopped(new().patience(9), &[3.0, 1.0, 2.0]), (3, 2.0));
+        assert_eq!(stopped(new().patience(1), &[f64::NAN, 1.0]), (1, 1.0));
+    }
+
+    #[test]
+    fn the_schedule_sets_the_step_size() {
+        let (mut trainer, data) = counter();
+        let schedule = LearningRateScheduler::new(|epoch, rate| if epoch == 0 { 0.5 } else { rate / 2.0 });
+        trainer.fit(&data, Fit::epochs(3).callback(schedule)).unwrap();
+        assert_eq!((trainer.learning_rate(), weight(&trainer)), (0.125, 0.875));
+        let wrong = LearningRateScheduler::new(|_, _| f64::NAN);
+        assert!(matches!(trainer.fit(&data, Fit::epochs(1).callback(wrong)), Err(Error::Config(_))));
+    }
+
+    #[test]
+    fn checkpoints_are_saved_each_epoch_or_when_better() {
+        let folder = tempfile::tempdir().unwrap();
+        let saved = |name: &str, best: bool| -> Vec<String> {
+            let below = folder.path().join(name);
+            let checkpoint = ModelCheckpoint::new(below.join("{epoch:02d}-{val_loss:.1f}.keras").to_str().unwrap());
+            let checkpoint = if best { checkpoint.save_best_only() } else { checkpoint };
+            let (mut trainer, data) = counter();
+            let told = Told(checkpoint, vec![3.0, 2.0, 2.5, 1.0]);
+            trainer.fit(&data, Fit::epochs(4).callback(told)).unwrap();
+            let entries = std::fs::read_dir(&below).unwrap();
+            let mut names: Vec<String> =
+                entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+            names.sort();
+            for name in &names {
+                let weight = Model::load(below.join(name)).unwrap().weight("dense/kernel").unwrap().item().unwrap();
+                assert_eq!(weight, name[..2].parse::<f64>().unwrap());
+            }
+            names
+        };
+        assert_eq!(saved("all", false), ["01-3.0.keras", "02-2.0.keras", "03-2.5.keras", "04-1.0.keras"]);
+        assert_eq!(saved("best", true), ["01-3.0.keras", "02-2.0.keras", "04-1.0.keras"]);
+    }
+
+    #[test]
+    fn the_table_has_a_row_an_epoch() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/history.csv");
+        for epochs in [3, 2] {
+            let (mut trainer, data) = counter();
+            let fit = Fit::epochs(epochs).validation_data(&data).callback(CSVLogger::new(&path));
+            // Its step is its own, so there is no loss to validate with.
+            assert!(trainer.fit(&data, fit).is_err());
+            let history = trainer.fit(&data, Fit::epochs(epochs).callback(CSVLogger::new(&path))).unwrap();
+            let copy = folder.path().join("copy.csv");
+            history.write_csv(&copy).unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert_eq!(text, std::fs::read_to_string(copy).unwrap());
+            assert_eq!(text.lines().count(), epochs + 1);
+        }
+    }
+
+    #[test]
+    fn every_file_is_in_the_list() {
+        let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
+        let folder = std::fs::read_dir(std::path::Path::new(&root).join("src/callbacks")).unwrap();
+        let mut files: Vec<String> = folder
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+            .filter(|name| name != "mod")
+            .collect();
+        files.sort();
+        assert_eq!(files, MODULES);
+    }
+
+    #[test]
+    fn a_figure_improves_in_its_own_direction() {
+        let improvements = |name: &str, mode, values: &[f64]| -> Vec<bool> {
+            let mut monitor = Monitor { mode, ..Monitor::new(name) };
+            values.iter().map(|&v| monitor.improves(&logs(name, v)).unwrap()).collect()
+        };
+        assert_eq!(improvements("val_loss", Mode::Auto, &[2.0, 1.0, 1.0, 3.0, 0.5]), [true, true, false, false, true]);
+        assert_eq!(improvements("val_accuracy", Mode::Auto, &[0.5, 0.6, 0.4]), [true, true, false]);
+        assert_eq!(improvements("val_accuracy", Mode::Min, &[0.5, 0.6, 0.4]), [true, false, true]);
+        assert_eq!(improvements("loss", Mode::Max, &[0.5, 0.6, 0.4]), [true, true, false]);
+        assert_eq!(improvements("loss", Mode::Auto, &[f64::NAN, 1.0, f64::NAN, 0.9]), [false, true, false, true]);
+    }
+
+    #[test]
+    fn min_delta_is_what_an_improvement_must_exceed() {
+        let mut monitor = Monitor { min_delta: 0.1, ..Monitor::new("loss") };
+        let seen: Vec<bool> =
+            [1.0, 0.95, 0.85, 0.8].iter().map(|&v| monitor.improves(&logs("loss", v)).unwrap()).collect();
+        assert_eq!(seen, [true, false, true, false]);
+    }
+
+    #[test]
+    fn what_cannot_be_monitored_is_an_error() {
+        let missing = Monitor::new("val_loss").improves(&logs("loss", 1.0)).unwrap_err().to_string();
+        assert!(missing.contains("no figure `val_loss`") && missing.contains("validation_split"), "{missing}");
+        let unclear = Monitor::new("temperature").improves(&logs("temperature", 1.0)).unwrap_err().to_string();
+        assert!(unclear.contains("set the mode"), "{unclear}");
+    }
+}
