@@ -1,0 +1,288 @@
+//! Model files: those that Keras wrote, our own, and in `hostile` damaged ones.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod hostile;
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use uncrumple::files::{Array, safetensors};
+use uncrumple::model::keras::{self, Loaded};
+use uncrumple::prelude::*;
+
+fn root() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+}
+
+fn goldens() -> PathBuf {
+    root().join("tests/goldens/keras_files")
+}
+
+struct Golden {
+    name: String,
+    file: PathBuf,
+    facts: Value,
+    arrays: BTreeMap<String, Array>,
+}
+
+impl Golden {
+    fn all() -> Vec<Golden> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(goldens()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|e| e == "safetensors") {
+                let contents = safetensors::read(&path).unwrap();
+                let facts: Value = serde_json::from_str(&contents.metadata["golden"]).unwrap();
+                let file = goldens().join(facts["file"].as_str().unwrap());
+                let name = path.file_stem().unwrap().to_str().unwrap().to_string();
+                found.push(Golden { name, file, facts, arrays: contents.arrays });
+            }
+        }
+        assert!(found.len() >= 11, "the goldens are not in {}", goldens().display());
+        found
+    }
+
+    fn list(&self, key: &str) -> Vec<&str> {
+        self.facts[key].as_array().unwrap().iter().map(|v| v.as_str().unwrap()).collect()
+    }
+
+    fn tensors(&self, stem: &str, count: &str) -> Vec<Tensor> {
+        let count = self.facts[count].as_u64().unwrap();
+        (0..count).map(|i| Tensor::from_array(&self.arrays[&format!("{stem}.{i}")]).unwrap()).collect()
+    }
+}
+
+fn predict(model: &Model, inputs: &[Tensor]) -> Vec<Vec<f32>> {
+    let outputs = model.call(&inputs.iter().collect::<Vec<_>>()).unwrap();
+    outputs.iter().map(|t| t.cast(DType::F32).unwrap().to_vec().unwrap()).collect()
+}
+
+#[track_caller]
+fn assert_close(what: &str, got: &[f32], want: &[f32]) {
+    assert_eq!(got.len(), want.len(), "{what}");
+    for (i, (g, w)) in got.iter().zip(want).enumerate() {
+        assert!((g - w).abs() <= 2e-6 + 1e-5 * w.abs(), "{what}: element {i} is {g}, Keras has {w}");
+    }
+}
+
+/// Weights by the end of their path: a nested model's are `inner/wide/kernel` here and `wide/kernel` in Keras.
+fn weight(model: &Model, path: &str) -> Array {
+    let ours: Vec<&str> = model.weight_paths().filter(|p| *p == path || p.ends_with(&format!("/{path}"))).collect();
+    assert_eq!(ours.len(), 1, "{path}");
+    model.weight(ours[0]).unwrap().to_array().unwrap()
+}
+
+/// The training state of a file in the order of the golden's `state`.
+fn state(golden: &Golden, loaded: &Loaded) -> Vec<(String, Array)> {
+    let training = loaded.training.as_ref().unwrap().as_ref().unwrap();
+    // Keras names a slot after the layer and the weight, without the models around them.
+    let local =
+        |path: &str| path.rsplitn(3, '/').take(2).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("_");
+    let trainable: Vec<String> = trainable(&loaded.model).map(local).collect();
+    let find = |name: &str| {
+        let slots = training.optimizer.slots();
+        for (i, weight) in trainable.iter().enumerate() {
+            for (s, slot) in slots.iter().enumerate() {
+                if name == format!("{weight}_{slot}") {
+                    return training.slots[i][s].to_array().unwrap();
+                }
+            }
+        }
+        panic!("{}: no slot {name}", golden.name)
+    };
+    let named = golden.list("state").into_iter().map(|path| {
+        let array = match path.split_once('/').unwrap().1 {
+            "iteration" => Array::from_slice(&[], &[training.iteration as i32]).unwrap(),
+            "learning_rate" => Array::from_slice(&[], &[training.optimizer.settings().learning_rate as f32]).unwrap(),
+            name => find(name),
+        };
+        (path.to_string(), array)
+    });
+    named.collect()
+}
+
+fn trainable(model: &Model) -> impl Iterator<Item = &str> {
+    model.graph().weights.iter().filter(|(_, spec)| spec.trainable).map(|(path, _)| path.as_str())
+}
+
+fn check(golden: &Golden, loaded: &Loaded) {
+    let name = &golden.name;
+    assert_eq!(loaded.model.weight_paths().count(), golden.list("weights").len(), "{name}");
+    for path in golden.list("weights") {
+        assert_eq!(weight(&loaded.model, path), golden.arrays[&format!("weight.{path}")], "{name}: {path}");
+    }
+    let outputs = predict(&loaded.model, &golden.tensors("input", "inputs"));
+    for (i, (got, want)) in outputs.iter().zip(golden.tensors("output", "outputs")).enumerate() {
+        assert_close(&format!("{name}: output {i}"), got, want.data().unwrap());
+    }
+    assert_eq!(loaded.training.is_some(), !golden.list("state").is_empty(), "{name}");
+    if loaded.training.is_some() {
+        for (path, got) in state(golden, loaded) {
+            assert_eq!(got, golden.arrays[&format!("state.{path}")], "{name}: {path}");
+        }
+    }
+}
+
+#[test]
+fn files_of_keras_load_and_come_back_from_a_save() {
+    let folder = tempfile::tempdir().unwrap();
+    for golden in Golden::all() {
+        let loaded = keras::read(&golden.file).unwrap_or_else(|e| panic!("{e}"));
+        check(&golden, &loaded);
+
+        let path = folder.path().join(format!("{}.keras", golden.name));
+        let extra = BTreeMap::from([("uncrumple.json".to_string(), b"{\"seed\": 7}".to_vec())]);
+        let training = loaded.training.as_ref().map(|t| t.as_ref().unwrap().borrowed());
+        keras::write(&path, &loaded.model, training, &extra).unwrap();
+        let again = keras::read(&path).unwrap();
+        check(&golden, &again);
+        assert_eq!(again.extra, extra);
+        assert_eq!(format!("{:?}", again.model.graph()), format!("{:?}", loaded.model.graph()), "{}", golden.name);
+        if let (Some(Ok(a)), Some(Ok(b))) = (&loaded.training, &again.training) {
+            assert_eq!(format!("{a:?}"), format!("{b:?}"), "{}", golden.name);
+        }
+        let inputs = golden.tensors("input", "inputs");
+        assert_eq!(predict(&loaded.model, &inputs), predict(&again.model, &inputs), "the same bits");
+    }
+}
+
+/// A model with what makes files hard: a shared layer at two depths, a nested model called twice that is itself an
+/// output, a model inside that one, a frozen layer, more than ten layers of one class.
+fn intricate() -> Model {
+    let core = Sequential::new([4]).add(Dense::new(4).tanh()).build().unwrap().named("core");
+    let input = Input::new([4]);
+    let x = Dense::new(4).relu().call(&input).unwrap();
+    let x = core.as_layer().call(&x).unwrap();
+    let x = Dense::new(4).named("frozen").trainable(false).call(&x).unwrap();
+    let block = Model::new(&input, &x).unwrap().named("block").as_layer();
+
+    let (left, right) = (Input::new([4]), Input::new([4]));
+    let shared = Dense::new(4).sigmoid().shared();
+    let mut x = shared.call(&left).unwrap();
+    for _ in 0..11 {
+        x = Dense::new(4).tanh().call(&x).unwrap();
+    }
+    let a = block.call(&shared.call(&x).unwrap()).unwrap();
+    let b = block.call(&a).unwrap();
+    let sum = Add::new().call([&a, &right]).unwrap();
+    let joined = Concatenate::new().call([&left, &sum, &b]).unwrap();
+    let y = Dense::new(3).softmax().call(&joined).unwrap();
+    Model::new([&right, &left], [&y, &b]).unwrap().seed(5).unwrap()
+}
+
+fn sample(seed: u64, shape: [usize; 2]) -> Tensor {
+    let mut random = common::Random(seed);
+    let values: Vec<f32> = (0..shape[0] * shape[1]).map(|_| random.next() as f32 * 2.0 - 1.0).collect();
+    Tensor::from_slice(&values, shape).unwrap()
+}
+
+#[test]
+fn our_own_models_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.keras");
+    let model = intricate();
+    model.save(&path).unwrap();
+    let again = Model::load(&path).unwrap();
+    let inputs = [sample(1, [5, 4]), sample(2, [5, 4])];
+    assert_eq!(predict(&model, &inputs), predict(&again, &inputs));
+    assert_eq!(model.weight_paths().collect::<Vec<_>>(), again.weight_paths().collect::<Vec<_>>());
+    assert_eq!(trainable(&model).collect::<Vec<_>>(), trainable(&again).collect::<Vec<_>>());
+    assert!(model.weight_paths().any(|p| p == "block/core/dense/kernel"));
+    assert!(!trainable(&model).any(|p| p.starts_with("block/frozen")));
+
+    let mixed = Sequential::new([4]).add(Dense::new(2)).build().unwrap().precision(Precision::MixedBf16);
+    mixed.save(&path).unwrap();
+    let again = Model::load(&path).unwrap();
+    assert_eq!(again.summary().activation_bytes(), mixed.summary().activation_bytes());
+    assert_eq!(predict(&again, &inputs[..1]), predict(&mixed, &inputs[..1]));
+}
+
+#[test]
+fn a_nested_model_keeps_its_values_and_shares_them() {
+    let mut inner = Sequential::new([2]).add(Dense::new(2)).build().unwrap().named("inner");
+    inner.set_weight("dense/kernel", &Tensor::from_slice(&[1f32, 2., 3., 4.], [2, 2]).unwrap()).unwrap();
+    inner.set_weight("dense/bias", &Tensor::from_slice(&[0.5f32, -0.5], [2]).unwrap()).unwrap();
+    let x = Input::new([2]);
+    let layer = inner.as_layer();
+    let y = layer.call(&layer.call(&x).unwrap()).unwrap();
+    let outer = Model::new(&x, &y).unwrap();
+    assert_eq!(outer.weight_paths().collect::<Vec<_>>(), ["inner/dense/kernel", "inner/dense/bias"]);
+    let x = Tensor::from_slice(&[1f32, 1.], [1, 2]).unwrap();
+    let once = predict(&inner, std::slice::from_ref(&x));
+    let twice = predict(&inner, &[Tensor::from_slice(&once[0], [1, 2]).unwrap()]);
+    assert_eq!(predict(&outer, &[x]), twice);
+    // Another seed draws what was drawn, and leaves what was given.
+    let chain = Sequential::new([2]).add(&inner).add(Dense::new(2)).build().unwrap().seed(9).unwrap();
+    assert_eq!(chain.weight("inner/dense/kernel").unwrap().to_vec::<f32>().unwrap(), [1., 2., 3., 4.]);
+
+    let wrong = layer.call(&Input::new([3])).unwrap_err().to_string();
+    assert!(wrong.contains("inner") && wrong.contains("(None, 2)") && wrong.contains("(None, 3)"), "{wrong}");
+}
+
+#[test]
+fn weights_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = intricate();
+    let mut other = intricate().seed(77).unwrap();
+    let inputs = [sample(1, [5, 4]), sample(2, [5, 4])];
+    assert_ne!(predict(&model, &inputs), predict(&other, &inputs));
+    for name in ["w.safetensors", "w.weights.h5"] {
+        let path = folder.path().join(name);
+        model.save_weights(&path).unwrap();
+        other = other.seed(78).unwrap();
+        other.load_weights(&path).unwrap();
+        assert_eq!(predict(&model, &inputs), predict(&other, &inputs), "{name}");
+
+        let mut small = Sequential::new([4]).add(Dense::new(4)).build().unwrap();
+        let before = predict(&small, &inputs[..1]);
+        let message = small.load_weights(&path).unwrap_err().to_string();
+        assert!(message.contains(name), "{message}");
+        assert_eq!(predict(&small, &inputs[..1]), before, "nothing is half loaded");
+    }
+    assert!(model.save_weights(folder.path().join("w.txt")).is_err());
+
+    let path = folder.path().join("one.safetensors");
+    Sequential::new([4]).add(Dense::new(5)).build().unwrap().save_weights(&path).unwrap();
+    let mut narrow = Sequential::new([4]).add(Dense::new(3)).build().unwrap();
+    let message = narrow.load_weights(&path).unwrap_err().to_string();
+    assert!(message.contains("`dense/kernel`: expected float32 (4, 3), the file holds float32 [4, 5]"), "{message}");
+}
+
+/// Writes what `scripts/goldens/check_ours.py` opens with Keras, where `UNCRUMPLE_WRITE_KERAS` names the folder.
+#[test]
+#[ignore = "for scripts/goldens/check_ours.py"]
+fn write_files_for_keras() {
+    let folder = PathBuf::from(std::env::var_os("UNCRUMPLE_WRITE_KERAS").expect("UNCRUMPLE_WRITE_KERAS is not set"));
+    let write = |name: &str, loaded: &Loaded, inputs: &[Tensor], next: &[(&str, Tensor)]| {
+        let training = loaded.training.as_ref().map(|t| t.as_ref().unwrap().borrowed());
+        let folder = folder.join(if training.is_some() { "trained" } else { "inference" }).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let extra = BTreeMap::from([("uncrumple.json".to_string(), b"{}".to_vec())]);
+        keras::write(folder.join("model.keras"), &loaded.model, training, &extra).unwrap();
+        let outputs = loaded.model.call(&inputs.iter().collect::<Vec<_>>()).unwrap();
+        for (stem, tensor) in next {
+            uncrumple::files::npy::write(folder.join(format!("{stem}.npy")), &tensor.to_array().unwrap()).unwrap();
+        }
+        for (stem, tensors) in [("x", inputs), ("y", &outputs[..])] {
+            for (i, tensor) in tensors.iter().enumerate() {
+                let path = folder.join(format!("{stem}.{i}.npy"));
+                uncrumple::files::npy::write(path, &tensor.to_array().unwrap()).unwrap();
+            }
+        }
+    };
+    for golden in Golden::all() {
+        let loaded = keras::read(&golden.file).unwrap();
+        // What Keras computes when it goes on from its own file, it must compute from ours.
+        let next = [("target.0", "target.0"), ("loss", "next.loss"), ("after.0", "next.output.0")];
+        let next = next.map(|(stem, key)| golden.arrays.get(key).map(|a| (stem, Tensor::from_array(a).unwrap())));
+        let next: Vec<_> = next.into_iter().flatten().collect();
+        write(&golden.name, &loaded, &golden.tensors("input", "inputs"), &next);
+    }
+    let inputs = [sample(1, [5, 4]), sample(2, [5, 4])];
+    let loaded = |model| Loaded { model, training: None, extra: BTreeMap::new() };
+    write("intricate", &loaded(intricate()), &inputs, &[]);
+    let x = Input::new([4]);
+    let list = Model::new(&x, &intricate().as_layer().call([&x, &x]).unwrap()).unwrap();
+    write("nested_output", &loaded(list), &inputs[..1], &[]);
+}
