@@ -595,15 +595,17 @@ fn damaged_models_are_errors_in_bounded_memory() {
 #[ignore = "for scripts/goldens/check_ours.py"]
 fn write_files_for_keras() {
     let folder = PathBuf::from(std::env::var_os("UNCRUMPLE_WRITE_KERAS").expect("UNCRUMPLE_WRITE_KERAS is not set"));
-    // A trainer that goes on from the file would leave `loss.npy` and `after.0.npy` of one more step here.
-    let write = |name: &str, loaded: &Loaded, inputs: &[Tensor], targets: &[Tensor]| {
+    let write = |name: &str, loaded: &Loaded, inputs: &[Tensor], next: &[(&str, Tensor)]| {
         let training = loaded.training.as_ref().map(|t| t.as_ref().unwrap().borrowed());
         let folder = folder.join(if training.is_some() { "trained" } else { "inference" }).join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let extra = BTreeMap::from([("uncrumple.json".to_string(), b"{}".to_vec())]);
         keras::write(folder.join("model.keras"), &loaded.model, training, &extra).unwrap();
         let outputs = loaded.model.call(&inputs.iter().collect::<Vec<_>>()).unwrap();
-        for (stem, tensors) in [("x", inputs), ("y", &outputs[..]), ("target", targets)] {
+        for (stem, tensor) in next {
+            uncrumple::files::npy::write(folder.join(format!("{stem}.npy")), &tensor.to_array().unwrap()).unwrap();
+        }
+        for (stem, tensors) in [("x", inputs), ("y", &outputs[..])] {
             for (i, tensor) in tensors.iter().enumerate() {
                 let path = folder.join(format!("{stem}.{i}.npy"));
                 uncrumple::files::npy::write(path, &tensor.to_array().unwrap()).unwrap();
@@ -612,8 +614,11 @@ fn write_files_for_keras() {
     };
     for golden in Golden::all() {
         let loaded = keras::read(&golden.file).unwrap();
-        let targets = if golden.facts["next_step"] == true { golden.tensors("target", "outputs") } else { Vec::new() };
-        write(&golden.name, &loaded, &golden.tensors("input", "inputs"), &targets);
+        // What Keras computes when it goes on from its own file, it must compute from ours.
+        let next = [("target.0", "target.0"), ("loss", "next.loss"), ("after.0", "next.output.0")];
+        let next = next.map(|(stem, key)| golden.arrays.get(key).map(|a| (stem, Tensor::from_array(a).unwrap())));
+        let next: Vec<_> = next.into_iter().flatten().collect();
+        write(&golden.name, &loaded, &golden.tensors("input", "inputs"), &next);
     }
     let inputs = [sample(1, [5, 4]), sample(2, [5, 4])];
     let loaded = |model| Loaded { model, training: None, extra: BTreeMap::new() };
