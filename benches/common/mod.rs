@@ -66,7 +66,7 @@ impl<'a> Group<'a> {
     /// A group with short measurements: all benchmarks together take a few minutes.
     pub fn new(c: &'a mut Criterion, name: &str) -> Group<'a> {
         let mut inner = c.benchmark_group(name);
-        inner.sample_size(10).nresamples(1000);
+        inner.sample_size(10).nresamples(2000);
         inner.warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_millis(500));
         Group { name: name.into(), inner, rates: Vec::new() }
     }
