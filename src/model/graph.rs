@@ -1,5 +1,6 @@
 //! The graph of a model: which layers are called, in which order, on what.
 
+use crate::device::cuda;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layers::{Call, CallNode, LayerRef, Precision, Source, Spec, Symbol, Updates, WeightSpec};
@@ -142,6 +143,7 @@ impl Graph {
         }
         for step in &self.steps {
             let entry = &self.layers[step.layer];
+            let _range = cuda::Range::open(&entry.name);
             let layer = entry.layer.layer();
             let compute = if layer.full_precision() { DType::F32 } else { mode.precision.compute_dtype() };
             let mut read: SmallVec<[Tensor; 2]> = SmallVec::new();

@@ -51,7 +51,7 @@ impl<F: Function> Op for Binary<F> {
     }
 
     fn cpu(&self, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
-        with_float!(inputs[0].dtype(), F::NAME, T => cpu_float::<T>(inputs, &mut outputs[0], |a, b| F::value(a, b)))
+        with_float!(inputs[0].dtype(), F::NAME, T => cpu_float::<T>(inputs, &mut outputs[0], #[inline(always)] |a, b| F::value(a, b)))
     }
 
     fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {

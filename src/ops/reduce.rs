@@ -62,7 +62,7 @@ impl<R: Reduction> Op for Reduce<R> {
         with_float!(x.dtype(), R::NAME, T => {
             let out = outputs[0].data_mut::<T>()?;
             let finish = |folded| R::finish(folded, count);
-            fold::cpu(x.data()?, &x.shape(), &mask, out, R::START as T, |a, b| R::fold::<T>(a, b), finish);
+            fold::cpu(x.data()?, &x.shape(), &mask, out, R::START as T, #[inline(always)] |a, b| R::fold::<T>(a, b), finish);
             Ok(())
         })
     }

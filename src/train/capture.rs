@@ -2,7 +2,7 @@
 
 use super::{Batch, Trainer, step};
 use crate::device::Device;
-use crate::device::cuda::{CudaDevice, CudaGraph};
+use crate::device::cuda::{CudaDevice, CudaGraph, Range};
 use crate::error::{Error, Result};
 use crate::tensor::Meta;
 use smallvec::SmallVec;
@@ -40,6 +40,7 @@ impl Trainer {
 
     /// One step on the device, by the graph for the batch's shape if there is one.
     pub(super) fn run_step(&mut self, batch: &Batch, scratch: &mut step::Scratch) -> Result<()> {
+        let _range = Range::open("step");
         match self.model.device.clone() {
             Device::Cuda(device) if self.captures.is_some() => self.run_captured(&device, batch, scratch),
             _ => self.step(batch, scratch),
