@@ -211,6 +211,28 @@ fn a_weight_without_a_gradient_is_named() -> Result<()> {
 }
 
 #[test]
+fn an_output_that_is_read_again_is_a_probability() -> Result<()> {
+    // The first output feeds the second, so the model cannot be asked for its logits: the loss must take probabilities.
+    let input = Input::new([4]);
+    let first = Dense::new(3).softmax().call(&input)?;
+    let second = Dense::new(3).softmax().call(&first)?;
+    let model = Model::new(&input, [&first, &second])?;
+    let x = Tensor::from_slice(&(0..8).map(|i| draw(9, i, 3.0)).collect::<Vec<_>>(), [2, 4])?;
+    let y = Tensor::from_slice(&[0i32, 2], 2)?;
+    let outputs = model.predict_all(&x, 2)?;
+    let mut wanted = 0.0;
+    for output in &outputs {
+        let p = output.to_vec::<f32>()?;
+        wanted -= (f64::from(p[0]).ln() + f64::from(p[5]).ln()) / 2.0;
+    }
+    let loss = || -> Box<dyn losses::Loss> { SparseCategoricalCrossentropy::new().into() };
+    let mut trainer = model.compile(SGD::new(0.1), vec![loss(), loss()], ())?;
+    let got = trainer.evaluate(&Dataset::new(&x, [y.clone(), y])?)?.get("loss").unwrap();
+    assert!((got - wanted).abs() < 1e-5, "{got} is not {wanted}");
+    Ok(())
+}
+
+#[test]
 fn a_step_of_ones_own_trains() -> Result<()> {
     let data = samples(&[0, 1, 2, 0, 1, 2])?;
     let model = Sequential::new([4]).add(Dense::new(16).tanh()).add(Dense::new(3)).build()?;

@@ -3,7 +3,7 @@
 use crate::device::cuda;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::layers::{Call, CallNode, LayerRef, Precision, Source, Spec, Symbol, Updates, WeightSpec};
+use crate::layers::{ActivationFn, Call, CallNode, LayerRef, Precision, Source, Spec, Symbol, Updates, WeightSpec};
 use crate::ops::Generator;
 use crate::tensor::{Tensor, Tensors};
 use smallvec::SmallVec;
@@ -129,6 +129,13 @@ impl Graph {
     pub fn output_layer(&self, output: usize) -> Option<&Entry> {
         let value = *self.outputs.get(output)?;
         self.steps.iter().find(|s| s.outputs.contains(&value)).map(|s| &self.layers[s.layer])
+    }
+
+    /// The activation that an output went through last, if [`Mode::logits`] can ask for what came before it: not where
+    /// another layer reads the output too.
+    pub fn output_activation(&self, output: usize) -> Option<ActivationFn> {
+        let step = self.steps.iter().find(|s| s.output == Some(output))?;
+        self.layers[step.layer].layer.layer().output_activation()
     }
 
     /// The outputs for these inputs and weights; `updates` receives what layers set by themselves.

@@ -76,7 +76,7 @@ impl Trainer {
         };
         let mut logits = 0;
         for (i, loss) in losses.iter().enumerate().take(64) {
-            let last = model.graph.output_layer(i).and_then(|entry| entry.layer.layer().output_activation());
+            let last = model.graph.output_activation(i);
             if last.is_some() && last == loss.link() && !loss.takes_logits() {
                 logits |= 1 << i;
             }
