@@ -104,14 +104,14 @@ impl Rule {
     pub fn update(&self, hyper: &Hyper, piece: Piece) {
         let [_, _, _, alpha, rest_1, rest_2, epsilon, _] = *hyper;
         if self.amsgrad {
-            three(hyper, piece, |w, g, [m, v, most]| {
+            three(hyper, piece, move |w, g, [m, v, most]| {
                 let (m, v) = (m + (g - m) * rest_1, v + (g * g - v) * rest_2);
                 // NaN goes on into the weight.
                 let most = if most > v { most } else { v };
                 (w - m * alpha / (most.sqrt() + epsilon), [m, v, most])
             });
         } else {
-            two(hyper, piece, |w, g, m, v| {
+            two(hyper, piece, move |w, g, m, v| {
                 let (m, v) = (m + (g - m) * rest_1, v + (g * g - v) * rest_2);
                 (w - m * alpha / (v.sqrt() + epsilon), m, v)
             });

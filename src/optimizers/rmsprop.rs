@@ -101,22 +101,22 @@ impl Optimizer for RMSprop {
 
     fn update(&self, hyper: &Hyper, piece: Piece) {
         let [lr, _, _, rho, rest, epsilon, momentum, _] = *hyper;
-        let mean = |old: f32, new: f32| rho * old + rest * new;
+        let mean = move |old: f32, new: f32| rho * old + rest * new;
         match (self.momentum > 0.0, self.centered) {
-            (false, false) => one(hyper, piece, |w, g, v| {
+            (false, false) => one(hyper, piece, move |w, g, v| {
                 let v = mean(v, g * g);
                 (w - lr * g / (v + epsilon).sqrt(), v)
             }),
-            (true, false) => two(hyper, piece, |w, g, v, m| {
+            (true, false) => two(hyper, piece, move |w, g, v, m| {
                 let v = mean(v, g * g);
                 let m = momentum * m + lr * g / (v + epsilon).sqrt();
                 (w - m, v, m)
             }),
-            (false, true) => two(hyper, piece, |w, g, v, a| {
+            (false, true) => two(hyper, piece, move |w, g, v, a| {
                 let (v, a) = (mean(v, g * g), mean(a, g));
                 (w - lr * g / (v - a * a + epsilon).sqrt(), v, a)
             }),
-            (true, true) => three(hyper, piece, |w, g, [v, m, a]| {
+            (true, true) => three(hyper, piece, move |w, g, [v, m, a]| {
                 let (v, a) = (mean(v, g * g), mean(a, g));
                 let m = momentum * m + lr * g / (v - a * a + epsilon).sqrt();
                 (w - m, [v, m, a])

@@ -78,14 +78,14 @@ impl Optimizer for SGD {
     fn update(&self, hyper: &Hyper, piece: Piece) {
         let [lr, _, _, momentum, ..] = *hyper;
         if self.momentum == 0.0 {
-            none(hyper, piece, |w, g| w - lr * g);
+            none(hyper, piece, move |w, g| w - lr * g);
         } else if self.nesterov {
-            one(hyper, piece, |w, g, m| {
+            one(hyper, piece, move |w, g, m| {
                 let m = momentum * m - lr * g;
                 (w + (momentum * m - lr * g), m)
             });
         } else {
-            one(hyper, piece, |w, g, m| {
+            one(hyper, piece, move |w, g, m| {
                 let m = momentum * m - lr * g;
                 (w + m, m)
             });

@@ -172,11 +172,13 @@ fn start(hyper: &Hyper, scale: f32, w: f32, g: f32) -> (f32, f32) {
 #[inline(always)]
 pub(super) fn none(hyper: &Hyper, piece: Piece, rule: impl Fn(f32, f32) -> f32) {
     let Piece { weight, gradient, scale, .. } = piece;
+    // Owned by the loop below: what it reads by reference, it would read again after each store.
+    let hyper = *hyper;
     vectorize(
         #[inline(always)]
-        || {
+        move || {
             for (w, &g) in weight.iter_mut().zip(gradient) {
-                let (start, g) = start(hyper, scale, *w, g);
+                let (start, g) = start(&hyper, scale, *w, g);
                 *w = rule(start, g);
             }
         },
@@ -187,12 +189,14 @@ pub(super) fn none(hyper: &Hyper, piece: Piece, rule: impl Fn(f32, f32) -> f32) 
 #[inline(always)]
 pub(super) fn one(hyper: &Hyper, piece: Piece, rule: impl Fn(f32, f32, f32) -> (f32, f32)) {
     let Piece { weight, gradient, scale, slots } = piece;
+    // Owned by the loop below: what it reads by reference, it would read again after each store.
+    let hyper = *hyper;
     let [a, ..] = slots else { return };
     vectorize(
         #[inline(always)]
-        || {
+        move || {
             for ((w, &g), a) in weight.iter_mut().zip(gradient).zip(a.iter_mut()) {
-                let (start, g) = start(hyper, scale, *w, g);
+                let (start, g) = start(&hyper, scale, *w, g);
                 (*w, *a) = rule(start, g, *a);
                 *a = a.flush();
             }
@@ -204,12 +208,14 @@ pub(super) fn one(hyper: &Hyper, piece: Piece, rule: impl Fn(f32, f32, f32) -> (
 #[inline(always)]
 pub(super) fn two(hyper: &Hyper, piece: Piece, rule: impl Fn(f32, f32, f32, f32) -> (f32, f32, f32)) {
     let Piece { weight, gradient, scale, slots } = piece;
+    // Owned by the loop below: what it reads by reference, it would read again after each store.
+    let hyper = *hyper;
     let [a, b, ..] = slots else { return };
     vectorize(
         #[inline(always)]
-        || {
+        move || {
             for (((w, &g), a), b) in weight.iter_mut().zip(gradient).zip(a.iter_mut()).zip(b.iter_mut()) {
-                let (start, g) = start(hyper, scale, *w, g);
+                let (start, g) = start(&hyper, scale, *w, g);
                 (*w, *a, *b) = rule(start, g, *a, *b);
                 (*a, *b) = (a.flush(), b.flush());
             }
@@ -221,13 +227,15 @@ pub(super) fn two(hyper: &Hyper, piece: Piece, rule: impl Fn(f32, f32, f32, f32)
 #[inline(always)]
 pub(super) fn three(hyper: &Hyper, piece: Piece, rule: impl Fn(f32, f32, [f32; 3]) -> (f32, [f32; 3])) {
     let Piece { weight, gradient, scale, slots } = piece;
+    // Owned by the loop below: what it reads by reference, it would read again after each store.
+    let hyper = *hyper;
     let [a, b, c] = slots else { return };
     vectorize(
         #[inline(always)]
-        || {
+        move || {
             let slots = a.iter_mut().zip(b.iter_mut()).zip(c.iter_mut());
             for ((w, &g), ((a, b), c)) in weight.iter_mut().zip(gradient).zip(slots) {
-                let (start, g) = start(hyper, scale, *w, g);
+                let (start, g) = start(&hyper, scale, *w, g);
                 (*w, [*a, *b, *c]) = rule(start, g, [*a, *b, *c]);
                 (*a, *b, *c) = (a.flush(), b.flush(), c.flush());
             }
