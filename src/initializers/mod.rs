@@ -153,7 +153,7 @@ fn blocks(shape: &Shape, work: impl Fn(u64, &mut [f32]) + Sync) -> Vec<f32> {
     let n = shape.size();
     let mut out = vec![0.0; n];
     let parts = threads::Parts::new(&mut out);
-    threads::split(n.div_ceil(4), 1 << 11, |range| {
+    threads::split(n.div_ceil(4), 1 << 11, &|range| {
         // SAFETY: `split` hands out ranges that do not overlap.
         let out = unsafe { parts.slice(range.start * 4..(range.end * 4).min(n)) };
         vectorize(

@@ -106,9 +106,9 @@ impl Block {
         };
         const GRAIN: usize = 1 << 15;
         if rows == 1 {
-            threads::split(width, GRAIN, |columns| copy(0, columns));
+            threads::split(width, GRAIN, &|columns| copy(0, columns));
         } else {
-            threads::split(rows, GRAIN.div_ceil(width), |rows| rows.for_each(|row| copy(row, 0..width)));
+            threads::split(rows, GRAIN.div_ceil(width), &|rows| rows.for_each(|row| copy(row, 0..width)));
         }
     }
 

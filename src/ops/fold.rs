@@ -112,7 +112,7 @@ pub fn cpu<T: Float>(
         let chunks = row.div_ceil(chunk);
         let parts = threads::Parts::new(out);
         let pieces = out.len() / row * chunks;
-        threads::split(pieces, (1usize << 14).div_ceil(count * chunk), |range| {
+        threads::split(pieces, (1usize << 14).div_ceil(count * chunk), &|range| {
             for piece in range {
                 let (o, c) = (piece / chunks, piece % chunks);
                 let columns = c * chunk..((c + 1) * chunk).min(row);

@@ -179,7 +179,7 @@ pub fn blocks<T: Float>(
     const PIECE: usize = 16;
     let parts = threads::Parts::new(out);
     let n = out.len();
-    threads::split(n.div_ceil(4 * PIECE), 1 << 7, |range| {
+    threads::split(n.div_ceil(4 * PIECE), 1 << 7, &|range| {
         let start = range.start * 4 * PIECE;
         // SAFETY: `split` hands out ranges that do not overlap.
         let out = unsafe { parts.slice(start..(range.end * 4 * PIECE).min(n)) };

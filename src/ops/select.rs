@@ -103,7 +103,7 @@ fn select<T: Element>(inputs: &[&Tensor], output: &mut Tensor) -> Result<()> {
     let piece = row.min(1 << 14);
     let pieces = row.div_ceil(piece);
     let parts = threads::Parts::new(output.data_mut::<T>()?);
-    threads::split(shape.size() / row * pieces, (1usize << 14).div_ceil(piece), |range| {
+    threads::split(shape.size() / row * pieces, (1usize << 14).div_ceil(piece), &|range| {
         for i in range {
             let (r, start) = (i / pieces, i % pieces * piece);
             let end = (start + piece).min(row);

@@ -124,7 +124,7 @@ impl Plan {
         let tiles = self.extents[inner].div_ceil(TILE);
         let pieces = to.len() / row / self.extents[inner] * tiles;
         let parts = threads::Parts::new(to);
-        threads::split(pieces, GRAIN.div_ceil(row * TILE), |range| {
+        threads::split(pieces, GRAIN.div_ceil(row * TILE), &|range| {
             for piece in range {
                 let (read, write) = offsets(piece / tiles);
                 let rows = piece % tiles * TILE..(piece % tiles * TILE + TILE).min(self.extents[inner]);

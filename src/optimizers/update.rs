@@ -90,7 +90,7 @@ impl State {
                 slots.push(Parts::new(slot.data_mut::<f32>()?));
             }
             let scale = scales.map_or(1.0, |s| s[i]);
-            threads::split(gradient.len(), GRAIN, |range| {
+            threads::split(gradient.len(), GRAIN, &|range| {
                 let mut pieces: [&mut [f32]; SLOTS] = Default::default();
                 for (piece, slot) in pieces.iter_mut().zip(&slots) {
                     // SAFETY: `split` hands out ranges that do not overlap, and each slot is an array of its own.

@@ -27,8 +27,11 @@ pub fn enter<R: Send>(work: impl FnOnce() -> R + Send) -> R {
 }
 
 /// Calls `work` for each number below `pieces`, over the threads.
-pub fn for_each(pieces: usize, work: impl Fn(usize) + Sync) {
-    fn halve(range: Range<usize>, work: &(impl Fn(usize) + Sync)) {
+///
+/// Here and in [`split`], `work` is called by pointer: one copy of rayon's machinery for every loop of every op would be
+/// half of all the code that this crate compiles to.
+pub fn for_each(pieces: usize, work: &(dyn Fn(usize) + Sync)) {
+    fn halve(range: Range<usize>, work: &(dyn Fn(usize) + Sync)) {
         if range.len() <= 1 {
             range.for_each(work);
         } else {
@@ -39,15 +42,18 @@ pub fn for_each(pieces: usize, work: impl Fn(usize) + Sync) {
     if pieces <= 1 || count() == 1 {
         (0..pieces).for_each(work);
     } else {
-        halve(0..pieces, &work);
+        halve(0..pieces, work);
     }
 }
 
 /// Cuts `0..len` into at most one range a thread, none shorter than `grain`, and calls `work` for each.
-pub fn split(len: usize, grain: usize, work: impl Fn(Range<usize>) + Sync) {
+pub fn split(len: usize, grain: usize, work: &(dyn Fn(Range<usize>) + Sync)) {
     let pieces = (len / grain.max(1)).clamp(1, count());
+    if pieces == 1 {
+        return work(0..len);
+    }
     let (each, more) = (len / pieces, len % pieces);
-    for_each(pieces, |i| {
+    for_each(pieces, &|i| {
         let start = i * each + i.min(more);
         work(start..start + each + usize::from(i < more));
     });
@@ -59,7 +65,7 @@ pub fn split_rows<T: Send>(out: &mut [T], row: usize, grain_rows: usize, work: i
         return;
     }
     let all = Parts::new(out);
-    split(all.len / row, grain_rows, |rows| {
+    split(all.len / row, grain_rows, &|rows| {
         // SAFETY: `split` hands out ranges that do not overlap.
         let part = unsafe { all.slice(rows.start * row..rows.end * row) };
         work(rows.start, part);
@@ -108,7 +114,7 @@ mod tests {
         for len in [0, 1, 2, 7, 100, 1001] {
             for grain in [1, 3, 1000] {
                 let seen: Vec<AtomicUsize> = (0..len).map(|_| AtomicUsize::new(0)).collect();
-                split(len, grain, |range| {
+                split(len, grain, &|range| {
                     for i in range {
                         seen[i].fetch_add(1, Ordering::Relaxed);
                     }

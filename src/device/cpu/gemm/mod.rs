@@ -68,7 +68,7 @@ pub fn gemm<T: Float>(
         _ => unreachable!("a new storage of the CPU has one owner"),
     };
     let (scratch, c) = (threads::Parts::new(scratch), threads::Parts::new(c));
-    threads::for_each(grid.pieces(), |piece| {
+    threads::for_each(grid.pieces(), &|piece| {
         let (rows, columns) = grid.region(piece);
         // SAFETY: each piece has its own part of the scratch.
         let scratch = unsafe { scratch.slice(piece * work.elements..(piece + 1) * work.elements) };
