@@ -86,7 +86,7 @@ fn errors_name_the_layer_the_expectation_and_the_shape() -> Result<()> {
             Concatenate::new().axis(2).call([&flat, &flat]),
             "layer `concatenate`: expected an input with an axis 2, got shape (None, 4)",
         ),
-        (Dropout::new(1.0).call(&flat), "layer `dropout`: argument `rate`: expected a number in [0, 1), got 1"),
+        (Dropout::new(1.5).call(&flat), "layer `dropout`: argument `rate`: expected a number in [0, 1], got 1.5"),
         (
             Dropout::new(0.5).noise_shape([None, Some(3)]).call(&flat),
             "layer `dropout`: expected an input that `noise_shape` (None, 3) stretches to, got shape (None, 4)",
