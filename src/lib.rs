@@ -14,12 +14,12 @@
 //! let output = Dense::new(10).softmax().call(&x)?;
 //!
 //! let model = Model::new(&input, &output)?;
-//! println!("{}", model.summary());
+//! println!("{}\n", model.summary());
 //!
 //! let mut trainer =
 //!     model.on(Device::best()).compile(Adam::new(1e-3), SparseCategoricalCrossentropy::new(), [Accuracy::new()])?;
 //! let history = trainer.fit(&train, Fit::epochs(3).batch_size(128).validation_split(0.1))?;
-//! println!("{history}\n{}", trainer.evaluate(&test)?);
+//! println!("{history}\ntest       {}", trainer.evaluate(&test)?);
 //! # let folder = tempfile::tempdir().map_err(|e| Error::Config(e.to_string()))?;
 //! # let path = folder.path().join("mnist.keras");
 //! # assert!(trainer.evaluate(&test)?.get("accuracy") > Some(0.75));

@@ -165,3 +165,10 @@ fn without_a_card_the_reason_is_typed() {
     }
     assert!("cuda:x".parse::<Device>().is_err() && "tpu".parse::<Device>().is_err());
 }
+
+#[test]
+fn the_readme_shows_the_example() {
+    let example = include_str!("../../examples/library.rs");
+    let program = &example[example.find("use ").unwrap()..];
+    assert!(include_str!("../../README.md").contains(program), "README.md shows another program");
+}
