@@ -64,6 +64,10 @@ impl Loss for SparseCategoricalCrossentropy {
         self.from_logits
     }
 
+    fn takes_labels(&self) -> bool {
+        true
+    }
+
     fn reduction(&self) -> Reduction {
         self.reduction
     }

@@ -26,26 +26,28 @@ pub(super) struct Described {
     pub name: String,
     pub graph: Graph,
     pub sequential: bool,
-    /// The policy of the layers; where they differ, the one that is exact.
+    /// The policy of the layers that have none of their own.
     pub precision: Precision,
 }
 
 /// Reads the top level of config.json.
 pub(super) fn read(value: &Value) -> Result<Described> {
     let object = Object::read(value, "a model")?;
-    let mut reader = Reader { layers: 0, policy: None };
+    let policy = common_policy(object.config, 0);
+    let mut reader = Reader { layers: 0, policy };
     let (graph, _) = reader.model(object, 0, !object.config.flag("trainable", true)?)?;
     Ok(Described {
         name: object.config.word("name", "model")?,
         graph,
         sequential: object.class == "Sequential",
-        precision: reader.policy.unwrap_or_default(),
+        precision: policy,
     })
 }
 
 struct Reader {
     layers: usize,
-    policy: Option<Precision>,
+    /// The model's; layers of another are told theirs.
+    policy: Precision,
 }
 
 /// An output of a call: the layer's name, which of its calls, which output.
@@ -187,30 +189,42 @@ impl Reader {
                     (LayerRef::new(Nested { graph: Arc::new(graph), sequential }), cost)
                 }
                 class => {
-                    self.policy(object.config.find("dtype"))?;
-                    (layers::from_config(class, object.config)?, 1)
+                    // No layer here adds to the loss.
+                    object.config.refuse(&["activity_regularizer"])?;
+                    let layer = layers::from_config(class, object.config)?;
+                    let policy = policy(object.config.find("dtype"))?;
+                    (if policy == self.policy { layer } else { layer.precision(policy) }, 1)
                 }
             };
             Ok((layer.named(name).trainable(trainable), cost.max(1)))
         };
         read().map_err(|e| e.in_layer(name))
     }
+}
 
-    fn policy(&mut self, dtype: Option<&Value>) -> Result<()> {
-        let name = match dtype {
-            None => Some("float32"),
-            Some(Value::String(name)) => Some(name.as_str()),
-            Some(object) => object.get("config").and_then(|c| c.get("name")).and_then(Value::as_str),
-        };
-        let known = [Precision::F32, Precision::MixedBf16, Precision::MixedF16];
-        let Some(policy) = known.into_iter().find(|p| Some(p.name()) == name) else {
-            let got = dtype.map(short).unwrap_or_default();
-            let message = format!("argument `dtype`: expected float32, mixed_bfloat16 or mixed_float16, got {got}");
-            return Err(Error::Config(message));
-        };
-        self.policy = Some(if self.policy.is_some_and(|p| p != policy) { Precision::F32 } else { policy });
-        Ok(())
-    }
+/// The policy that a layer's `dtype` stands for.
+fn policy(dtype: Option<&Value>) -> Result<Precision> {
+    let name = match dtype {
+        None => Some("float32"),
+        Some(Value::String(name)) => Some(name.as_str()),
+        Some(object) => object.get("config").and_then(|c| c.get("name")).and_then(Value::as_str),
+    };
+    let known = [Precision::F32, Precision::MixedBf16, Precision::MixedF16];
+    known.into_iter().find(|p| Some(p.name()) == name).ok_or_else(|| {
+        let got = dtype.map(short).unwrap_or_default();
+        Error::Config(format!("argument `dtype`: expected float32, mixed_bfloat16 or mixed_float16, got {got}"))
+    })
+}
+
+/// The policy of a model's layers, where they differ the first mixed one: layers of another keep theirs.
+fn common_policy(model: &Config, depth: usize) -> Precision {
+    let layers = model.get("layers").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let of = |layer: &Value| match (class_of(layer), layer.get("config").and_then(Value::as_object)) {
+        (Some("Sequential" | "Functional"), Some(config)) if depth < MAX_DEPTH => common_policy(config, depth + 1),
+        (Some("InputLayer"), _) => Precision::F32,
+        (_, config) => policy(config.and_then(|c| c.find("dtype"))).unwrap_or_default(),
+    };
+    layers.iter().map(of).find(|p| *p != Precision::F32).unwrap_or_default()
 }
 
 /// Makes the calls, each after those that it reads from; for each the place of its outputs in `symbols`, which holds
