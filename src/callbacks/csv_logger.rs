@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 /// [CSVLogger](https://keras.io/api/callbacks/csv_logger/).
 ///
 /// The columns are `epoch`, counted from 1 as everywhere here (Keras counts from 0), and the figures in their order. It
-/// is [`History::write_csv`](crate::train::History::write_csv) after each epoch: a file that is there already stays until
-/// the first epoch has ended, and is whole at any time. Missing folders are made.
+/// is [`History::write_csv`](crate::train::History::write_csv) after each epoch: a file that is there already stays
+/// until the first epoch has ended, and is whole at any time. Missing folders are made.
 pub struct CSVLogger {
     path: PathBuf,
 }

@@ -8,8 +8,8 @@ use crate::train::{Callback, Control, Epoch, Logs, Trainer};
 /// Ends training once a figure has not improved for some epochs.
 ///
 /// Without more it watches `val_loss` and stops after the first epoch that does not improve it, as Keras's
-/// [EarlyStopping](https://keras.io/api/callbacks/early_stopping/) does; the first epoch of all never stops it. NaN is no
-/// improvement.
+/// [EarlyStopping](https://keras.io/api/callbacks/early_stopping/) does; the first epoch of all never stops it. NaN is
+/// no improvement.
 ///
 /// ```
 /// use uncrumple::prelude::*;
@@ -77,8 +77,8 @@ impl EarlyStopping {
         self
     }
 
-    /// Puts the weights of the best epoch back when training ends, for whichever reason; those of the first that is watched
-    /// while no figure is better.
+    /// Puts the weights of the best epoch back when training ends, for whichever reason; those of the first that is
+    /// watched while no figure is better.
     pub fn restore_best_weights(mut self) -> Self {
         self.restore_best_weights = true;
         self

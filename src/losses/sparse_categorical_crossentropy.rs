@@ -11,7 +11,7 @@ use serde_json::json;
 ///
 /// Targets: labels `(batch, …)` or `(batch, …, 1)`, whole numbers of any dtype; predictions `(batch, …, classes)`.
 /// Probabilities are divided by their sum and kept within [1e-7, 1 − 1e-7] as in Keras; of logits the loss is exact. A
-/// label out of range is an error on the CPU and NaN on a CUDA card.
+/// label out of range is an error on the CPU and NaN on a CUDA card; `fit` and `evaluate` look for it beforehand.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SparseCategoricalCrossentropy {
     from_logits: bool,

@@ -164,7 +164,8 @@ impl Graph {
 
     /// The outputs for these inputs and weights; `updates` receives what layers set by themselves.
     ///
-    /// Of floating-point inputs the precision alone decides what layers compute in; any other dtype must be the input's.
+    /// Of floating-point inputs the precision alone decides what layers compute in; any other dtype must be the
+    /// input's.
     ///
     /// # Errors
     /// Inputs of another number, shape or dtype, and whatever a layer's call answers, with the layer's name.

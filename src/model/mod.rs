@@ -98,8 +98,8 @@ impl Model {
 
     /// The same model with all its weights drawn anew from `seed`, those too that were loaded or set before.
     ///
-    /// The seed decides dropout and shuffling in training as well; [`Trainer::seed`](crate::train::Trainer::seed) decides
-    /// these alone.
+    /// The seed decides dropout and shuffling in training as well; [`Trainer::seed`](crate::train::Trainer::seed)
+    /// decides these alone.
     pub fn seed(mut self, seed: u64) -> Result<Model> {
         self.seed = seed as i64;
         self.draw()?;
@@ -180,8 +180,8 @@ impl Model {
         Summary::new(self)
     }
 
-    /// The outputs for one batch of inputs, without dropout or gradients, on the model's device. Inputs of another dtype
-    /// are converted to what the model's [`Input`](crate::layers::Input)s say.
+    /// The outputs for one batch of inputs, without dropout or gradients, on the model's device. Inputs of another
+    /// dtype are converted to what the model's [`Input`](crate::layers::Input)s say.
     ///
     /// # Errors
     /// Inputs of another number or shape.

@@ -14,9 +14,9 @@ use std::sync::Arc;
 impl Model {
     /// The model as a layer, to be called on symbols: every call of the handle and its clones shares the weights.
     ///
-    /// Its weights join the outer model's under its name, `encoder/dense/kernel`. Weights that were set, loaded or trained
-    /// keep their values; while all are as they were drawn, the outer model draws its own, so that two models built alike
-    /// start apart inside of it. From then on inner and outer model are trained apart.
+    /// Its weights join the outer model's under its name, `encoder/dense/kernel`. Weights that were set, loaded or
+    /// trained keep their values; while all are as they were drawn, the outer model draws its own, so that two models
+    /// built alike start apart inside of it. From then on inner and outer model are trained apart.
     ///
     /// ```
     /// use uncrumple::prelude::*;

@@ -49,8 +49,8 @@ impl<'a> Summary<'a> {
         4 * self.optimizer.1 * self.trainable_parameters()
     }
 
-    /// Bytes of the layers' outputs for one batch, which training keeps for the backward; `None` where an extent is open,
-    /// or where no memory could hold them.
+    /// Bytes of the layers' outputs for one batch, which training keeps for the backward; `None` where an extent is
+    /// open, or where no memory could hold them.
     pub fn activation_bytes(&self) -> Option<usize> {
         let size = self.model.precision.compute_dtype().size();
         let mut specs = self.model.graph.steps.iter().flat_map(|s| &s.specs);

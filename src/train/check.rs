@@ -27,8 +27,8 @@ impl Trainer {
         Ok(())
     }
 
-    /// Refuses more samples than can be numbered, and labels out of range: on a CUDA device they would make every weight
-    /// NaN without a word.
+    /// Refuses more samples than can be numbered, and labels out of range: on a CUDA device they would make every
+    /// weight NaN without a word.
     pub(super) fn check_data(&self, data: &Dataset) -> Result<()> {
         if i32::try_from(data.len()).is_err() {
             return Err(Error::Data(format!("{} samples are more than the {} that fit", data.len(), i32::MAX)));
@@ -56,8 +56,8 @@ fn check_labels(number: usize, target: &Tensor, classes: usize, output: &str) ->
     let Some((at, label)) = wrong else { return Ok(()) };
     let sample = at / (target.shape().size() / target.shape()[0]).max(1);
     Err(Error::Data(format!(
-        "target {number} holds the label {label} in sample {sample}; the {classes} classes of the output `{output}` have \
-         the labels 0 to {}",
+        "target {number} holds the label {label} in sample {sample}; the {classes} classes of the output `{output}` \
+         have the labels 0 to {}",
         classes.saturating_sub(1)
     )))
 }

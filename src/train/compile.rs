@@ -162,8 +162,8 @@ fn check(model: &Model, losses: &[Box<dyn Loss>], metrics: &[Vec<Box<dyn Metric>
         if let (Some(loss), Some(last)) = (loss_of(losses, i).filter(|l| l.takes_logits()), last) {
             let (class, last) = (loss.class_name(), last.name());
             return refuse(format!(
-                "{class} from logits, but the output `{name}` went through {last} already: use {class}::new(), or leave \
-                 the activation out"
+                "{class} from logits, but the output `{name}` went through {last} already: use {class}::new(), or \
+                 leave the activation out"
             ));
         }
     }
@@ -200,8 +200,8 @@ impl<L: Loss, const N: usize> Losses for [L; N] {
     }
 }
 
-/// What can be the metrics of a model: one, a list or a tuple of them for the first output, a list of such lists for the
-/// outputs, or `()` for none.
+/// What can be the metrics of a model: one, a list or a tuple of them for the first output, a list of such lists for
+/// the outputs, or `()` for none.
 pub trait Metrics {
     /// The metrics of each output.
     fn metrics(self) -> Vec<Vec<Box<dyn Metric>>>;

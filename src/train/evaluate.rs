@@ -45,9 +45,9 @@ impl Trainer {
         data.gather(&indices)?.to_device(self.device())
     }
 
-    /// The figures since the last epoch, validation or evaluation began, or since [`Trainer::reset_metrics`]: `loss`, the
-    /// outputs' losses where there are several (`{output}_loss`), and the metrics (then `{output}_{metric}`). It waits
-    /// for the device.
+    /// The figures since the last epoch, validation or evaluation began, or since [`Trainer::reset_metrics`]: `loss`,
+    /// the outputs' losses where there are several (`{output}_loss`), and the metrics (then `{output}_{metric}`). It
+    /// waits for the device.
     pub fn logs(&self) -> Result<Logs> {
         let read = |t: &Tensor| t.to_vec::<f32>();
         let loss = self.trackers.loss.iter().map(read).collect::<Result<Vec<_>>>()?;
@@ -92,8 +92,8 @@ impl Trainer {
 }
 
 impl Model {
-    /// The first output for these inputs, computed in batches of 32 on the model's device, on the CPU. Inputs of another
-    /// dtype are converted, as by [`Model::call`].
+    /// The first output for these inputs, computed in batches of 32 on the model's device, on the CPU. Inputs of
+    /// another dtype are converted, as by [`Model::call`].
     ///
     /// # Errors
     /// Inputs of another number or shape, or of different lengths.

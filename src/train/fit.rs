@@ -69,9 +69,9 @@ impl Trainer {
     /// The data is moved to the device first; where it does not fit there, batch by batch.
     ///
     /// # Errors
-    /// Data that does not fit the model, a label out of range, a model without trainable weights, a trainable weight that
-    /// the loss does not depend on, a loss that is no finite number at the end of an epoch ([`Error::Diverged`]), a
-    /// device or a callback that fails. What was learnt before stays in the trainer, its figures in
+    /// Data that does not fit the model, a label out of range, a model without trainable weights, a trainable weight
+    /// that the loss does not depend on, a loss that is no finite number at the end of an epoch ([`Error::Diverged`]),
+    /// a device or a callback that fails. What was learnt before stays in the trainer, its figures in
     /// [`Trainer::history`], and callbacks see the end of the run.
     pub fn fit(&mut self, data: &Dataset, fit: Fit) -> Result<History> {
         threads::enter(|| self.run(data, fit))

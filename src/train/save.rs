@@ -14,8 +14,8 @@ use std::path::Path;
 const OWN: &str = "uncrumple.json";
 
 impl Trainer {
-    /// Writes the model, optimizer, losses, their weights, metrics and the optimizer's state to the `.keras` file `path`,
-    /// atomically; Keras 3 opens it and goes on training. The learning rate is the one in force.
+    /// Writes the model, optimizer, losses, their weights, metrics and the optimizer's state to the `.keras` file
+    /// `path`, atomically; Keras 3 opens it and goes on training. The learning rate is the one in force.
     ///
     /// A step of one's own is code and not written: [`Trainer::load`] needs it again.
     ///
@@ -35,8 +35,8 @@ impl Trainer {
         keras::write(path, &self.model, Some(training), &BTreeMap::from([(OWN.to_string(), own.into_bytes())]))
     }
 
-    /// Goes on from the `.keras` file `path`, which [`Trainer::save`] or Keras 3 wrote: the model, optimizer, losses and
-    /// metrics as they were, on the CPU ([`Trainer::on`] moves them).
+    /// Goes on from the `.keras` file `path`, which [`Trainer::save`] or Keras 3 wrote: the model, optimizer, losses
+    /// and metrics as they were, on the CPU ([`Trainer::on`] moves them).
     ///
     /// What [`Trainer::save`] wrote goes on with the same bits as if it had never stopped. Keras's random numbers are
     /// its own: dropout and shuffling start from seed 0.

@@ -58,8 +58,8 @@ impl Running<'_> {
     }
 }
 
-/// What a forward leaves: the loss that is minimised and, unless the step is one's own, the outputs and, where there are
-/// several, the loss of each.
+/// What a forward leaves: the loss that is minimised and, unless the step is one's own, the outputs and, where there
+/// are several, the loss of each.
 struct Forward {
     loss: Tensor,
     losses: Tensors,
@@ -77,9 +77,9 @@ pub(super) struct Scratch {
 impl Trainer {
     /// Trains on one batch, which lies on the trainer's device.
     ///
-    /// Its loss and metrics join those of the batches before it in [`Trainer::logs`], until
-    /// [`Trainer::reset_metrics`], [`Trainer::fit`] or [`Trainer::evaluate`] begins anew. Labels are not looked at: on a
-    /// CUDA device one that is out of range makes the loss NaN.
+    /// Its loss and metrics join those of the batches before it in [`Trainer::logs`], until [`Trainer::reset_metrics`],
+    /// [`Trainer::fit`] or [`Trainer::evaluate`] begins anew. Labels are not looked at: on a CUDA device one that is
+    /// out of range makes the loss NaN.
     ///
     /// # Errors
     /// Data that does not fit the model, a trainable weight that the loss does not depend on, a device that fails. Of

@@ -5,6 +5,7 @@
 //! file really has, so that a config cannot ask for more memory than the file brings.
 
 mod compile;
+mod inbound;
 mod object;
 mod order;
 mod read_config;
