@@ -88,17 +88,23 @@ pub use tensor::{GradientTape, Tensor, no_grad};
 
 /// What a program that trains networks uses.
 pub mod prelude {
+    pub use crate::callbacks::Mode;
     pub use crate::callbacks::all::*;
     pub use crate::data::{Dataset, datasets};
     pub use crate::device::Device;
     pub use crate::dtype::DType;
     pub use crate::error::{Error, Result};
+    pub use crate::initializers::{
+        GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform, Ones, RandomNormal, RandomUniform,
+        TruncatedNormal, Zeros,
+    };
     pub use crate::layers::all::*;
     pub use crate::layers::{ActivationFn, Input, LayerRef, Precision, Spec, Symbol};
+    pub use crate::losses::Reduction;
     pub use crate::losses::all::*;
     pub use crate::metrics::all::*;
     pub use crate::model::{Model, Sequential};
     pub use crate::optimizers::all::*;
     pub use crate::tensor::Tensor;
-    pub use crate::train::{Callback, Control, Fit, History, Trainer};
+    pub use crate::train::{Callback, Control, Epoch, Fit, History, Logs, Trainer};
 }

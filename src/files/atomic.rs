@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// [`Error::Io`] with what the system or `write` said.
-pub(crate) fn atomic_write<T>(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<T>) -> Result<T> {
+pub fn atomic_write<T>(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<T>) -> Result<T> {
     try_write(path, write).map_err(|e| Error::io(path, e))
 }
 

@@ -17,7 +17,7 @@ pub mod safetensors;
 
 pub use array::Array;
 pub(crate) use array::Number;
-pub(crate) use atomic::atomic_write;
+pub use atomic::atomic_write;
 
 use crate::error::{Error, Result};
 use std::fs::File;

@@ -32,6 +32,11 @@ pub trait Loss: fmt::Debug + Send + Sync + 'static {
     /// Whether the user said that the model returns logits.
     fn takes_logits(&self) -> bool;
 
+    /// Whether targets are labels, whole numbers below the number of classes, which training looks at beforehand.
+    fn takes_labels(&self) -> bool {
+        false
+    }
+
     /// How one number is made of the samples' losses.
     fn reduction(&self) -> Reduction;
 

@@ -11,7 +11,8 @@ use serde_json::json;
 ///
 /// Targets: labels `(batch, …)` or `(batch, …, 1)`, whole numbers of any dtype; predictions `(batch, …, classes)`.
 /// Probabilities are divided by their sum and kept within [1e-7, 1 − 1e-7] as in Keras; of logits the loss is exact. A
-/// label out of range or with a fraction is an error on the CPU, and its loss is NaN on a CUDA card.
+/// label out of range or with a fraction is an error on the CPU, and its loss is NaN on a CUDA card; `fit` and `evaluate`
+/// look for the range beforehand.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SparseCategoricalCrossentropy {
     from_logits: bool,
@@ -44,6 +45,10 @@ impl Loss for SparseCategoricalCrossentropy {
         let checked = log.detach().sparse_softmax_cross_entropy(&labels)?.mul_scalar(0.0)?;
         let hot = labels.reshape(checked.shape())?.one_hot(log.shape().last(), log.dtype())?;
         checked.sub(&log.mul(&hot)?.sum(&[-1], false)?)
+    }
+
+    fn takes_labels(&self) -> bool {
+        true
     }
 
     fn config(&self) -> Config {

@@ -49,6 +49,11 @@ impl Generator {
         self.next_stream.fetch_add(1, Relaxed)
     }
 
+    /// Lets the streams of this step start anew: after a step that failed, and after a look that changes nothing.
+    pub(crate) fn rewind(&self) {
+        self.next_stream.store(0, Relaxed);
+    }
+
     /// Goes to the next step, where the streams start anew. It belongs behind the step's backward, which draws again
     /// what the forward drew.
     ///
@@ -65,7 +70,7 @@ impl Generator {
                 device.launch(&ADVANCE, DType::I64, one_thread, &[Arg::output(&self.state)?])?;
             }
         }
-        self.next_stream.store(0, Relaxed);
+        self.rewind();
         Ok(())
     }
 }

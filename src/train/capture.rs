@@ -38,6 +38,11 @@ impl Trainer {
         self
     }
 
+    /// Forgets the recorded steps, which what has changed since is no part of.
+    pub(super) fn forget_captures(&mut self) {
+        self.captures = self.captures.take().map(|_| Captures::default());
+    }
+
     /// One step on the device, by the graph for the batch's shape if there is one.
     pub(super) fn run_step(&mut self, batch: &Batch, scratch: &mut step::Scratch) -> Result<()> {
         let _range = Range::open("step");

@@ -199,6 +199,24 @@ fn our_own_models_come_back() {
 }
 
 #[test]
+fn a_layer_keeps_a_precision_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.keras");
+    let head = Dense::new(2).shared().precision(Precision::F32);
+    let mixed = Sequential::new([4]).add(Dense::new(8).tanh()).add(head).build().unwrap();
+    let mixed = mixed.precision(Precision::MixedBf16);
+    mixed.save(&path).unwrap();
+    let again = Model::load(&path).unwrap();
+    let input = sample(1, [5, 4]);
+    let outputs = [&mixed, &again].map(|model| model.call(&[&input]).unwrap().remove(0));
+    assert!(outputs.iter().all(|y| y.dtype() == DType::F32));
+    let outputs = outputs.map(|y| y.to_vec::<f32>().unwrap());
+    assert_eq!(outputs[0], outputs[1]);
+    let whole = predict(&again.precision(Precision::F32), &[input]);
+    assert_ne!(outputs[1], whole[0], "the first layer computes in bf16");
+}
+
+#[test]
 fn a_nested_model_keeps_its_values_and_shares_them() {
     let mut inner = Sequential::new([2]).add(Dense::new(2)).build().unwrap().named("inner");
     inner.set_weight("dense/kernel", &Tensor::from_slice(&[1f32, 2., 3., 4.], [2, 2]).unwrap()).unwrap();

@@ -33,7 +33,7 @@ fn run(device: &Device, capture: bool, optimizer: impl Into<Box<dyn Optimizer>>)
     let fit = |epochs| Fit::epochs(epochs).batch_size(8);
     let first = trainer.weights()?;
     let mut epochs = trainer.fit(&data, fit(3))?.epochs;
-    trainer.set_learning_rate(0.5 * trainer.learning_rate());
+    trainer.set_learning_rate(0.5 * trainer.learning_rate())?;
     epochs.extend(trainer.fit(&data, fit(2))?.epochs);
     trainer.set_weights(&first)?;
     epochs.extend(trainer.fit(&data, fit(2))?.epochs);
@@ -84,11 +84,11 @@ fn rate_and_weights_may_change_between_steps() -> Result<()> {
             assert_ne!(seen.last(), Some(&weights(&trainer)?), "{device}");
             seen.push(weights(&trainer)?);
         }
-        trainer.set_learning_rate(0.0);
+        trainer.set_learning_rate(0.0)?;
         trainer.train_on_batch(&batch)?;
         assert_eq!(seen.last(), Some(&weights(&trainer)?), "{device}: a step at rate 0");
         trainer.set_weights(&first)?;
-        trainer.set_learning_rate(0.1);
+        trainer.set_learning_rate(0.1)?;
         for want in &seen[1..] {
             trainer.train_on_batch(&batch)?;
             assert_eq!(&weights(&trainer)?, want, "{device}: the same steps from the first weights");

@@ -70,7 +70,8 @@ fn bad_data_is_refused_in_words() -> Result<()> {
 
 #[test]
 fn a_weight_without_a_gradient_is_named() -> Result<()> {
-    let trainer = small()?.with_step(|model, batch| {
+    let model = small()?.into_model();
+    let trainer = model.compile(SGD::new(0.1), (), ())?.with_step(|model, batch| {
         let y = model.call(&[&batch.inputs()[0]])?;
         // Only the constant part of it: nothing depends on the model.
         y[0].detach().mul_scalar(0.0)?.sum(&[], false)
