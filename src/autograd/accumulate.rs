@@ -1,6 +1,6 @@
 //! The sum of two gradients of one tensor.
 
-use crate::device::cpu::{Float, threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::error::{Error, Result};
 use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
@@ -65,7 +65,7 @@ impl Op for Accumulate {
 }
 
 fn sum<T: Float>(a: &[T], b: &[T], out: &mut [T]) {
-    vectorize(
+    T::vectorize(
         #[inline(always)]
         || {
             for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {

@@ -1,7 +1,7 @@
 //! What the element-wise functions of two tensors share: broadcasting, forward and backward.
 
 use crate::device::cpu::convert::require_float;
-use crate::device::cpu::{Float, threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -198,12 +198,13 @@ impl<const N: usize> Broadcast<N> {
     }
 }
 
-/// `out = f(a, b)` on the CPU, with broadcasting.
-pub fn cpu<A: Copy + Sync, O: Send>(
+/// `out = f(a, b)` on the CPU, with broadcasting: `work` gets pieces of both, which are as long as its output or one element
+/// that stands for all. It calls [`zip`].
+pub fn cpu<A: Sync, O: Send>(
     a: (&[A], Shape),
     b: (&[A], Shape),
     out: (&mut [O], Shape),
-    f: impl Fn(A, A) -> O + Sync + Copy,
+    work: &(dyn Fn(&[A], &[A], &mut [O]) + Sync),
 ) {
     let ((a, a_shape), (b, b_shape), (out, shape)) = (a, b, out);
     if out.is_empty() {
@@ -211,30 +212,30 @@ pub fn cpu<A: Copy + Sync, O: Send>(
     }
     let plan = Broadcast::new([a_shape, b_shape], &shape);
     let (row, strides) = plan.row();
-    let run = |first: usize, out: &mut [O]| {
-        for (i, out) in out.chunks_mut(row).enumerate() {
-            let [x, y] = plan.offsets(first + i);
-            vectorize(
-                #[inline(always)]
-                || match strides {
-                    [0, 0] => out.fill_with(|| f(a[x], b[y])),
-                    [0, _] => out.iter_mut().zip(&b[y..y + row]).for_each(|(o, &b)| *o = f(a[x], b)),
-                    [_, 0] => out.iter_mut().zip(&a[x..x + row]).for_each(|(o, &a)| *o = f(a, b[y])),
-                    _ => out.iter_mut().zip(&a[x..x + row]).zip(&b[y..y + row]).for_each(|((o, &a), &b)| *o = f(a, b)),
-                },
-            );
-        }
-    };
     if plan.rank == 1 && strides == [1, 1] {
         threads::split_rows(out, 1, 1 << 15, |start, out| {
-            let (a, b) = (&a[start..start + out.len()], &b[start..start + out.len()]);
-            vectorize(
-                #[inline(always)]
-                || out.iter_mut().zip(a).zip(b).for_each(|((o, &a), &b)| *o = f(a, b)),
-            );
+            let part = start..start + out.len();
+            work(&a[part.clone()], &b[part], out);
         });
-    } else {
-        threads::split_rows(out, row, (1usize << 14).div_ceil(row), run);
+        return;
+    }
+    let piece = |from: usize, stride: usize| from..from + if stride == 0 { 1 } else { row };
+    threads::split_rows(out, row, (1usize << 14).div_ceil(row), |first, out| {
+        for (i, out) in out.chunks_mut(row).enumerate() {
+            let [x, y] = plan.offsets(first + i);
+            work(&a[piece(x, strides[0])], &b[piece(y, strides[1])], out);
+        }
+    });
+}
+
+/// `out = f(a, b)` for pieces that are as long as `out` or one element that stands for all.
+#[inline(always)]
+pub fn zip<A: Copy, O>(a: &[A], b: &[A], out: &mut [O], f: impl Fn(A, A) -> O) {
+    match (a, b) {
+        (&[a], &[b]) => out.fill_with(|| f(a, b)),
+        (&[a], b) => out.iter_mut().zip(b).for_each(|(o, &b)| *o = f(a, b)),
+        (a, &[b]) => out.iter_mut().zip(a).for_each(|(o, &a)| *o = f(a, b)),
+        (a, b) => out.iter_mut().zip(a).zip(b).for_each(|((o, &a), &b)| *o = f(a, b)),
     }
 }
 
@@ -245,7 +246,12 @@ pub fn cpu_float<T: Float>(inputs: &[&Tensor], output: &mut Tensor, f: impl Fn(T
         (inputs[0].data::<T>()?, inputs[0].shape()),
         (inputs[1].data::<T>()?, inputs[1].shape()),
         (output.data_mut::<T>()?, shape),
-        f,
+        &|a, b, out| {
+            T::vectorize(
+                #[inline(always)]
+                || zip(a, b, out, f),
+            );
+        },
     );
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! How memory is walked where axes are folded: the plan, the folding on the CPU, and the launch.
 
-use crate::device::cpu::{Float, threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
 use crate::error::Result;
@@ -139,7 +139,7 @@ fn fold_row<T: Float>(x: &[T], start: T, fold: impl Fn(T, T) -> T + Sync + Copy)
         let (a, b) = x.split_at((x.len() / 2).next_multiple_of(32));
         return fold(fold_row(a, start, fold), fold_row(b, start, fold));
     }
-    vectorize(
+    T::vectorize(
         #[inline(always)]
         || {
             let mut lanes = [start; 32];
@@ -175,7 +175,7 @@ fn fold_rows<'a, T: Float>(
         return;
     }
     out.fill(start);
-    vectorize(
+    T::vectorize(
         #[inline(always)]
         || {
             for r in rows {

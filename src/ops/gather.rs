@@ -3,7 +3,7 @@
 use super::copy::{WORDS, with_word, word, words, words_mut};
 use super::index::{self, with_index};
 use crate::device::cpu::convert::{Convert, require_float};
-use crate::device::cpu::{Float, threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -68,7 +68,7 @@ fn copy_rows<W: Pod + Send + Sync, I: Convert>(x: &[W], indices: &[I], out: &mut
 /// Each thread owns rows of the output and passes over all indices, so a row's order of adding is that of the indices.
 fn add_rows<T: Float, I: Convert>(indices: &[I], dy: &[T], out: &mut [T], width: usize) {
     threads::split_rows(out, width, (1usize << 15).div_ceil(width.max(1)), |first, out| {
-        vectorize(#[inline(always)] || {
+        T::vectorize(#[inline(always)] || {
             out.fill(T::ZERO);
             for (i, dy) in indices.iter().zip(dy.chunks_exact(width)) {
                 let Some(at) = (i.to_i64() as usize).checked_sub(first).map(|row| row * width) else { continue };

@@ -4,7 +4,7 @@ use super::activation::Activation;
 use super::unary::SlopeOf;
 use crate::device::cpu::convert::require_float;
 use crate::device::cpu::gemm::{View, gemm};
-use crate::device::cpu::vectorize;
+use crate::device::cpu::Float;
 use crate::device::Elements;
 use crate::device::cuda::{CudaDevice, Product};
 use crate::error::{Error, Result};
@@ -77,7 +77,7 @@ impl Op for Linear {
             let finish = move |_: usize, column: usize, piece: &mut [T]| {
                 if let Some(bias) = bias {
                     let bias = &bias[column..column + piece.len()];
-                    vectorize(#[inline(always)] || piece.iter_mut().zip(bias).for_each(|(x, &b)| *x += b));
+                    T::vectorize(#[inline(always)] || piece.iter_mut().zip(bias).for_each(|(x, &b)| *x += b));
                 }
                 if !keeps_sum {
                     activation.cpu(piece);

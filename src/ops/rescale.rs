@@ -1,7 +1,7 @@
 //! A scale and an offset.
 
 use crate::device::cpu::convert::require_float;
-use crate::device::cpu::{threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::error::{Error, Result};
 use crate::tensor::{Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
@@ -59,7 +59,7 @@ impl Op for Rescale {
             let (x, scale, offset) = (inputs[0].data::<T>()?, self.scale as T, self.offset as T);
             threads::split_rows(outputs[0].data_mut::<T>()?, 1, 1 << 15, |start, out| {
                 let x = &x[start..start + out.len()];
-                vectorize(#[inline(always)] || out.iter_mut().zip(x).for_each(|(out, &x)| *out = x * scale + offset));
+                T::vectorize(#[inline(always)] || out.iter_mut().zip(x).for_each(|(out, &x)| *out = x * scale + offset));
             });
             Ok(())
         })

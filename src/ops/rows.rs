@@ -2,7 +2,7 @@
 
 use super::copy::Along;
 use crate::device::cpu::convert::require_float;
-use crate::device::cpu::{Float, threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -100,13 +100,13 @@ pub fn log_sum_exp<T: Float>(x: &[T], count: usize, out: &mut [T]) {
     }
 }
 
-/// Calls `work(x, y, out)` for groups of rows of `count` elements, over the threads and inside [`vectorize`].
+/// Calls `work(x, y, out)` for groups of rows of `count` elements, over the threads and inside [`Float::vectorize`].
 fn over_groups<T: Float>(x: &[T], y: &[T], out: &mut [T], count: usize, work: impl Fn(&[T], &[T], &mut [T]) + Sync) {
     threads::split_rows(out, count, grain(count), |first, out| {
         let part = first * count..first * count + out.len();
         let (x, y) = (&x[part.clone()], &y[part]);
         let size = group(count) * count;
-        vectorize(
+        T::vectorize(
             #[inline(always)]
             || {
                 for ((x, y), out) in x.chunks(size).zip(y.chunks(size)).zip(out.chunks_mut(size)) {

@@ -1,7 +1,7 @@
 //! The binary cross-entropy of logits.
 
 use crate::device::cpu::convert::require_float;
-use crate::device::cpu::{Float, threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::error::{Error, Result};
 use crate::tensor::{Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
@@ -146,7 +146,7 @@ impl Op for SigmoidCrossEntropyGrad {
 }
 
 fn forward<T: Float>(x: &[T], z: &[T], out: &mut [T]) {
-    vectorize(#[inline(always)] || {
+    T::vectorize(#[inline(always)] || {
         for ((out, &x), &z) in out.iter_mut().zip(x).zip(z) {
             *out = x.maximum(T::ZERO) - x * z + (-x.abs()).exp().ln_1p();
         }
@@ -154,7 +154,7 @@ fn forward<T: Float>(x: &[T], z: &[T], out: &mut [T]) {
 }
 
 fn gradient<T: Float>(x: &[T], z: &[T], dy: &[T], out: &mut [T], of_targets: bool) {
-    vectorize(#[inline(always)] || {
+    T::vectorize(#[inline(always)] || {
         let rows = out.iter_mut().zip(x).zip(z).zip(dy);
         if of_targets {
             rows.for_each(|(((out, &x), _), &dy)| *out = -x * dy);

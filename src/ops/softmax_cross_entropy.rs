@@ -2,7 +2,7 @@
 
 use super::rows;
 use crate::device::cpu::convert::require_float;
-use crate::device::cpu::{Float, threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Kernel};
 use crate::error::{Error, Result};
 use crate::tensor::{Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
@@ -51,7 +51,7 @@ pub(super) fn cpu<T: Float>(logits: &Tensor, out: &mut Tensor, work: impl Fn(&[T
     let (count, x) = (logits.shape().last(), logits.data::<T>()?);
     threads::split_rows(out.data_mut::<T>()?, 1, rows::grain(count), |first, out| {
         let x = &x[first * count..(first + out.len()) * count];
-        vectorize(#[inline(always)] || {
+        T::vectorize(#[inline(always)] || {
             rows::log_sum_exp(x, count, out);
             work(x, first, out);
         });
@@ -183,7 +183,7 @@ impl Op for SoftmaxCrossEntropyGrad {
 fn gradient<T: Float>(x: &[T], t: &[T], dy: &[T], out: &mut [T], count: usize, of_targets: bool) {
     let (group, mut shifts) = (rows::group(count), rows::shifts());
     let size = group * count;
-    vectorize(#[inline(always)] || {
+    T::vectorize(#[inline(always)] || {
         for (((x, t), dy), out) in x.chunks(size).zip(t.chunks(size)).zip(dy.chunks(group)).zip(out.chunks_mut(size)) {
             rows::exponentials(x, count, out, &mut shifts);
             let rows = x.chunks_exact(count).zip(t.chunks_exact(count)).zip(dy).zip(&shifts);

@@ -4,7 +4,7 @@ use super::index::{self, require_labels, with_index};
 use super::rows;
 use super::softmax_cross_entropy as dense;
 use crate::device::cpu::convert::Convert;
-use crate::device::cpu::{Float, threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -184,7 +184,7 @@ fn gradient<T: Float, I: Convert>(x: &[T], labels: &[I], dy: &[T], out: &mut [T]
     let (group, mut shifts) = (rows::group(count), rows::shifts());
     let size = group * count;
     let groups = x.chunks(size).zip(labels.chunks(group)).zip(dy.chunks(group)).zip(out.chunks_mut(size));
-    vectorize(#[inline(always)] || {
+    T::vectorize(#[inline(always)] || {
         for (((x, labels), dy), out) in groups {
             rows::exponentials(x, count, out, &mut shifts);
             for ((label, &dy), out) in labels.iter().zip(dy).zip(out.chunks_exact_mut(count)) {

@@ -1,7 +1,7 @@
 //! What the element-wise functions of one tensor share.
 
 use crate::device::cpu::convert::require_float;
-use crate::device::cpu::{Float, threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::error::{Error, Result};
 use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
@@ -80,7 +80,7 @@ impl<F: Function> Op for Unary<F> {
             let x = inputs[0].data::<T>()?;
             threads::split_rows(outputs[0].data_mut::<T>()?, 1, GRAIN, |start, out| {
                 let x = &x[start..start + out.len()];
-                vectorize(#[inline(always)] || out.iter_mut().zip(x).for_each(|(out, &x)| *out = F::value(x)));
+                T::vectorize(#[inline(always)] || out.iter_mut().zip(x).for_each(|(out, &x)| *out = F::value(x)));
             });
             Ok(())
         })
@@ -130,7 +130,7 @@ impl<F: Function> Op for UnaryGrad<F> {
             let (from, dy) = (inputs[0].data::<T>()?, inputs[1].data::<T>()?);
             threads::split_rows(outputs[0].data_mut::<T>()?, 1, GRAIN, |start, out| {
                 let (from, dy) = (&from[start..start + out.len()], &dy[start..start + out.len()]);
-                vectorize(#[inline(always)] || {
+                T::vectorize(#[inline(always)] || {
                     for ((out, &from), &dy) in out.iter_mut().zip(from).zip(dy) {
                         *out = (dy * F::slope(from)).flush();
                     }
