@@ -3,7 +3,7 @@
 use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::error::{Error, Result};
-use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
+use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, given};
 use crate::with_float;
 
 /// `a + b` for two tensors of one shape and dtype.
@@ -28,7 +28,7 @@ impl Op for Accumulate {
         match inputs {
             [a, b] if a == b => Ok(Metas::from_elem(*a, 1)),
             _ => {
-                Err(Error::shape("accumulate", format!("expected two tensors of one shape and dtype, got {inputs:?}")))
+                Err(Error::shape("accumulate", format!("expected two tensors of one shape and dtype, got {}", given(inputs))))
             }
         }
     }

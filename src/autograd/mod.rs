@@ -106,13 +106,7 @@ fn check(name: &str, input: &crate::tensor::Meta, gradient: &Tensor) -> Result<(
     if gradient.meta() == *input {
         return Ok(());
     }
-    Err(Error::Internal(format!(
-        "the backward of {name} gave a gradient {} {} for an input {} {}",
-        gradient.dtype(),
-        gradient.shape(),
-        input.dtype,
-        input.shape
-    )))
+    Err(Error::Internal(format!("the backward of {name} gave a gradient {} for an input {input}", gradient.meta())))
 }
 
 #[cfg(test)]

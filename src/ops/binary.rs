@@ -6,7 +6,7 @@ use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::{MAX_RANK, Shape};
-use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
+use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, require_one_dtype};
 use crate::with_float;
 use smallvec::SmallVec;
 use std::fmt::Debug;
@@ -131,11 +131,9 @@ pub(crate) use binary;
 
 /// The output of an element-wise function of two tensors of one dtype that broadcast together.
 pub fn infer(op: &'static str, inputs: &[Meta]) -> Result<Meta> {
+    require_one_dtype(op, inputs)?;
     match inputs {
-        [a, b] if a.dtype == b.dtype => Ok(Meta::new(a.shape.broadcast(&b.shape, op)?, a.dtype)),
-        [a, b] => {
-            Err(Error::dtype(op, format!("the dtypes {} and {} differ; cast one of them first", a.dtype, b.dtype)))
-        }
+        [a, b] => Ok(Meta::new(a.shape.broadcast(&b.shape, op)?, a.dtype)),
         _ => Err(Error::shape(op, format!("expected two tensors, got {}", inputs.len()))),
     }
 }
@@ -289,4 +287,5 @@ pub const CASES: &[(&[usize], &[usize])] = &[
     (&[3, 1, 5], &[4, 1]),
     (&[2, 3, 1, 5], &[1, 4, 1]),
     (&[7, 9973], &[9973]),
+    (&[66_000, 2], &[66_000, 1]),
 ];

@@ -8,7 +8,7 @@ use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::{MAX_RANK, Shape};
-use crate::tensor::{Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
+use crate::tensor::{Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, given};
 use crate::with_float;
 use bytemuck::Pod;
 use smallvec::SmallVec;
@@ -167,7 +167,7 @@ impl Op for GatherGrad {
 
     fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
         let [indices, dy] = inputs else {
-            return Err(Error::shape("gather_grad", format!("expected indices and a gradient, got {inputs:?}")));
+            return Err(Error::shape("gather_grad", format!("expected indices and a gradient, got {}", given(inputs))));
         };
         check_indices("gather_grad", indices)?;
         require_float("gather_grad", dy.dtype)?;

@@ -27,16 +27,25 @@ impl Tensor {
     }
 
     /// x · factor element by element.
+    ///
+    /// # Errors
+    /// A dtype that is no float.
     pub fn mul_scalar(&self, factor: f64) -> Result<Tensor> {
         self.rescale(factor, 0.0)
     }
 
     /// x + term element by element.
+    ///
+    /// # Errors
+    /// A dtype that is no float.
     pub fn add_scalar(&self, term: f64) -> Result<Tensor> {
         self.rescale(1.0, term)
     }
 
     /// −x element by element ([Keras](https://keras.io/api/ops/numpy/#negative-function)).
+    ///
+    /// # Errors
+    /// A dtype that is no float.
     pub fn negative(&self) -> Result<Tensor> {
         self.rescale(-1.0, 0.0)
     }

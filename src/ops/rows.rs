@@ -7,7 +7,7 @@ use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
-use crate::tensor::{Meta, Tensor, apply_one};
+use crate::tensor::{Meta, Tensor, apply_one, given};
 
 /// As many rows as are worked on together, at most, while their elements are in the nearest cache.
 const GROUP: usize = 64;
@@ -125,7 +125,7 @@ pub fn shifts<T: Float>() -> [T; GROUP] {
 /// The output of a function of one or two arrays of one shape and dtype along `axis`.
 pub fn infer(op: &'static str, inputs: &[Meta], arity: usize, axis: isize) -> Result<Meta> {
     let Some(first) = inputs.first().filter(|first| inputs.len() == arity && inputs.iter().all(|x| x == *first)) else {
-        return Err(Error::shape(op, format!("expected {arity} of one shape and dtype, got {inputs:?}")));
+        return Err(Error::shape(op, format!("expected {arity} of one shape and dtype, got {}", given(inputs))));
     };
     require_float(op, first.dtype)?;
     first.shape.axis(axis, op)?;

@@ -154,14 +154,14 @@ impl Plan {
         args.extend([Arg::output(to)?, Arg::input(from)?]);
         let dtype = word(to.dtype());
         if inner == last {
-            args.extend([Arg::I64(n as i64), Arg::I32(self.rank as i32)]);
+            args.push(Arg::I64(n as i64));
             args.extend(self.extents.iter().chain(&self.from).map(|&x| Arg::I64(x as i64)));
             return device.launch(&ROWS, dtype, Grid::elements(n), &args);
         }
         let (rows, columns) = (self.extents[inner], self.extents[last]);
-        let tiles = n / rows / columns * rows.div_ceil(TILE) * columns.div_ceil(TILE);
-        args.extend([tiles, rows, columns, self.from[last], self.to[inner]].map(|x| Arg::I64(x as i64)));
-        args.push(Arg::I32(outer.len() as i32));
+        let matrices = n / rows / columns;
+        let tiles = matrices * rows.div_ceil(TILE) * columns.div_ceil(TILE);
+        args.extend([matrices, rows, columns, self.from[last], self.to[inner]].map(|x| Arg::I64(x as i64)));
         let axis = |i: usize| outer.get(i).copied().unwrap_or((1, 0, 0));
         args.extend((0..MAX_RANK - 2).map(|i| Arg::I64(axis(i).0 as i64)));
         args.extend((0..MAX_RANK - 2).map(|i| Arg::I64(axis(i).1 as i64)));

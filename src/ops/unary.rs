@@ -4,7 +4,7 @@ use crate::device::cpu::convert::require_float;
 use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::error::{Error, Result};
-use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
+use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, given};
 use crate::with_float;
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -121,7 +121,7 @@ impl<F: Function> Op for UnaryGrad<F> {
     fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
         match inputs {
             [from, dy] if from == dy => require_float(F::GRAD, dy.dtype).map(|()| Metas::from_elem(*dy, 1)),
-            _ => Err(Error::shape(F::GRAD, format!("expected two tensors of one shape and dtype, got {inputs:?}"))),
+            _ => Err(Error::shape(F::GRAD, format!("expected two tensors of one shape and dtype, got {}", given(inputs)))),
         }
     }
 

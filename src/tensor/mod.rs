@@ -9,6 +9,7 @@ mod tape;
 pub(crate) use apply::record_shared;
 pub use apply::{apply, apply_one};
 pub use case::{Case, FLOATS, Sample};
+pub(crate) use op::{given, require_one_dtype};
 pub use op::{Backward, Gradients, Keeps, Meta, Metas, Op, Tensors};
 pub use tape::{GradientTape, no_grad};
 pub(crate) use tape::{Node, Origin, Slot};
@@ -260,9 +261,7 @@ impl Tensor {
     /// captured graph reads it where it was.
     pub(crate) fn assign(&mut self, value: &Tensor) -> Result<()> {
         if value.meta() != self.meta() {
-            let (to, from) = (self.meta(), value.meta());
-            let message = format!("{} {} cannot become {} {}", to.dtype, to.shape, from.dtype, from.shape);
-            return Err(Error::shape("assign", message));
+            return Err(Error::shape("assign", format!("{} cannot become {}", self.meta(), value.meta())));
         }
         match (&*self.storage, &*value.storage) {
             (Buffer::Cuda(to), Buffer::Cuda(from)) => to.device().copy(from, to, self.size_in_bytes()),
