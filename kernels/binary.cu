@@ -21,7 +21,6 @@ FUNCTION(maximum_slope, true, a > b ? A(1) : a == b ? A(0.5) : A(0))
 FUNCTION(power, false, pow(a, b))
 FUNCTION(power_base_slope, false, b == A(0) ? A(0) : b * pow(a, b - A(1)))
 FUNCTION(power_exponent_slope, false, a == A(0) ? A(0) : pow(a, b) * log(a))
-FUNCTION(broadcast_to, false, a)
 
 template <class F, class T>
 __device__ __forceinline__ void binary(const T* a, const T* b, T* out, i64 n, i64 rank, const Eight& dims,
@@ -53,6 +52,5 @@ __device__ __forceinline__ void binary(const T* a, const T* b, T* out, i64 n, i6
     ENTRY(maximum_slope, S, T)        \
     ENTRY(power, S, T)                \
     ENTRY(power_base_slope, S, T)     \
-    ENTRY(power_exponent_slope, S, T) \
-    ENTRY(broadcast_to, S, T)
+    ENTRY(power_exponent_slope, S, T)
 FLOATS(EACH)

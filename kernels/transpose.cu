@@ -1,16 +1,6 @@
-// Axes in another order. The host merges neighbours, so few are left.
+// Axes in another order, where rows do not stay rows; copy.cu has the others. The host merges neighbours, so few are left.
 #include "axes.cuh"
 #include "words.cuh"
-
-// Rows stay rows: element i of out is the one of x that its index along the axes names.
-template <class T>
-__device__ void transpose_rows(T* out, const T* x, i64 n, const Eight& extents, const Eight (&strides)[1]) {
-    GRID_STRIDE(i, n) {
-        i64 from[1];
-        offsets(i, n, extents, strides, from);
-        out[i] = x[from[0]];
-    }
-}
 
 // Rows become columns: a block of 32 x 8 threads takes tiles of 32 x 32 elements through shared memory, so that both
 // sides are read and written by neighbouring threads. An element (r, c) is x[r + c * from] and out[r * to + c]; The
@@ -43,9 +33,6 @@ __device__ void transpose_tiles(T* out, const T* x, i64 matrices, i64 rows, i64 
 }
 
 #define ENTRY(S, T)                                                                                                   \
-    extern "C" __global__ void transpose_rows_##S(T* out, const T* x, i64 n, EIGHT(d), EIGHT(s)) {                    \
-        transpose_rows(out, x, n, EIGHT_OF(d), {EIGHT_OF(s)});                                                        \
-    }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256)                                                                 \
         transpose_tiles_##S(T* out, const T* x, i64 matrices, i64 rows, i64 columns, i64 from, i64 to, SIX(d),        \
                             SIX(f), SIX(t)) {                                                                         \

@@ -27,9 +27,10 @@ impl Op for Accumulate {
     fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
         match inputs {
             [a, b] if a == b => Ok(Metas::from_elem(*a, 1)),
-            _ => {
-                Err(Error::shape("accumulate", format!("expected two tensors of one shape and dtype, got {}", given(inputs))))
-            }
+            _ => Err(Error::shape(
+                "accumulate",
+                format!("expected two tensors of one shape and dtype, got {}", given(inputs)),
+            )),
         }
     }
 

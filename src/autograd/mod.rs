@@ -20,7 +20,8 @@ impl GradientTape {
         let mut found = vec![None; sources.len()];
         let nodes: Vec<_> = sources.iter().map(|s| self.watched(s)).collect();
         if let Some(at) = nodes.iter().position(Option::is_none) {
-            let message = format!("gradient: this tape does not watch source {at}; use the tensor that `watch` returned");
+            let message =
+                format!("gradient: this tape does not watch source {at}; use the tensor that `watch` returned");
             return Err(Error::Config(message));
         }
         self.walk(target, None, |node, gradient| {

@@ -196,14 +196,12 @@ impl<const N: usize> Broadcast<N> {
     }
 }
 
+/// What [`cpu`] does with pieces of two arrays and of its output.
+type Work<'a, A, O> = &'a (dyn Fn(&[A], &[A], &mut [O]) + Sync);
+
 /// `out = f(a, b)` on the CPU, with broadcasting: `work` gets pieces of both, which are as long as its output or one element
 /// that stands for all. It calls [`zip`].
-pub fn cpu<A: Sync, O: Send>(
-    a: (&[A], Shape),
-    b: (&[A], Shape),
-    out: (&mut [O], Shape),
-    work: &(dyn Fn(&[A], &[A], &mut [O]) + Sync),
-) {
+pub fn cpu<A: Sync, O: Send>(a: (&[A], Shape), b: (&[A], Shape), out: (&mut [O], Shape), work: Work<A, O>) {
     let ((a, a_shape), (b, b_shape), (out, shape)) = (a, b, out);
     if out.is_empty() {
         return;

@@ -169,8 +169,16 @@ fn fold_rows<'a, T: Float>(
         let middle = rows.start + rows.len() / 2;
         let mut half = [start; 512];
         let half = &mut half[..out.len()];
-        fold_rows(rows.start..middle, row_at, out, start, fold);
-        fold_rows(middle..rows.end, row_at, half, start, fold);
+        let large = rows.len() * out.len() >= 1 << 16;
+        let mut first = || fold_rows(rows.start..middle, row_at, out, start, fold);
+        let mut second = || fold_rows(middle..rows.end, row_at, half, start, fold);
+        // Either way the same halves, so the same bits.
+        if large {
+            rayon::join(first, second);
+        } else {
+            first();
+            second();
+        }
         out.iter_mut().zip(half).for_each(|(o, &mut h)| *o = fold(*o, h));
         return;
     }

@@ -20,7 +20,8 @@ pub struct Matmul {
 impl Tensor {
     /// The matrix product over the last two axes: `(…, m, k) · (…, k, n) → (…, m, n)`.
     ///
-    /// The axes before them are a batch: both tensors have the same, or one of them has none and serves the whole batch.
+    /// The axes before them are a batch: both tensors have the same, or one of them has none and serves the whole batch
+    /// (NumPy would stretch batch axes of 1 too; [`Tensor::broadcast_to`] does).
     /// Floating-point, one dtype ([Keras](https://keras.io/api/ops/numpy/#matmul-function)).
     ///
     /// # Errors

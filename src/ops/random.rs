@@ -67,7 +67,8 @@ impl Generator {
                 state[1] = state[1].wrapping_add(1);
             }
             Device::Cuda(_) if !self.state.is_unique() => {
-                let message = "advance: a gradient tape still holds this step's random numbers; walk back or drop it first";
+                let message =
+                    "advance: a gradient tape still holds this step's random numbers; walk back or drop it first";
                 return Err(Error::Config(message.into()));
             }
             Device::Cuda(device) => {

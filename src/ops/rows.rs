@@ -151,7 +151,8 @@ pub fn cpu<T: Float>(
     let swapped = |t: &Tensor, a: usize, b: usize| -> Result<Tensor> {
         apply_one(super::transpose::Transpose::swap(), &[&t.detach().with_shape(Shape::new(&[outer, a, b])?)])
     };
-    let (x, y) = (swapped(x, count, inner)?, swapped(y, count, inner)?);
+    let x = swapped(x, count, inner)?;
+    let y = if inputs.len() > 1 { swapped(y, count, inner)? } else { x.clone() };
     let mut rows = Tensor::empty(&x.device(), x.shape(), x.dtype())?;
     over_groups(x.data()?, y.data()?, rows.data_mut()?, count, work);
     *output = swapped(&rows, inner, count)?.with_shape(shape);

@@ -121,7 +121,10 @@ impl<F: Function> Op for UnaryGrad<F> {
     fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
         match inputs {
             [from, dy] if from == dy => require_float(F::GRAD, dy.dtype).map(|()| Metas::from_elem(*dy, 1)),
-            _ => Err(Error::shape(F::GRAD, format!("expected two tensors of one shape and dtype, got {}", given(inputs)))),
+            _ => Err(Error::shape(
+                F::GRAD,
+                format!("expected two tensors of one shape and dtype, got {}", given(inputs)),
+            )),
         }
     }
 

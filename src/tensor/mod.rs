@@ -9,8 +9,8 @@ mod tape;
 pub(crate) use apply::record_shared;
 pub use apply::{apply, apply_one};
 pub use case::{Case, FLOATS, Sample};
-pub(crate) use op::{given, require_one_dtype};
 pub use op::{Backward, Gradients, Keeps, Meta, Metas, Op, Tensors};
+pub(crate) use op::{given, require_one_dtype};
 pub use tape::{GradientTape, no_grad};
 pub(crate) use tape::{Node, Origin, Slot};
 
