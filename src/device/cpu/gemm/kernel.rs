@@ -17,8 +17,8 @@ pub struct Step<'a, T> {
     pub a_rows: Option<usize>,
     /// B's columns, packed; as many lanes a row as hold `width`.
     pub b: &'a [T],
-    /// The tile of C, from its first element to its last.
-    pub c: &'a mut [T],
+    /// The first element of the tile of C.
+    pub c: *mut T,
     /// The distance of C's rows.
     pub c_stride: usize,
     /// Whether the product is added to C instead of replacing it.
@@ -42,8 +42,11 @@ type Raw<T> = unsafe fn(usize, *const T, usize, *const T, *mut T, usize, usize, 
 
 impl<T: Float> Tile<T> {
     /// Runs the kernel for one tile.
+    ///
+    /// # Safety
+    /// From `c` on there are `height` rows of `width` elements, `c_stride` apart, that nobody else touches meanwhile.
     #[inline]
-    pub fn run(&self, step: Step<T>) {
+    pub unsafe fn run(&self, step: Step<T>) {
         let vectors = step.width.div_ceil(self.lanes);
         let lanes = vectors * self.lanes;
         let a_last = match step.a_rows {
@@ -52,11 +55,11 @@ impl<T: Float> Tile<T> {
         };
         assert!(step.height - 1 < self.kernels.len() && (1..=2).contains(&vectors) && step.depth > 0);
         assert!(a_last <= step.a.len() && step.depth * lanes <= step.b.len());
-        assert!((step.height - 1) * step.c_stride + step.width <= step.c.len());
         let kernel = self.kernels[step.height - 1][vectors - 1][usize::from(step.a_rows.is_none())];
         let (a, a_rows, b) = (step.a.as_ptr(), step.a_rows.unwrap_or(0), step.b.as_ptr());
-        // SAFETY: the assertions above bound every access; the machine has the instructions, or the table would be another.
-        unsafe { kernel(step.depth, a, a_rows, b, step.c.as_mut_ptr(), step.c_stride, step.width, step.accumulate) }
+        // SAFETY: the assertions above bound every access to A and B, the caller's promise those to C; the machine has the
+        // instructions, or the table would be another.
+        unsafe { kernel(step.depth, a, a_rows, b, step.c, step.c_stride, step.width, step.accumulate) }
     }
 }
 
