@@ -3,7 +3,7 @@
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::files::archive::{self, Limits};
-use crate::files::{Array, h5, idx, npy, safetensors};
+use crate::files::{Array, h5, idx, npy, repository, safetensors};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -13,7 +13,7 @@ type Parse = fn(Vec<u8>) -> Result<()>;
 /// A sound file of each format, and how it is read.
 fn samples() -> Vec<(&'static str, Vec<u8>, Parse)> {
     const NAME: &str = "hostile";
-    let data = |name: &str| std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)).unwrap();
+    let data = |name: &str| std::fs::read(repository().join("tests/data").join(name)).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     let arrays: BTreeMap<String, Array> = [DType::F32, DType::I64, DType::Bool]

@@ -22,7 +22,14 @@ pub(crate) use atomic::atomic_write;
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// The project's folder, for tests and the data sets that come with it: where cargo, or the script that runs tests on
+/// another machine, says that it is, else where the crate was built.
+#[doc(hidden)]
+pub fn repository() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+}
 
 /// The whole of a regular file.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {

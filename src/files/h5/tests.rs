@@ -7,7 +7,7 @@ use half::{bf16, f16};
 use std::path::{Path, PathBuf};
 
 fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+    crate::files::repository().join("tests/data").join(name)
 }
 
 fn read_back(tree: &Tree) -> Tree {
