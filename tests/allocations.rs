@@ -2,6 +2,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use uncrumple::device::cpu::{pool, threads};
 use uncrumple::prelude::*;
@@ -64,5 +65,24 @@ fn a_step_takes_nothing_from_the_allocator() -> Result<()> {
         })?;
         assert_eq!((allocations, held), (0, 0), "{}: allocations in 300 steps, bytes the pool grew", program.name);
     }
+    shares_that_go_at_once_are_counted()
+}
+
+/// Two threads let go of the two shares of many buffers, in one order.
+fn shares_that_go_at_once_are_counted() -> Result<()> {
+    let before = pool::bytes_in_use();
+    let shares: Vec<Tensor> =
+        (0..100_000).map(|_| Tensor::zeros(&Device::Cpu, 1, DType::F32)).collect::<Result<_>>()?;
+    let others = shares.clone();
+    let start = Barrier::new(2);
+    let let_go = |shares: Vec<Tensor>| {
+        start.wait();
+        drop(shares);
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| let_go(shares));
+        scope.spawn(|| let_go(others));
+    });
+    assert_eq!(pool::bytes_in_use(), before);
     Ok(())
 }

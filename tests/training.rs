@@ -5,7 +5,7 @@ mod common;
 use common::golden::Golden;
 use serde_json::Value;
 use uncrumple::prelude::*;
-use uncrumple::{CudaError, losses, optimizers, programs};
+use uncrumple::{losses, optimizers, programs};
 
 /// The integer hash of `tests/goldens/README.md`, from which both sides make the same numbers.
 fn bits(seed: u32, i: u32) -> u32 {
@@ -262,6 +262,73 @@ fn a_rerun_gives_the_same_bits() -> Result<()> {
     Ok(())
 }
 
+fn weight_bits(model: &Model) -> Result<Vec<Vec<u32>>> {
+    paths(model).iter().map(|p| Ok(model.weight(p)?.to_vec::<f32>()?.into_iter().map(f32::to_bits).collect())).collect()
+}
+
+/// Captured steps change the weights as steps that are not captured do, whatever other work takes of the device's memory
+/// between them: two shapes of batches, of which the second runs as it is after the first was captured.
+#[test]
+fn captured_steps_are_the_steps() -> Result<()> {
+    let Some(device) = common::cuda() else { return Ok(()) };
+    let batches = [&[0, 1, 2][..], &[2, 1, 0], &[0, 1], &[1, 1, 2]].map(|labels| samples(labels)?.to_device(&device));
+    let batches = batches.into_iter().collect::<Result<Vec<_>>>()?;
+    let optimizers: [fn() -> Box<dyn optimizers::Optimizer>; 2] =
+        [|| Adam::new(1e-2).into(), || SGD::new(0.1).momentum(0.9).clipnorm(0.1).into()];
+    for optimizer in optimizers {
+        let run = |capture: bool| -> Result<_> {
+            let model = Sequential::new([4]).add(Dense::new(3).relu()).add(Dense::new(3).softmax()).build()?;
+            let model = model.on(device.clone());
+            let loss = SparseCategoricalCrossentropy::new();
+            let mut trainer = model.compile(optimizer(), loss, ())?.capture(capture);
+            let mut others = Vec::new();
+            for _epoch in 0..3 {
+                for batch in &batches {
+                    trainer.train_on_batch(batch)?;
+                    // Whoever reads memory that it let go reads addresses of nothing.
+                    others.clear();
+                    for size in (0..1024).step_by(8) {
+                        others.push(Tensor::full(&device, size, DType::I64, -1.0)?);
+                    }
+                }
+            }
+            weight_bits(trainer.model())
+        };
+        assert_eq!(run(true)?, run(false)?, "{:?}", optimizer());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_clone_of_the_model_stays_as_it_was() -> Result<()> {
+    for device in devices() {
+        let batch = samples(&[0, 1, 2])?.to_device(&device)?;
+        let run = |look: bool| -> Result<_> {
+            let input = Input::new([4]);
+            let x = Dense::new(3).relu().call(&input)?;
+            let model = Model::new(&input, &Dense::new(3).softmax().call(&x)?)?.on(device.clone());
+            let mut trainer = model.compile(Adam::new(1e-2), SparseCategoricalCrossentropy::new(), ())?;
+            let first = trainer.weights()?;
+            for step in 0..8 {
+                let before = look.then(|| trainer.model().clone());
+                let bits = weight_bits(trainer.model())?;
+                if step == 5 {
+                    trainer.set_weights(&first)?;
+                }
+                trainer.train_on_batch(&batch)?;
+                assert_ne!(weight_bits(trainer.model())?, bits, "{device}");
+                if let Some(before) = before {
+                    assert_eq!(weight_bits(&before)?, bits, "{device}, step {step}");
+                }
+            }
+            weight_bits(trainer.model())
+        };
+        // Looking changes nothing.
+        assert_eq!(run(true)?, run(false)?, "{device}");
+    }
+    Ok(())
+}
+
 #[test]
 fn memory_is_flat() -> Result<()> {
     let mut trainer = small()?;
@@ -293,13 +360,8 @@ fn mixed_precision_learns() -> Result<()> {
 #[test]
 fn without_a_card_the_reason_is_typed() {
     if let Err(error) = Device::cuda(0) {
-        assert!(
-            matches!(
-                error,
-                Error::Cuda(CudaError::NoDriver { .. } | CudaError::NoDevice { .. } | CudaError::NoKernels)
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, Error::Cuda(_)), "{error}");
+        assert!(Device::first_cuda().is_ok() || Device::best() == Device::Cpu);
     }
     assert!("cuda:x".parse::<Device>().is_err() && "tpu".parse::<Device>().is_err());
 }

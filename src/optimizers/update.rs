@@ -16,7 +16,7 @@ pub struct State {
     pub slots: Vec<Vec<Tensor>>,
     /// Steps made.
     pub iteration: u64,
-    /// What the CUDA kernel reads of each parameter; written anew when an address changes.
+    /// What the CUDA kernel reads of each parameter in steps that are not captured; written anew when an address changes.
     table: Vec<i64>,
     device_table: Option<Tensor>,
     /// The list that the next table is written in.
@@ -134,15 +134,26 @@ impl State {
             table.extend([size as i64, chunks as i64, 0]);
             chunks += size.div_ceil(CHUNK);
         }
-        if self.device_table.is_none() || self.table != table {
-            self.device_table = Some(Tensor::constant(device, &table)?);
-            std::mem::swap(&mut self.table, &mut table);
+        if places.is_empty() {
+            return Ok(());
         }
+        // A graph reads its own table at each launch, so that it gets one that nobody else has: a table of steps that are
+        // not captured may hold the same addresses, and goes when the next such step has others.
+        let device_table = if device.is_capturing() {
+            Tensor::constant(device, &table)?
+        } else {
+            match self.device_table.take().filter(|_| self.table == table) {
+                Some(kept) => self.device_table.insert(kept).clone(),
+                None => {
+                    std::mem::swap(&mut self.table, &mut table);
+                    self.device_table.insert(Tensor::constant(device, &self.table)?).clone()
+                }
+            }
+        };
         self.scratch = table;
-        let Some(device_table) = self.device_table.as_ref().filter(|_| !places.is_empty()) else { return Ok(()) };
         let scales = scales.map_or(Ok(Arg::Ptr(0)), |scales| Arg::input(scales))?;
         let args = [
-            Arg::input(device_table)?,
+            Arg::input(&device_table)?,
             Arg::I64(places.len() as i64),
             Arg::I64(CHUNK as i64),
             Arg::input(hyper)?,

@@ -254,7 +254,10 @@ impl Tensor {
             return Err(Error::shape("assign", message));
         }
         match (&*self.storage, &*value.storage) {
-            (Buffer::Cuda(to), Buffer::Cuda(from)) => to.device().copy(from, to, self.size_in_bytes()),
+            (Buffer::Cuda(to), Buffer::Cuda(_)) => {
+                let value = value.to_device(&self.device())?;
+                to.device().copy(value.cuda_block()?, to, self.size_in_bytes())
+            }
             (Buffer::Cuda(to), Buffer::Cpu(_)) => to.device().copy_from_host(value.bytes()?, to),
             _ => {
                 *self = value.to_device(&self.device())?;

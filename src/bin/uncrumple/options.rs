@@ -28,8 +28,10 @@ impl Compute {
         if self.threads > 0 {
             threads::set_count(self.threads)?;
         }
-        if self.profile && !cuda::enable_profiling(true) {
-            eprintln!("warning: there is no libnvToolsExt here, so --profile marks nothing");
+        if self.profile
+            && let Err(message) = cuda::enable_profiling(true)
+        {
+            eprintln!("warning: {message}");
         }
         self.device.parse()
     }
