@@ -114,7 +114,9 @@ mod tests {
         assert!(message(&[0, 0, 8, 1, 0, 0, 0, 2, 1]).contains("declares 2 bytes of data (shape [2]), but holds 1"));
         assert!(message(&[0, 0, 8, 1, 0, 0, 0, 0, 1]).contains("holds more"));
         assert!(message(&gzip(&[0, 0, 8, 1, 15, 255, 255, 255, 1])).contains("but holds 1"));
-        assert!(message(&gzip(&[0, 0, 8, 1, 255, 255, 255, 255, 1])).contains("far more than a file of its size holds"));
+        assert!(
+            message(&gzip(&[0, 0, 8, 1, 255, 255, 255, 255, 1])).contains("far more than a file of its size holds")
+        );
         assert!(message(&[&[0, 0, 8, 255][..], &[255; 1020]].concat()).contains("absurd shape"));
         assert!(message(&[0, 0, 7, 1]).contains("type 0x07"));
         assert!(message(b"PK\x03\x04").contains("is not an idx file"));

@@ -163,7 +163,8 @@ impl State {
     }
 }
 
-/// Gradients below this are taken as 0: no rule makes of them a step that a weight could show.
+/// Gradients below this are taken as 0: no rule makes of them a step that a weight could show. What a rule keeps is 0 below
+/// [`Float::NEGLIGIBLE`]. `kernels/optimizers.cu` does the same.
 const SMALLEST: f32 = 1e-15;
 
 /// What a rule starts from: the weight after its decay, and the gradient after clipping.
@@ -252,4 +253,34 @@ pub(super) fn three(hyper: &Hyper, piece: Piece, rule: impl Fn(f32, f32, [f32; 3
             }
         },
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::cuda::testing;
+    use crate::optimizers::SGD;
+
+    #[test]
+    fn what_is_negligible_is_0_on_every_device() -> Result<()> {
+        let devices = [Some(Device::Cpu), testing::device().map(Device::Cuda)];
+        for device in devices.into_iter().flatten() {
+            let put = |values: &[f32]| Tensor::from_slice(values, values.len())?.to_device(&device);
+            let optimizer = SGD::new(1.0).momentum(0.5);
+            let mut weights = [put(&[0.0; 4])?];
+            let mut state = State::new(&optimizer, &[&weights[0]])?;
+            state.slots[0][0] = put(&[1.5e-30, 4e-30, 0.0, 0.0])?;
+            let gradient = put(&[9e-16, 0.0, 2e-15, f32::NAN])?;
+            let hyper = put(&optimizer.hyper(0, 1.0))?;
+            state.step(&optimizer, &mut weights, &[0], &[gradient], &hyper, None)?;
+            let (weight, kept) = (weights[0].to_vec::<f32>()?, state.slots[0][0].to_vec::<f32>()?);
+            assert_eq!(
+                (&weight[..3], &kept[..3]),
+                (&[7.5e-31, 2e-30, -2e-15][..], &[0.0, 2e-30, -2e-15][..]),
+                "{device}"
+            );
+            assert!(weight[3].is_nan() && kept[3].is_nan(), "{device}");
+        }
+        Ok(())
+    }
 }

@@ -33,7 +33,16 @@ impl Compute {
         {
             eprintln!("warning: {message}");
         }
-        self.device.parse()
+        if self.device != "auto" {
+            return self.device.parse();
+        }
+        Ok(Device::first_cuda().unwrap_or_else(|error| {
+            // Whoever has a card expects it to be used.
+            if cuda::count() > 0 {
+                eprintln!("warning: computing on the CPU: {error}");
+            }
+            Device::Cpu
+        }))
     }
 }
 
