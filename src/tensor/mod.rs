@@ -246,12 +246,15 @@ impl Tensor {
     }
 
     /// Gives the tensor another value of the same shape and dtype. On a CUDA card it is written in place, so that a
-    /// captured graph reads it where it was.
+    /// captured graph reads it where it was, unless others share it: theirs stay as they are.
     pub(crate) fn assign(&mut self, value: &Tensor) -> Result<()> {
         if value.meta() != self.meta() {
             let (to, from) = (self.meta(), value.meta());
             let message = format!("{} {} cannot become {} {}", to.dtype, to.shape, from.dtype, from.shape);
             return Err(Error::shape("assign", message));
+        }
+        if !self.device().is_cpu() {
+            self.make_unique()?;
         }
         match (&*self.storage, &*value.storage) {
             (Buffer::Cuda(to), Buffer::Cuda(_)) => {

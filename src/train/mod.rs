@@ -96,7 +96,6 @@ impl Trainer {
     /// Sets all weights; what [`Trainer::weights`] returned.
     pub fn set_weights(&mut self, weights: &[Tensor]) -> Result<()> {
         for (to, from) in self.model.weights.iter_mut().zip(weights) {
-            to.make_unique()?;
             to.assign(from)?;
         }
         Ok(())

@@ -8,6 +8,8 @@
 
 mod kernel;
 mod pack;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 pub use kernel::Kernels;
 
