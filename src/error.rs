@@ -165,14 +165,14 @@ pub enum CudaError {
         /// The CUDA version that it needs.
         needed: String,
     },
-    /// The card is older than the kernels' target.
-    #[error("{name} has compute capability {found}; the kernels of this binary need {needed} or newer")]
+    /// The card is older than the kernels' target, or another than they were made for.
+    #[error("{name} has compute capability {found}; the kernels of this binary need {needed}")]
     CardTooOld {
         /// The card's name.
         name: String,
         /// Its compute capability.
         found: String,
-        /// The one that is needed.
+        /// What is needed: `8.0 or newer`.
         needed: String,
     },
     /// A call of the driver or of cuBLAS failed.

@@ -1,5 +1,5 @@
 //! A deep-learning engine for NVIDIA GPUs, in Keras's vocabulary, that also runs on the CPU. No Python, no CUDA at build
-//! time, one static binary; models are `.keras` files, which Keras 3 opens and writes too.
+//! time, one binary; models are `.keras` files, which Keras 3 opens and writes too.
 //!
 //! ```
 //! use uncrumple::prelude::*;

@@ -96,7 +96,8 @@ fn devices_tells_what_is_there_and_what_is_missing() {
     for name in ["cpu ", "driver ", "cuBLAS ", "cuBLASLt ", "kernels ", "--device auto uses "] {
         assert!(found.lines().any(|line| line.starts_with(name)), "{name} in {found}");
     }
-    assert!(succeed(&["devices", "--device", "cpu"]).contains("--device cpu can be used."));
+    let cpu = succeed(&["devices", "--device", "cpu", "--threads", "1"]);
+    assert!(cpu.contains("1 thread\n") && cpu.contains("--device cpu can be used."), "{cpu}");
     if found.contains("no NVIDIA driver") {
         assert!(found.contains("Install the NVIDIA driver") && found.contains("uses the CPU"), "{found}");
         for command in [&["devices"][..], &["bench", "--program", "dense-binary", "--seconds", "0.1"]] {

@@ -298,7 +298,7 @@ fn the_list_of_ops_is_the_folder() -> std::io::Result<()> {
     let helpers =
         ["mod", "activation", "binary", "copy", "fold", "index", "operators", "random", "reduce", "rows", "unary"];
     let mut folder = BTreeSet::new();
-    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/ops"))? {
+    for entry in std::fs::read_dir(uncrumple::files::repository().join("src/ops"))? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         folder.insert(name.trim_end_matches(".rs").to_string());
     }

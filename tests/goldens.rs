@@ -6,7 +6,6 @@ use common::golden::{Golden, config_difference};
 use common::{difference, wide};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::path::Path;
 use uncrumple::device::cpu::philox::Philox;
 use uncrumple::losses::{self, Reduction};
 use uncrumple::metrics::{self, Metric};
@@ -304,9 +303,9 @@ fn the_lists_are_the_folders() {
         ("optimizers", optimizers::MODULES, &["mod", "clip", "settings", "update"]),
         ("initializers", initializers::MODULES, &["mod", "seeded"]),
     ];
-    let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
+    let sources = uncrumple::files::repository().join("src");
     for (room, modules, helpers) in rooms {
-        let files = std::fs::read_dir(Path::new(&root).join("src").join(room)).unwrap();
+        let files = std::fs::read_dir(sources.join(room)).unwrap();
         let name = |file: std::io::Result<std::fs::DirEntry>| file.unwrap().file_name().to_string_lossy().into_owned();
         let folder: BTreeSet<String> = files.map(|f| name(f).trim_end_matches(".rs").to_string()).collect();
         let listed = modules.iter().chain(helpers).map(|s| s.to_string()).collect();

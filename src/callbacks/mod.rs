@@ -284,8 +284,7 @@ mod tests {
 
     #[test]
     fn every_file_is_in_the_list() {
-        let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
-        let folder = std::fs::read_dir(std::path::Path::new(&root).join("src/callbacks")).unwrap();
+        let folder = std::fs::read_dir(crate::files::repository().join("src/callbacks")).unwrap();
         let mut files: Vec<String> = folder
             .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
             .filter(|name| name != "mod")

@@ -2,18 +2,25 @@
 
 use super::Dataset;
 use crate::error::{Error, Result};
-use crate::files::{Array, idx, read_file};
+use crate::files::{Array, idx, read_file, repository};
 use crate::tensor::Tensor;
 use std::path::PathBuf;
 
-/// Where the data sets are: `$UNCRUMPLE_DATASETS`, `datasets/` below the working folder, or that of the source tree.
+/// Where the data sets are: `$UNCRUMPLE_DATASETS` if it is set, else `datasets/` below the working folder, or that of the
+/// source tree.
+///
+/// # Errors
+/// There is no such folder.
 pub fn folder() -> Result<PathBuf> {
-    let given = std::env::var_os("UNCRUMPLE_DATASETS").map(PathBuf::from);
-    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map(|m| PathBuf::from(m).join("datasets"));
-    let candidates =
-        [given, Some("datasets".into()), manifest, Some(concat!(env!("CARGO_MANIFEST_DIR"), "/datasets").into())];
-    let found = candidates.into_iter().flatten().find(|p| p.is_dir());
-    found.ok_or_else(|| {
+    if let Some(given) = std::env::var_os("UNCRUMPLE_DATASETS").map(PathBuf::from) {
+        return match given.is_dir() {
+            true => Ok(given),
+            false => Err(Error::file(given, "is no folder: UNCRUMPLE_DATASETS must name one that holds `mnist/`")),
+        };
+    }
+    let built = concat!(env!("CARGO_MANIFEST_DIR"), "/datasets").into();
+    let candidates = ["datasets".into(), repository().join("datasets"), built];
+    candidates.into_iter().find(|p| p.is_dir()).ok_or_else(|| {
         Error::Data("no folder `datasets` here: run from the project's folder, or set UNCRUMPLE_DATASETS to it".into())
     })
 }

@@ -258,13 +258,19 @@ impl Tensor {
     }
 
     /// Gives the tensor another value of the same shape and dtype. On a CUDA card it is written in place, so that a
-    /// captured graph reads it where it was.
+    /// captured graph reads it where it was, unless others share it: theirs stay as they are.
     pub(crate) fn assign(&mut self, value: &Tensor) -> Result<()> {
         if value.meta() != self.meta() {
             return Err(Error::shape("assign", format!("{} cannot become {}", self.meta(), value.meta())));
         }
+        if !self.device().is_cpu() {
+            self.make_unique()?;
+        }
         match (&*self.storage, &*value.storage) {
-            (Buffer::Cuda(to), Buffer::Cuda(from)) => to.device().copy(from, to, self.size_in_bytes()),
+            (Buffer::Cuda(to), Buffer::Cuda(_)) => {
+                let value = value.to_device(&self.device())?;
+                to.device().copy(value.cuda_block()?, to, self.size_in_bytes())
+            }
             (Buffer::Cuda(to), Buffer::Cpu(_)) => to.device().copy_from_host(value.bytes()?, to),
             _ => {
                 *self = value.detach().to_device(&self.device())?;

@@ -7,16 +7,12 @@ mod hostile;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use uncrumple::files::{Array, safetensors};
+use uncrumple::files::{Array, repository, safetensors};
 use uncrumple::model::keras::{self, Loaded};
 use uncrumple::prelude::*;
 
-fn root() -> PathBuf {
-    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
-}
-
 fn goldens() -> PathBuf {
-    root().join("tests/goldens/keras_files")
+    repository().join("tests/goldens/keras_files")
 }
 
 struct Golden {

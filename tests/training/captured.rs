@@ -1,8 +1,8 @@
 //! Steps that a CUDA device records as a graph and replays: they must be the steps that it would run one by one, and those of
 //! the CPU.
 
-use super::{common, devices, samples};
-use uncrumple::optimizers::Optimizer;
+use super::{common, devices, samples, weight_bits};
+use uncrumple::optimizers::{self, Optimizer};
 use uncrumple::prelude::*;
 
 /// All that a run leaves: the figures of its epochs, and the weights.
@@ -53,6 +53,39 @@ fn a_recorded_step_is_the_step_bit_for_bit() -> Result<()> {
         let (recorded, plain) = (run(&device, true, optimizer())?, run(&device, false, optimizer())?);
         assert_eq!(recorded.figures, plain.figures, "{:?}", optimizer());
         assert!(recorded == plain, "{:?}: other weights", optimizer());
+    }
+    Ok(())
+}
+
+/// Captured steps change the weights as steps that are not captured do, whatever other work takes of the device's memory
+/// between them: two shapes of batches, of which the second runs as it is after the first was captured.
+#[test]
+fn captured_steps_are_the_steps() -> Result<()> {
+    let Some(device) = common::cuda() else { return Ok(()) };
+    let batches = [&[0, 1, 2][..], &[2, 1, 0], &[0, 1], &[1, 1, 2]].map(|labels| samples(labels)?.to_device(&device));
+    let batches = batches.into_iter().collect::<Result<Vec<_>>>()?;
+    let optimizers: [fn() -> Box<dyn optimizers::Optimizer>; 2] =
+        [|| Adam::new(1e-2).into(), || SGD::new(0.1).momentum(0.9).clipnorm(0.1).into()];
+    for optimizer in optimizers {
+        let run = |capture: bool| -> Result<_> {
+            let model = Sequential::new([4]).add(Dense::new(3).relu()).add(Dense::new(3).softmax()).build()?;
+            let model = model.on(device.clone());
+            let loss = SparseCategoricalCrossentropy::new();
+            let mut trainer = model.compile(optimizer(), loss, ())?.capture(capture);
+            let mut others = Vec::new();
+            for _epoch in 0..3 {
+                for batch in &batches {
+                    trainer.train_on_batch(batch)?;
+                    // Whoever reads memory that it let go reads addresses of nothing.
+                    others.clear();
+                    for size in (0..1024).step_by(8) {
+                        others.push(Tensor::full(&device, size, DType::I64, -1.0)?);
+                    }
+                }
+            }
+            weight_bits(trainer.model())
+        };
+        assert_eq!(run(true)?, run(false)?, "{:?}", optimizer());
     }
     Ok(())
 }

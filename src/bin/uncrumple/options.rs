@@ -32,10 +32,21 @@ impl Compute {
         if self.threads > 0 {
             threads::set_count(self.threads)?;
         }
-        if self.profile && !cuda::enable_profiling(true) {
-            eprintln!("warning: there is no libnvToolsExt here, so --profile marks nothing");
+        if self.profile
+            && let Err(message) = cuda::enable_profiling(true)
+        {
+            eprintln!("warning: {message}");
         }
-        self.device.parse()
+        if self.device != "auto" {
+            return self.device.parse();
+        }
+        Ok(Device::first_cuda().unwrap_or_else(|error| {
+            // Whoever has a card expects it to be used.
+            if cuda::count() > 0 {
+                eprintln!("warning: computing on the CPU: {error}");
+            }
+            Device::Cpu
+        }))
     }
 }
 
