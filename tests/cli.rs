@@ -215,7 +215,7 @@ fn what_fails_says_so_in_a_line() {
     let wide = Tensor::zeros(&Device::Cpu, [2, 5], DType::F32).unwrap();
     npy::write(&x, &wide.to_array().unwrap()).unwrap();
     let said = error(&["predict", text(&path), "--x", text(&x), "--out", text(&y), "--device", "cpu"]);
-    assert!(said.contains("(None, 4)") && said.contains("(2, 5)"), "{said}");
+    assert!(said.contains("(samples, 4)") && said.contains("(2, 5)"), "{said}");
     assert!(!y.exists());
 
     let nowhere = broken.join("run");
@@ -242,6 +242,35 @@ fn summary_shows_layers_and_memory() {
         trainer.model().summary().optimizer(&*Box::<dyn optimizers::Optimizer>::from(SGD::new(0.1))).to_string();
     assert_eq!(shown.trim_end(), slots.trim_end());
     assert!(shown.contains("(SGD: "), "{shown}");
+}
+
+#[test]
+fn predict_tells_what_is_wrong_with_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, out) = (folder.path().join("m.keras"), folder.path().join("y.npy"));
+    Sequential::new([4]).add(Dense::new(2)).build().unwrap().save(&model).unwrap();
+    let write = |name: &str, shape: &[usize]| {
+        let path = folder.path().join(name);
+        npy::write(&path, &Tensor::zeros(&Device::Cpu, shape, DType::F32).unwrap().to_array().unwrap()).unwrap();
+        path
+    };
+    for shape in [&[100, 5][..], &[4], &[], &[100, 2, 2]] {
+        let said = error(&["predict", text(&model), "--x", text(&write("x.npy", shape)), "--out", text(&out)]);
+        assert!(said.contains("x.npy: has shape") && said.contains("takes (samples, 4)"), "{said}");
+    }
+    let x = write("x.npy", &[3, 4]);
+    let said = error(&["predict", text(&model), "--x", text(&x), "--out", "y.txt"]);
+    assert!(said.contains("y.txt: name an .npy or an .npz file"), "{said}");
+    let said = error(&["predict", text(&model), "--x", text(&x), "--out", "/no/folder/y.npy"]);
+    assert!(said.contains("there is no folder /no/folder") && !said.contains(".tmp"), "{said}");
+    // One array for one input is that input, whatever its name.
+    let alone = folder.path().join("x.npz");
+    let array = npy::read(&x).unwrap();
+    npy::write_npz(&alone, &[("anything".to_owned(), array)].into()).unwrap();
+    succeed(&["predict", text(&model), "--x", text(&alone), "--out", text(&out), "--device", "cpu"]);
+    std::fs::write(&model, b"\x89HDF\r\n\x1a\n and so on").unwrap();
+    let said = error(&["summary", text(&model)]);
+    assert!(said.contains("HDF5") && said.contains("save it as .keras"), "{said}");
 }
 
 #[test]

@@ -166,6 +166,12 @@ impl<const N: usize> IntoTensors for [Tensor; N] {
     }
 }
 
+impl<const N: usize> IntoTensors for [&Tensor; N] {
+    fn into_tensors(self) -> Vec<Tensor> {
+        self.map(Tensor::clone).into()
+    }
+}
+
 impl IntoTensors for Vec<Tensor> {
     fn into_tensors(self) -> Vec<Tensor> {
         self

@@ -41,8 +41,14 @@ pub(crate) fn read_from(source: impl Read + Seek, limits: Limits, path: &Path) -
     guard(path, "zip", || unpack(source, limits, path))
 }
 
-fn unpack(source: impl Read + Seek, limits: Limits, path: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+fn unpack(mut source: impl Read + Seek, limits: Limits, path: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     let bad = |message: String| Error::file(path, message);
+    let mut start = Vec::new();
+    source.by_ref().take(8).read_to_end(&mut start).map_err(|e| Error::io(path, e))?;
+    if start == *b"\x89HDF\r\n\x1a\n" {
+        return Err(bad("is an HDF5 file, as Keras 2 wrote models: save it as .keras with Keras 3".into()));
+    }
+    source.rewind().map_err(|e| Error::io(path, e))?;
     let mut zip = ZipArchive::new(source)
         .map_err(|e| bad(format!("is not a whole zip archive, as .keras and .npz files are: {e}")))?;
     if zip.len() > limits.entries {

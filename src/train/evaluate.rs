@@ -109,9 +109,12 @@ impl Model {
     pub fn predict_all(&self, inputs: impl IntoTensors, batch_size: usize) -> Result<Vec<Tensor>> {
         let inputs = inputs.into_tensors();
         let model = Model { weights: self.weights_on_device()?, ..self.clone() };
+        if inputs.iter().any(|t| t.shape().is_empty()) {
+            return Err(Error::shape("predict", "expected samples along the first axis of each input, got a scalar"));
+        }
         let n = inputs.first().and_then(|t| t.shape().first().copied()).unwrap_or(0);
         if let Some(other) = inputs.iter().find(|t| t.shape().first() != Some(&n)) {
-            let message = format!("the inputs have {n} and {:?} samples", other.shape().first());
+            let message = format!("the inputs have {n} and {} samples", other.shape()[0]);
             return Err(Error::shape("predict", message));
         }
         let mut parts: Vec<Tensors> = Vec::new();

@@ -11,8 +11,8 @@ use uncrumple::prelude::*;
 /// Compute a model's outputs for arrays in a NumPy file
 #[derive(Args)]
 #[command(after_help = "A model with one input reads an .npy file. One with several reads an .npz file whose arrays \
-    have the inputs' names, or numpy.savez's arr_0, arr_1, … in their order. Numbers are converted to what the model \
-    takes.")]
+    have the inputs' names, or numpy.savez's arr_0, arr_1, … in their order. Numbers are converted to the model's dtype; \
+    nothing is scaled or reshaped, so they must be what the model was trained on.")]
 pub struct Arguments {
     /// A .keras file that uncrumple or Keras 3 wrote
     #[arg(value_name = "MODEL.keras")]
@@ -45,7 +45,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         model = model.precision(policy.into());
     }
     let names = model.graph().output_names();
-    let many = is_npz(&arguments.out);
+    let many = is(&arguments.out, "npz");
+    if !many && !is(&arguments.out, "npy") {
+        return Err(Error::Config(format!("{}: name an .npy or an .npz file", arguments.out.display())));
+    }
     if names.len() > 1 && !many {
         let message = format!(
             "the model has {} outputs ({}): name an .npz file for them, not {}",
@@ -69,19 +72,24 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     say(format!("{}  {}", arguments.out.display(), shapes.join(", ")))
 }
 
-fn is_npz(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz"))
+fn is(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension))
 }
 
 /// The arrays of a file as the model's inputs, in their order and of their dtypes.
 fn inputs(model: &Model, path: &Path) -> Result<Vec<Tensor>> {
     let wanted = &model.graph().inputs;
-    let arrays: Vec<Array> = if is_npz(path) {
+    let arrays: Vec<Array> = if is(path, "npz") {
         let mut found = npy::read_npz(path)?;
         let known = found.keys().cloned().collect::<Vec<_>>().join(", ");
         let named = wanted.iter().all(|(name, _)| found.contains_key(name));
+        let alone = wanted.len() == 1 && found.len() == 1;
         let take = |(i, (name, _)): (usize, &(String, _))| {
-            let array = if named { found.remove(name) } else { found.remove(&format!("arr_{i}")) };
+            let array = match () {
+                () if named => found.remove(name),
+                () if alone => found.pop_first().map(|(_, array)| array),
+                () => found.remove(&format!("arr_{i}")),
+            };
             array.ok_or_else(|| {
                 let names: Vec<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
                 let message = format!("holds the arrays {known}; the model's inputs are {}", names.join(", "));
@@ -96,8 +104,16 @@ fn inputs(model: &Model, path: &Path) -> Result<Vec<Tensor>> {
         let message = format!("the model has {} inputs ({}): put them in an .npz file", wanted.len(), names.join(", "));
         return Err(Error::Config(message));
     };
-    let tensor = |((_, spec), array): (&(String, uncrumple::layers::Spec), &Array)| {
+    let tensor = |((name, spec), array): (&(String, uncrumple::layers::Spec), &Array)| {
         let tensor = Tensor::from_array(array)?;
+        let got = tensor.shape();
+        let fits = |(want, got): (&Option<usize>, &usize)| want.is_none_or(|want| want == *got);
+        if got.len() != spec.dims.len() || !spec.dims.iter().zip(got.iter()).all(fits) {
+            let axis = |n: &Option<usize>| n.map_or_else(|| "any".to_owned(), |n| n.to_string());
+            let sample: String = spec.dims.iter().skip(1).map(|n| format!(", {}", axis(n))).collect();
+            let message = format!("has shape {got}; input `{name}` of the model takes (samples{sample})");
+            return Err(Error::File { path: path.to_path_buf(), message });
+        }
         if tensor.dtype() == spec.dtype { Ok(tensor) } else { tensor.cast(spec.dtype) }
     };
     wanted.iter().zip(&arrays).map(tensor).collect()

@@ -75,7 +75,7 @@ fn train_mnist(arguments: &Mnist) -> Result<()> {
     let model = programs::find("dense-categorical")?.model()?;
     let model = model.seed(arguments.compute.seed)?.precision(arguments.precision.into()).on(device.clone());
     say(format!(
-        "dense-categorical (784 → 512 → 512 → 10) on {}\n{} pictures to learn from, {} to be tested on\n",
+        "dense-categorical (784 → 512 → 512 → 10) on {}\n{} pictures, a tenth of them for validation, and {} to be tested on\n",
         describe(&device),
         train.len(),
         test.len()

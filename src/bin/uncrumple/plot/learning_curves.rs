@@ -54,8 +54,11 @@ fn panel(area: &Area, title: &str, history: &History, figure: &str, label: &dyn 
         .light_line_style(TRANSPARENT)
         .bold_line_style(RULE.stroke_width(2))
         .axis_style(RULE.stroke_width(2))
-        .x_labels(epochs.min(10))
-        .x_label_formatter(&|x| if (x - x.round()).abs() < 1e-6 { format!("{x:.0}") } else { String::new() })
+        .x_labels(epochs.clamp(3, 10))
+        .x_label_formatter(&|x| {
+            let is_epoch = (x - x.round()).abs() < 1e-6 && (1.0..=epochs as f64).contains(&x.round());
+            if is_epoch { format!("{x:.0}") } else { String::new() }
+        })
         .y_labels(6)
         .y_label_formatter(label)
         .x_desc("epoch")
