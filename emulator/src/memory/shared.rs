@@ -1,0 +1,226 @@
+//! A block's shared memory, with a check for reads of what nothing wrote and for races.
+//!
+//! Two accesses to a byte race if they come from different threads, at least one writes, not both are atomic, and no
+//! barrier orders them. Order is kept as a vector clock a warp: the interval of each other warp (the number of barriers
+//! that it had passed) up to which everything it did happened before. A barrier joins the clocks of its warps and begins
+//! a new interval for each; `bar.warp.sync` begins a new interval of its own warp.
+
+use super::Problem;
+
+/// Who accesses: a warp, the lane, its interval, and what its warp knows of the others.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The number of the warp in its block.
+    pub warp: usize,
+    /// The lane in the warp.
+    pub lane: usize,
+    /// The warp's clock.
+    pub clock: &'a Clock,
+    /// The line of the instruction.
+    pub line: u32,
+}
+
+/// For each warp of the block, the interval up to which its accesses are ordered before what comes now; for the own warp,
+/// its current interval.
+#[derive(Clone, Debug, Default)]
+pub struct Clock(pub Vec<u32>);
+
+/// The last access to a byte.
+#[derive(Clone, Copy, Debug, Default)]
+struct Access {
+    /// The interval, counted from 1; 0 is no access.
+    interval: u32,
+    line: u32,
+    warp: u8,
+    lane: u8,
+    atomic: bool,
+    /// Reads of several lanes, or of several warps, in this interval.
+    lanes: bool,
+    warps: bool,
+}
+
+impl Access {
+    fn new(place: &Place, atomic: bool) -> Access {
+        let interval = place.clock.0[place.warp];
+        let (warp, lane) = (place.warp as u8, place.lane as u8);
+        Access { interval, line: place.line, warp, lane, atomic, lanes: false, warps: false }
+    }
+
+    /// Whether it may still be under way when `place` accesses.
+    fn races(&self, place: &Place) -> bool {
+        if self.interval == 0 {
+            return false;
+        }
+        let warp = usize::from(self.warp);
+        if warp == place.warp {
+            let now = self.interval == place.clock.0[warp];
+            return now && (usize::from(self.lane) != place.lane || self.lanes || self.warps);
+        }
+        self.interval > place.clock.0[warp]
+    }
+}
+
+/// What is known of 4 aligned bytes; nearly all accesses are that large, and smaller ones keep a mask.
+#[derive(Clone, Copy, Debug, Default)]
+struct Word {
+    write: Access,
+    read: Access,
+    /// Which bytes the accesses touched.
+    write_bytes: u8,
+    read_bytes: u8,
+    /// Which bytes were written at all.
+    written: u8,
+}
+
+/// A block's shared memory.
+#[derive(Debug)]
+pub struct Shared {
+    data: Vec<u8>,
+    words: Vec<Word>,
+    checks: bool,
+}
+
+impl Shared {
+    /// `bytes` bytes that nothing wrote yet.
+    pub fn new(bytes: usize, checks: bool) -> Shared {
+        let words = if checks { bytes.div_ceil(4) } else { 0 };
+        Shared { data: vec![0; bytes.next_multiple_of(8)], words: vec![Word::default(); words], checks }
+    }
+
+    /// As new, for the next block.
+    pub fn clear(&mut self) {
+        self.words.fill(Word::default());
+    }
+
+    fn range(&self, address: u64, bytes: usize) -> Result<usize, Problem> {
+        let size = self.data.len() as u64;
+        if address.checked_add(bytes as u64).is_none_or(|end| end > size) {
+            return Err(Problem::OutOfBounds(format!(
+                "{address:#x} is not in the block's {size} bytes of shared memory with all {bytes} bytes"
+            )));
+        }
+        if !address.is_multiple_of(bytes as u64) {
+            return Err(Problem::Misaligned(format!("the shared address {address:#x} is no multiple of {bytes}")));
+        }
+        Ok(address as usize)
+    }
+
+    fn number(&self, at: usize, bytes: usize) -> u64 {
+        let mut number = [0; 8];
+        number[..bytes].copy_from_slice(&self.data[at..at + bytes]);
+        u64::from_le_bytes(number)
+    }
+
+    /// The words of an access with the bytes of each.
+    fn touched(at: usize, bytes: usize) -> impl Iterator<Item = (usize, u8)> {
+        let mask = if bytes >= 4 { 0xf } else { ((1u8 << bytes) - 1) << (at % 4) };
+        (at / 4..(at + bytes).div_ceil(4)).map(move |word| (word, mask))
+    }
+
+    /// The number of `bytes` bytes at `address`.
+    ///
+    /// # Errors
+    /// What is wrong with the access.
+    pub fn load(&mut self, address: u64, bytes: usize, place: &Place) -> Result<u64, Problem> {
+        let at = self.range(address, bytes)?;
+        if self.checks {
+            for (i, mask) in Shared::touched(at, bytes) {
+                self.read(i, mask, place, false)?;
+            }
+        }
+        Ok(self.number(at, bytes))
+    }
+
+    /// Writes the low `bytes` bytes of `value` at `address`.
+    ///
+    /// # Errors
+    /// What is wrong with the access.
+    pub fn store(&mut self, address: u64, bytes: usize, value: u64, place: &Place) -> Result<(), Problem> {
+        let at = self.range(address, bytes)?;
+        if self.checks {
+            for (i, mask) in Shared::touched(at, bytes) {
+                self.write(i, mask, place, false)?;
+            }
+        }
+        self.data[at..at + bytes].copy_from_slice(&value.to_le_bytes()[..bytes]);
+        Ok(())
+    }
+
+    /// Replaces the number at `address` by `update` of it, atomically; gives what stood there.
+    ///
+    /// # Errors
+    /// What is wrong with the access.
+    pub fn update(
+        &mut self,
+        address: u64,
+        bytes: usize,
+        place: &Place,
+        update: impl Fn(u64) -> u64,
+    ) -> Result<u64, Problem> {
+        let at = self.range(address, bytes)?;
+        if self.checks {
+            for (i, mask) in Shared::touched(at, bytes) {
+                self.read(i, mask, place, true)?;
+                self.write(i, mask, place, true)?;
+            }
+        }
+        let old = self.number(at, bytes);
+        self.data[at..at + bytes].copy_from_slice(&update(old).to_le_bytes()[..bytes]);
+        Ok(old)
+    }
+
+    fn read(&mut self, i: usize, mask: u8, place: &Place, atomic: bool) -> Result<(), Problem> {
+        let word = &mut self.words[i];
+        if mask & !word.written != 0 {
+            return Err(Problem::Unwritten(format!(
+                "shared memory at {:#x}, which nothing in this block wrote",
+                i * 4
+            )));
+        }
+        if word.write_bytes & mask != 0 && !(atomic && word.write.atomic) && word.write.races(place) {
+            return Err(race(i, "reads", "wrote", &word.write));
+        }
+        let access = Access::new(place, atomic);
+        let last = &mut word.read;
+        if last.interval == access.interval && last.warp == access.warp && last.atomic == atomic {
+            last.lanes |= last.lane != access.lane;
+        } else if last.races(place) {
+            // Two warps in one interval: which of them is forgotten, so that both count.
+            let warps = last.warp != access.warp || last.warps;
+            *last = Access { warps, ..access };
+        } else {
+            *last = access;
+            word.read_bytes = 0;
+        }
+        word.read_bytes |= mask;
+        Ok(())
+    }
+
+    fn write(&mut self, i: usize, mask: u8, place: &Place, atomic: bool) -> Result<(), Problem> {
+        let word = &mut self.words[i];
+        if word.write_bytes & mask != 0 && !(atomic && word.write.atomic) && word.write.races(place) {
+            return Err(race(i, "writes", "wrote", &word.write));
+        }
+        if word.read_bytes & mask != 0 && !(atomic && word.read.atomic) && word.read.races(place) {
+            return Err(race(i, "writes", "read", &word.read));
+        }
+        let access = Access::new(place, atomic);
+        if word.write.interval != access.interval || word.write.warp != access.warp || word.write.lane != access.lane {
+            word.write_bytes = 0;
+        }
+        word.write = access;
+        word.write_bytes |= mask;
+        word.written |= mask;
+        Ok(())
+    }
+}
+
+#[cold]
+fn race(word: usize, does: &str, did: &str, other: &Access) -> Problem {
+    Problem::Race(format!(
+        "this thread {does} shared memory at {:#x}, which thread {} of the block {did} at PTX line {} with no barrier between",
+        word * 4,
+        usize::from(other.warp) * 32 + usize::from(other.lane),
+        other.line,
+    ))
+}
