@@ -50,6 +50,11 @@ impl<'c, 'm> Cursor<'c, 'm> {
         self.modifiers.first().copied()
     }
 
+    /// The last modifier that is a type, which stays.
+    pub fn last_type(&self) -> Option<Type> {
+        self.modifiers.iter().rev().find_map(|m| Type::from_name(m))
+    }
+
     /// Takes the first modifier, which must be a type.
     pub fn ty(&mut self) -> Result<Type, String> {
         let word = self.word()?;
@@ -152,6 +157,15 @@ impl<'c, 'm> Cursor<'c, 'm> {
             Operand::Not(p) => Ok((self.predicate_named(p)?, true)),
             Operand::Integer(n) => Ok((self.decoder.constant_predicate(*n != 0), false)),
             other => Err(format!("expected a predicate, found {other:?}")),
+        }
+    }
+
+    /// Whether the next operand is a predicate.
+    pub fn at_predicate(&mut self) -> bool {
+        match self.next_operand() {
+            Some(Operand::Name(name)) => matches!(self.decoder.symbol(name), Ok(Symbol::Predicate(_))),
+            Some(Operand::Not(_)) => true,
+            _ => false,
         }
     }
 
