@@ -191,6 +191,14 @@ impl<'c, 'm> Cursor<'c, 'm> {
         }
     }
 
+    /// Takes the last operand, which must be an integer that is known now.
+    pub fn last_integer(&mut self) -> Result<i64, String> {
+        match self.operands.next_back() {
+            Some(Operand::Integer(n)) => Ok(*n),
+            other => Err(format!("expected a number as the last operand, found {other:?}")),
+        }
+    }
+
     /// Takes an integer that is known now.
     pub fn integer(&mut self) -> Result<i64, String> {
         match self.operand()? {
@@ -215,9 +223,19 @@ impl<'c, 'm> Cursor<'c, 'm> {
         }
     }
 
+    /// The bits that `register` keeps of `bits`.
+    pub fn width(&self, register: u32, bits: u64) -> u64 {
+        bits & self.decoder.register_mask(register)
+    }
+
     /// A register that no text names.
     pub fn scratch(&mut self) -> u32 {
         self.decoder.new_register()
+    }
+
+    /// The predicate that is the carry.
+    pub fn carry(&mut self) -> u32 {
+        self.decoder.carry()
     }
 
     /// The register that holds `bits`.

@@ -61,6 +61,9 @@ pub(super) struct Decoder<'m> {
     constants: HashMap<u64, u32>,
     specials: HashMap<Special, u32>,
     constant_predicates: [Option<u32>; 2],
+    carry: Option<u32>,
+    /// The type of each register.
+    types: Vec<Type>,
     source: Option<(u32, u32)>,
 }
 
@@ -80,6 +83,8 @@ pub fn kernel(module: &Module, function: &Function, globals: &Symbols) -> Result
         constants: HashMap::new(),
         specials: HashMap::new(),
         constant_predicates: [None; 2],
+        carry: None,
+        types: Vec::new(),
         source: None,
     };
     decoder.shared(function)?;
@@ -348,21 +353,34 @@ impl<'m> Decoder<'m> {
     }
 
     fn new_symbol(&mut self, ty: Type) -> Symbol {
-        if ty == Type::Pred {
-            Symbol::Predicate(self.new_predicate())
-        } else {
-            Symbol::Register(self.new_register(), ty)
-        }
+        if ty == Type::Pred { Symbol::Predicate(self.new_predicate()) } else { Symbol::Register(self.register(ty), ty) }
+    }
+
+    fn register(&mut self, ty: Type) -> u32 {
+        self.types.push(ty);
+        self.kernel.registers += 1;
+        self.kernel.registers as u32 - 1
     }
 
     pub fn new_register(&mut self) -> u32 {
-        self.kernel.registers += 1;
-        self.kernel.registers as u32 - 1
+        self.register(Type::B64)
+    }
+
+    /// The bits that a register has.
+    pub fn register_mask(&self, register: u32) -> u64 {
+        let bytes = self.types.get(register as usize).map_or(8, |t| t.bytes());
+        if bytes >= 8 { u64::MAX } else { (1 << (8 * bytes)) - 1 }
     }
 
     pub fn new_predicate(&mut self) -> u32 {
         self.kernel.predicates += 1;
         self.kernel.predicates as u32 - 1
+    }
+
+    pub fn carry(&mut self) -> u32 {
+        let p = self.carry.unwrap_or_else(|| self.new_predicate());
+        self.carry = Some(p);
+        p
     }
 
     pub fn constant(&mut self, bits: u64) -> u32 {

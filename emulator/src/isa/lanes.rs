@@ -139,6 +139,11 @@ pub fn map1<A: Lane, R: Lane>(
     Ok(Box::new(Map1 { f, d, a, types: std::marker::PhantomData }))
 }
 
+/// As [`map1`], for registers that are known already.
+pub fn boxed1<A: Lane, R: Lane>(d: u32, a: u32, f: impl Fn(A) -> R + Send + Sync + 'static) -> Box<dyn Instruction> {
+    Box::new(Map1 { f, d, a, types: std::marker::PhantomData })
+}
+
 /// `d = f(a, b)`.
 pub fn map2<A: Lane, B: Lane, R: Lane>(
     cursor: &mut Cursor,
@@ -158,4 +163,36 @@ pub fn map3<A: Lane, B: Lane, C: Lane, R: Lane>(
     let d = cursor.destination(to)?;
     let s = [cursor.source(a)?, cursor.source(b)?, cursor.source(c)?];
     Ok(Box::new(Map3 { f, d, s, types: std::marker::PhantomData }))
+}
+
+struct Map4<A, B, C, D, R, F> {
+    f: F,
+    d: u32,
+    s: [u32; 4],
+    types: std::marker::PhantomData<fn(A, B, C, D) -> R>,
+}
+
+impl<A: Lane, B: Lane, C: Lane, D: Lane, R: Lane, F: Fn(A, B, C, D) -> R + Send + Sync> Instruction
+    for Map4<A, B, C, D, R, F>
+{
+    fn run(&self, warp: &mut Warp, _: &mut Block, mask: u32) -> Result<Flow, Box<Trouble>> {
+        let s = self.s.map(|s| &warp.registers[s as usize]);
+        let out: Lanes = std::array::from_fn(|lane| {
+            let [a, b, c, d] = s.map(|s| s[lane]);
+            (self.f)(A::from_bits(a), B::from_bits(b), C::from_bits(c), D::from_bits(d)).bits()
+        });
+        warp.write(self.d, mask, &out);
+        Ok(Flow::Next)
+    }
+}
+
+/// `d = f(a, b, c, e)`.
+pub fn map4<A: Lane, B: Lane, C: Lane, D: Lane, R: Lane>(
+    cursor: &mut Cursor,
+    [to, a, b, c, d]: [Type; 5],
+    f: impl Fn(A, B, C, D) -> R + Send + Sync + 'static,
+) -> Decoded {
+    let out = cursor.destination(to)?;
+    let s = [cursor.source(a)?, cursor.source(b)?, cursor.source(c)?, cursor.source(d)?];
+    Ok(Box::new(Map4 { f, d: out, s, types: std::marker::PhantomData }))
 }

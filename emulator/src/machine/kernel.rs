@@ -111,6 +111,8 @@ pub enum Flow {
     Jump(usize),
     /// Some of the lanes that took part go to an instruction; the others run this one again.
     Split(u32, usize),
+    /// Some of the lanes that took part run the instruction by themselves, and the others after them.
+    Part(u32),
     /// The lanes that took part end.
     Exit,
     /// The instruction needs these lanes together: it runs again when they are.

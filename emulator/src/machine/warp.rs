@@ -289,6 +289,22 @@ impl Warp {
                     }
                     (group.at, group.mask) = (target, lanes);
                 }
+                Flow::Part(lanes) => {
+                    // They go on alone up to the next instruction.
+                    let others = Group { mask: group.mask & !lanes, ..*group };
+                    group.mask = lanes;
+                    let flow = step.run.run(self, block, lanes)?;
+                    if flow == Flow::Next {
+                        self.merge(others);
+                        group.at += 1;
+                    } else {
+                        return Err(Trouble::new(
+                            Kind::Undefined,
+                            lanes.trailing_zeros() as usize,
+                            "lanes meet here that name different members, and some of those are elsewhere",
+                        ));
+                    }
+                }
                 Flow::Exit => group.mask = 0,
                 Flow::Join(needed) => group.state = State::Join(needed),
                 Flow::Wait(barrier) => (group.at, group.state) = (group.at + 1, State::Wait(barrier)),
