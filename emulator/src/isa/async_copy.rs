@@ -56,7 +56,13 @@ impl Instruction for Issue {
             let take = match self.part {
                 Part::All => self.bytes,
                 Part::Bytes(register) => warp.registers[register as usize][lane] as u32 as usize,
-                Part::Unless(predicate) => if warp.predicate(predicate) >> lane & 1 != 0 { 0 } else { self.bytes },
+                Part::Unless(predicate) => {
+                    if warp.predicate(predicate) >> lane & 1 != 0 {
+                        0
+                    } else {
+                        self.bytes
+                    }
+                }
             };
             if take > self.bytes {
                 let message = format!("a copy of {} bytes takes {take} bytes of its source", self.bytes);

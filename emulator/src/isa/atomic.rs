@@ -84,9 +84,27 @@ impl Op {
             Op::Or => old | b,
             Op::Xor => old ^ b,
             Op::Exchange => b,
-            Op::Compare => if old == b { c } else { old },
-            Op::Increment => if old >= b { 0 } else { old + 1 },
-            Op::Decrement => if old == 0 || old > b { b } else { old - 1 },
+            Op::Compare => {
+                if old == b {
+                    c
+                } else {
+                    old
+                }
+            }
+            Op::Increment => {
+                if old >= b {
+                    0
+                } else {
+                    old + 1
+                }
+            }
+            Op::Decrement => {
+                if old == 0 || old > b {
+                    b
+                } else {
+                    old - 1
+                }
+            }
         }
     }
 }
@@ -126,7 +144,8 @@ impl Instruction for Atomic {
             for (i, &b) in self.b.iter().enumerate() {
                 let b = warp.registers[b as usize][lane];
                 let c = self.c.map_or(0, |c| warp.registers[c as usize][lane]);
-                let old = self.update(warp, block, lane, (space, at.wrapping_add((i * self.ty.bytes()) as u64)), b, c)?;
+                let old =
+                    self.update(warp, block, lane, (space, at.wrapping_add((i * self.ty.bytes()) as u64)), b, c)?;
                 if let Some(&d) = self.d.get(i) {
                     warp.registers[d as usize][lane] = old;
                 }
@@ -163,8 +182,7 @@ impl Atomic {
             Space::Global | Space::Generic => {
                 address::aligned(at, bytes).map_err(trouble)?;
                 let (allocation, offset) = block.global.find(at, bytes).map_err(trouble)?;
-                let (old, written) =
-                    allocation.update(offset, bytes, |old| self.op.apply(self.ty, old, b, c, true));
+                let (old, written) = allocation.update(offset, bytes, |old| self.op.apply(self.ty, old, b, c, true));
                 if !written && block.launch.checks {
                     return Err(Trouble::new(
                         Kind::Unwritten,
@@ -179,7 +197,8 @@ impl Atomic {
                 Ok(old)
             }
             Space::Local | Space::Const | Space::Param => {
-                let message = format!("an atomic operation on {space:?} memory at {at:#x}; it needs global or shared memory");
+                let message =
+                    format!("an atomic operation on {space:?} memory at {at:#x}; it needs global or shared memory");
                 Err(Trouble::new(Kind::IllegalAddress, lane, message))
             }
         }
