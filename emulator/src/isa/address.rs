@@ -121,7 +121,8 @@ pub fn store(
     }
 }
 
-fn aligned(at: u64, bytes: usize) -> Result<(), Problem> {
+/// Checks that `at` is a multiple of `bytes`.
+pub fn aligned(at: u64, bytes: usize) -> Result<(), Problem> {
     if at.is_multiple_of(bytes as u64) {
         return Ok(());
     }

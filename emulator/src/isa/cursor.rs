@@ -160,6 +160,15 @@ impl<'c, 'm> Cursor<'c, 'm> {
         }
     }
 
+    /// Whether the next operand is a predicate.
+    pub fn at_predicate(&mut self) -> bool {
+        match self.next_operand() {
+            Some(Operand::Name(name)) => matches!(self.decoder.symbol(name), Ok(Symbol::Predicate(_))),
+            Some(Operand::Not(_)) => true,
+            _ => false,
+        }
+    }
+
     /// Takes an address in `space`.
     pub fn address(&mut self, space: Space) -> Result<Address, String> {
         let Operand::Address(name, offset) = self.operand()? else {

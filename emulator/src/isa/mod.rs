@@ -36,12 +36,12 @@ pub type Decoded = Result<Box<dyn Instruction>, String>;
 type Family = fn(&str, &mut Cursor) -> Option<Decoded>;
 
 /// All families.
-const FAMILIES: [Family; 15] = [
+const FAMILIES: [Family; 16] = [
     mov::decode,
     integer::decode,
     bits::decode,
-    float::decode,
     half::decode,
+    float::decode,
     approximate::decode,
     convert::decode,
     predicate::decode,
@@ -52,4 +52,5 @@ const FAMILIES: [Family; 15] = [
     warp::decode,
     async_copy::decode,
     matrix::decode,
+    wmma::decode,
 ];

@@ -72,6 +72,19 @@ struct Word {
     written: u8,
 }
 
+impl Word {
+    /// Looks for a race of a write to this word, whose number is `i`.
+    fn check_write(&self, i: usize, mask: u8, place: &Place, atomic: bool) -> Result<(), Problem> {
+        if self.write_bytes & mask != 0 && !(atomic && self.write.atomic) && self.write.races(place) {
+            return Err(race(i, "writes", "wrote", &self.write));
+        }
+        if self.read_bytes & mask != 0 && !(atomic && self.read.atomic) && self.read.races(place) {
+            return Err(race(i, "writes", "read", &self.read));
+        }
+        Ok(())
+    }
+}
+
 /// A block's shared memory.
 #[derive(Debug)]
 pub struct Shared {
@@ -169,6 +182,20 @@ impl Shared {
         Ok(old)
     }
 
+    /// Checks a write that comes later, of which other threads may know nothing yet.
+    ///
+    /// # Errors
+    /// What is wrong with the access.
+    pub fn expect_write(&mut self, address: u64, bytes: usize, place: &Place) -> Result<(), Problem> {
+        let at = self.range(address, bytes)?;
+        if self.checks {
+            for (i, mask) in Shared::touched(at, bytes) {
+                self.words[i].check_write(i, mask, place, false)?;
+            }
+        }
+        Ok(())
+    }
+
     fn read(&mut self, i: usize, mask: u8, place: &Place, atomic: bool) -> Result<(), Problem> {
         let word = &mut self.words[i];
         if mask & !word.written != 0 {
@@ -198,12 +225,7 @@ impl Shared {
 
     fn write(&mut self, i: usize, mask: u8, place: &Place, atomic: bool) -> Result<(), Problem> {
         let word = &mut self.words[i];
-        if word.write_bytes & mask != 0 && !(atomic && word.write.atomic) && word.write.races(place) {
-            return Err(race(i, "writes", "wrote", &word.write));
-        }
-        if word.read_bytes & mask != 0 && !(atomic && word.read.atomic) && word.read.races(place) {
-            return Err(race(i, "writes", "read", &word.read));
-        }
+        word.check_write(i, mask, place, atomic)?;
         let access = Access::new(place, atomic);
         if word.write.interval != access.interval || word.write.warp != access.warp || word.write.lane != access.lane {
             word.write_bytes = 0;
