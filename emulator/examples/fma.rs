@@ -18,7 +18,14 @@ fn main() {
     let out = global.allocate(256 * 4).unwrap();
     let view = global.view();
     for _ in 0..3 {
-        let launch = Launch { grid: Dim([1, 1, 1]), block: Dim([256, 1, 1]), shared: 0, params: &out.base.to_le_bytes(), checks: true, threads: 1 };
+        let launch = Launch {
+            grid: Dim([1, 1, 1]),
+            block: Dim([256, 1, 1]),
+            shared: 0,
+            params: &out.base.to_le_bytes(),
+            checks: true,
+            threads: 1,
+        };
         let start = std::time::Instant::now();
         let n = run(&kernel, &launch, &view).unwrap();
         let s = start.elapsed().as_secs_f64();

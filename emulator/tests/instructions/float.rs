@@ -70,7 +70,12 @@ fn fused_multiply_add_rounds_once() {
     check("fma.rm.f32", "f32", &["f32"; 3], &[(&[f(1e-30), f(-1e-30), f(1.0)], f(1f32.next_down()))]);
     check("fma.rz.f32", "f32", &["f32"; 3], &[(&[f(1e-30), f(1e-30), f(-1.0)], f((-1f32).next_up()))]);
     check("fma.rp.f32", "f32", &["f32"; 3], &[(&[f(1e-30), f(1e-30), f(1.0)], f(1f32.next_up()))]);
-    check("fma.rn.sat.f32", "f32", &["f32"; 3], &[(&[f(2.0), f(2.0), f(1.0)], f(1.0)), (&[f(f32::NAN), f(1.0), f(1.0)], 0)]);
+    check(
+        "fma.rn.sat.f32",
+        "f32",
+        &["f32"; 3],
+        &[(&[f(2.0), f(2.0), f(1.0)], f(1.0)), (&[f(f32::NAN), f(1.0), f(1.0)], 0)],
+    );
     check("fma.rn.f64", "f64", &["f64"; 3], &[(&[d(0.1), d(10.0), d(-1.0)], d(f64::mul_add(0.1, 10.0, -1.0)))]);
     check("fma.rp.f64", "f64", &["f64"; 3], &[(&[d(1e-300), d(1.0), d(1.0)], d(1f64.next_up()))]);
     check("mad.rn.f32", "f32", &["f32"; 3], &[(&[f(2.0), f(3.0), f(4.0)], f(10.0))]);
@@ -80,7 +85,12 @@ fn fused_multiply_add_rounds_once() {
 fn doubles() {
     let two = &["f64", "f64"];
     check("add.f64", "f64", two, &[(&[d(0.1), d(0.2)], d(0.1 + 0.2)), (&[d(f64::MAX), d(f64::MAX)], d(f64::INFINITY))]);
-    check("add.rz.f64", "f64", two, &[(&[d(f64::MAX), d(f64::MAX)], d(f64::MAX)), (&[d(1.0), d(-1e-30)], d(1f64.next_down()))]);
+    check(
+        "add.rz.f64",
+        "f64",
+        two,
+        &[(&[d(f64::MAX), d(f64::MAX)], d(f64::MAX)), (&[d(1.0), d(-1e-30)], d(1f64.next_down()))],
+    );
     check("mul.rp.f64", "f64", two, &[(&[d(1e-200), d(1e-200)], 1)]);
     check("div.rn.f64", "f64", two, &[(&[d(1.0), d(3.0)], d(1.0 / 3.0)), (&[d(1.0), d(0.0)], d(f64::INFINITY))]);
     check("div.rp.f64", "f64", two, &[(&[d(2.0), d(3.0)], d((2.0f64 / 3.0).next_up()))]);
@@ -95,12 +105,27 @@ fn doubles() {
 
 #[test]
 fn roots_and_reciprocals() {
-    check("sqrt.rn.f32", "f32", &["f32"], &[(&[f(2.0)], f(2f32.sqrt())), (&[f(-0.0)], f(-0.0)), (&[f(-1.0)], 0x7fff_ffff)]);
+    check(
+        "sqrt.rn.f32",
+        "f32",
+        &["f32"],
+        &[(&[f(2.0)], f(2f32.sqrt())), (&[f(-0.0)], f(-0.0)), (&[f(-1.0)], 0x7fff_ffff)],
+    );
     check("sqrt.rp.f32", "f32", &["f32"], &[(&[f(2.0)], f(2f32.sqrt().next_up())), (&[f(4.0)], f(2.0))]);
     check("rcp.rn.f32", "f32", &["f32"], &[(&[f(3.0)], f(1.0 / 3.0)), (&[f(-0.0)], f(f32::NEG_INFINITY))]);
     check("rcp.approx.ftz.f32", "f32", &["f32"], &[(&[f(1e-40)], f(f32::INFINITY)), (&[f(2.0)], f(0.5))]);
-    check("rsqrt.approx.f32", "f32", &["f32"], &[(&[f(4.0)], f(0.5)), (&[f(0.0)], f(f32::INFINITY)), (&[f(-1.0)], 0x7fff_ffff)]);
-    check("div.approx.f32", "f32", &["f32", "f32"], &[(&[f(1.0), f(1e38)], 0), (&[f(6.0), f(3.0)], f(2.0)), (&[f(f32::INFINITY), f(1e38)], 0x7fff_ffff)]);
+    check(
+        "rsqrt.approx.f32",
+        "f32",
+        &["f32"],
+        &[(&[f(4.0)], f(0.5)), (&[f(0.0)], f(f32::INFINITY)), (&[f(-1.0)], 0x7fff_ffff)],
+    );
+    check(
+        "div.approx.f32",
+        "f32",
+        &["f32", "f32"],
+        &[(&[f(1.0), f(1e38)], 0), (&[f(6.0), f(3.0)], f(2.0)), (&[f(f32::INFINITY), f(1e38)], 0x7fff_ffff)],
+    );
     check("div.full.f32", "f32", &["f32", "f32"], &[(&[f(6.0), f(3.0)], f(2.0))]);
 }
 
@@ -127,7 +152,10 @@ fn approximations() {
         for (row, got) in inputs.iter().zip(eval(instruction, "f32", &["f32"], &rows)) {
             let x = f64::from(f32::from_bits(row[0] as u32));
             let (y, e) = (f64::from(f32::from_bits(got as u32)), exact(x));
-            assert!(y == e || y.is_nan() && e.is_nan() || (y - e).abs() <= error(e), "{instruction} {x:e}: {y:e}, not {e:e}");
+            assert!(
+                y == e || y.is_nan() && e.is_nan() || (y - e).abs() <= error(e),
+                "{instruction} {x:e}: {y:e}, not {e:e}"
+            );
         }
     };
     within("ex2.approx.f32", f64::exp2, |e| e * 2f64.powi(-22));
@@ -135,7 +163,12 @@ fn approximations() {
     within("sin.approx.f32", f64::sin, |_| 2f64.powi(-20));
     within("cos.approx.f32", f64::cos, |_| 2f64.powi(-20));
     within("tanh.approx.f32", f64::tanh, |e| e.abs() * 2f64.powi(-11));
-    check("ex2.approx.ftz.f32", "f32", &["f32"], &[(&[f(-126.5)], 0), (&[f(3.0)], f(8.0)), (&[f(f32::NEG_INFINITY)], 0)]);
+    check(
+        "ex2.approx.ftz.f32",
+        "f32",
+        &["f32"],
+        &[(&[f(-126.5)], 0), (&[f(3.0)], f(8.0)), (&[f(f32::NEG_INFINITY)], 0)],
+    );
     check("ex2.approx.f32", "f32", &["f32"], &[(&[f(-140.0)], f(2f32.powi(-140)))]);
     check("lg2.approx.f32", "f32", &["f32"], &[(&[f(0.0)], f(f32::NEG_INFINITY)), (&[f(-1.0)], 0x7fff_ffff)]);
 }

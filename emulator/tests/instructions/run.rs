@@ -22,7 +22,10 @@ pub fn eval(instruction: &str, to: &str, from: &[&str], rows: &[&[u64]]) -> Vec<
     for (i, ty) in from.iter().enumerate() {
         let name = names[i];
         if *ty == "pred" {
-            body += &format!(".reg .pred {name}; .reg .b32 r{name};\n ld.global.b32 r{name}, [in+{}]; setp.ne.b32 {name}, r{name}, 0;\n", 8 * i);
+            body += &format!(
+                ".reg .pred {name}; .reg .b32 r{name};\n ld.global.b32 r{name}, [in+{}]; setp.ne.b32 {name}, r{name}, 0;\n",
+                8 * i
+            );
         } else {
             let ty = register(ty);
             body += &format!(".reg .{ty} {name}; ld.global.{ty} {name}, [in+{}];\n", 8 * i);
@@ -99,6 +102,30 @@ pub fn i(x: i32) -> u64 {
 
 /// `f32` numbers with every sort of edge.
 pub const EDGES: [f32; 26] = [
-    0.0, -0.0, 1.0, -1.0, 0.5, 1.5, -2.5, 3.0, 1e-3, 0.1, 16_777_216.0, 16_777_217.0, 1e10, -1e10, 3e38, -3e38, f32::MAX,
-    f32::MIN, f32::MIN_POSITIVE, 1e-40, -1e-45, f32::EPSILON, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 8.5e37,
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    1.5,
+    -2.5,
+    3.0,
+    1e-3,
+    0.1,
+    16_777_216.0,
+    16_777_217.0,
+    1e10,
+    -1e10,
+    3e38,
+    -3e38,
+    f32::MAX,
+    f32::MIN,
+    f32::MIN_POSITIVE,
+    1e-40,
+    -1e-45,
+    f32::EPSILON,
+    f32::INFINITY,
+    f32::NEG_INFINITY,
+    f32::NAN,
+    8.5e37,
 ];
