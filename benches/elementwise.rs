@@ -5,7 +5,7 @@ mod common;
 use common::{Group, Work, devices, normal, uniform};
 use criterion::{Criterion, criterion_group, criterion_main};
 use uncrumple::ops::Activation;
-use uncrumple::{Device, GradientTape, Result, Tensor};
+use uncrumple::{DType, Device, GradientTape, Result, Tensor};
 
 const N: usize = 1 << 24;
 
@@ -89,5 +89,26 @@ fn broadcast(group: &mut Group, device: &Device) {
     }
 }
 
-criterion_group!(benches, unary, gradients, binary);
+/// One of two tensors by a condition; with its gradient, which reads the condition and that of the output, and writes two.
+fn select(c: &mut Criterion) {
+    let mut group = Group::new(c, "select");
+    for device in devices() {
+        let (a, b) = (normal(device, &[N]), normal(device, &[N]));
+        let condition = a.less(&b).expect("a condition");
+        group.bench(device, "forward", Work::Bytes(13 * N), || condition.select(&a, &b));
+        group.bench(device, "with_gradient", Work::Bytes(30 * N), || {
+            let tape = GradientTape::new();
+            let (a, b) = (tape.watch(&a)?, tape.watch(&b)?);
+            let y = condition.select(&a, &b)?;
+            tape.gradient(&y, &[&a, &b])
+        });
+        let row = normal(device, &[1 << 12]);
+        let square = condition.reshape([1 << 12, 1 << 12]).expect("a square");
+        group.bench(device, "row_or_scalar", Work::Bytes(5 * N), || {
+            square.select(&row, &Tensor::zeros(device, 1, DType::F32)?)
+        });
+    }
+}
+
+criterion_group!(benches, unary, gradients, binary, select);
 criterion_main!(benches);

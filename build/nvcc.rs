@@ -73,6 +73,8 @@ impl Nvcc {
         if ptx.exists() && fs::read_to_string(&kept).is_ok_and(|r| r == recipe) {
             return Ok(());
         }
+        // Until all is done, what nvcc leaves here was made of nothing.
+        let _ = fs::remove_file(&kept);
         let answer = Command::new(&self.path)
             .current_dir(root)
             .arg(&self.arch)

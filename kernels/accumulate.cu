@@ -1,12 +1,8 @@
 // out[i] = a[i] + b[i]
-#include "dtypes.cuh"
+#include "pack.cuh"
 
-template <class T> __device__ void accumulate(const T* a, const T* b, T* out, i64 n) {
-    GRID_STRIDE(i, n) store(out, i, load(a, i) + load(b, i));
-}
-
-#define ENTRY(S, T)                                                                            \
+#define ENTRY(S, T)                                                                    \
     extern "C" __global__ void accumulate_##S(const T* a, const T* b, T* out, i64 n) { \
-        accumulate(a, b, out, n);                                                              \
+        map(a, b, out, n, [](Acc<T> a, Acc<T> b) { return a + b; });                   \
     }
 FLOATS(ENTRY)

@@ -1,5 +1,5 @@
 // out = f(a, b) element by element, with broadcasting: the functions of src/ops/*.rs on binary.rs.
-#include "broadcast.cuh"
+#include "axes.cuh"
 #include "pack.cuh"
 
 #define FUNCTION(NAME, PACKS, VALUE)                                             \
@@ -16,12 +16,11 @@ FUNCTION(multiply, true, a * b)
 FUNCTION(divide, true, a / b)
 FUNCTION(maximum, true, a > b || a != a ? a : b)
 FUNCTION(minimum, true, a < b || a != a ? a : b)
-FUNCTION(share, true, a > b ? A(1) : a == b ? A(0.5) : A(0))
+FUNCTION(maximum_slope, true, a > b ? A(1) : a == b ? A(0.5) : A(0))
 // A power takes a hundred instructions: eight of them side by side would gain nothing and fill the module.
 FUNCTION(power, false, pow(a, b))
 FUNCTION(power_base_slope, false, b == A(0) ? A(0) : b * pow(a, b - A(1)))
 FUNCTION(power_exponent_slope, false, a == A(0) ? A(0) : pow(a, b) * log(a))
-FUNCTION(broadcast_to, false, a)
 
 template <class F, class T>
 __device__ __forceinline__ void binary(const T* a, const T* b, T* out, i64 n, i64 rank, const Eight& dims,
@@ -31,7 +30,7 @@ __device__ __forceinline__ void binary(const T* a, const T* b, T* out, i64 n, i6
     } else {
         GRID_STRIDE(i, n) {
             i64 at[2];
-            offsets(i, n, rank, dims, strides, at);
+            offsets(i, n, dims, strides, at);
             store(out, i, F::value(load(a, at[0]), load(b, at[1])));
         }
     }
@@ -50,9 +49,8 @@ __device__ __forceinline__ void binary(const T* a, const T* b, T* out, i64 n, i6
     ENTRY(divide, S, T)               \
     ENTRY(maximum, S, T)              \
     ENTRY(minimum, S, T)              \
-    ENTRY(share, S, T)                \
+    ENTRY(maximum_slope, S, T)        \
     ENTRY(power, S, T)                \
     ENTRY(power_base_slope, S, T)     \
-    ENTRY(power_exponent_slope, S, T) \
-    ENTRY(broadcast_to, S, T)
+    ENTRY(power_exponent_slope, S, T)
 FLOATS(EACH)

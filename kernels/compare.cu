@@ -1,5 +1,5 @@
 // out = whether a and b stand in a relation, element by element, with broadcasting.
-#include "broadcast.cuh"
+#include "axes.cuh"
 
 #define RELATION(NAME, OPERATOR)                                                    \
     struct NAME {                                                                   \
@@ -23,7 +23,7 @@ __device__ __forceinline__ void compare(const T* a, const T* b, bool* out, i64 n
     } else {
         GRID_STRIDE(i, n) {
             i64 at[2];
-            offsets(i, n, rank, dims, strides, at);
+            offsets(i, n, dims, strides, at);
             out[i] = F::holds(load(a, at[0]), load(b, at[1]));
         }
     }

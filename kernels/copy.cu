@@ -1,4 +1,5 @@
-// Blocks of rows at even distances in two arrays.
+// Blocks of rows at even distances in two arrays, and elements at any.
+#include "axes.cuh"
 #include "words.cuh"
 
 // out[to + r * to_pitch + c] = x[from + r * from_pitch + c] for the n / width rows r and the width columns c.
@@ -18,6 +19,16 @@ template <class T> __device__ void copy_pad(T* out, const T* x, i64 n, i64 width
     }
 }
 
+// out[i] is the element of x that the index of i along the axes names by their strides.
+template <class T>
+__device__ void copy_strided(T* out, const T* x, i64 n, const Eight& extents, const Eight (&strides)[1]) {
+    GRID_STRIDE(i, n) {
+        i64 from[1];
+        offsets(i, n, extents, strides, from);
+        out[i] = x[from[0]];
+    }
+}
+
 #define ENTRY(S, T)                                                                                                   \
     extern "C" __global__ void copy_block_##S(T* out, const T* x, i64 n, i64 width, i64 from, i64 from_pitch, i64 to, \
                                               i64 to_pitch) {                                                         \
@@ -25,5 +36,8 @@ template <class T> __device__ void copy_pad(T* out, const T* x, i64 n, i64 width
     }                                                                                                                 \
     extern "C" __global__ void copy_pad_##S(T* out, const T* x, i64 n, i64 width, i64 to, i64 pitch) {                \
         copy_pad(out, x, n, width, to, pitch);                                                                        \
+    }                                                                                                                 \
+    extern "C" __global__ void copy_strided_##S(T* out, const T* x, i64 n, EIGHT(d), EIGHT(s)) {                      \
+        copy_strided(out, x, n, EIGHT_OF(d), {EIGHT_OF(s)});                                                          \
     }
 WORDS(ENTRY)

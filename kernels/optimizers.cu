@@ -61,6 +61,9 @@ struct Adam {
     }
 };
 
+// As on the CPU (src/optimizers/update.rs): gradients below this are taken as 0, and below that so is what is kept.
+constexpr float SMALLEST = 1e-15f, NEGLIGIBLE = 1e-30f;
+
 // Elements that a thread has in flight: the table's pointers may alias for all that the compiler knows.
 constexpr int BATCH = 4;
 
@@ -102,12 +105,14 @@ __device__ void step(const Entry* table, i64 count, i64 chunk, const float* hype
                 float clipped = g[k] * scale;
                 clipped = clipped > h.most ? h.most : clipped;
                 clipped = clipped < -h.most ? -h.most : clipped;
+                clipped = fabsf(clipped) < SMALLEST ? 0.0f : clipped;
                 w[k] -= w[k] * h.decay;
                 Rule::step(h, w[k], clipped, s[0][k], s[1][k], s[2][k]);
                 e.weight[i] = w[k];
 #pragma unroll
                 for (int slot = 0; slot < 3; slot++) {
-                    if (e.slots[slot]) e.slots[slot][i] = s[slot][k];
+                    const float kept = fabsf(s[slot][k]) < NEGLIGIBLE ? 0.0f : s[slot][k];
+                    if (e.slots[slot]) e.slots[slot][i] = kept;
                 }
             }
         }

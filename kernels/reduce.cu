@@ -4,7 +4,7 @@
 // A block of 256 folds a tile of outputs. `lanes` threads, a power of two, share an output; neighbouring threads are of
 // one output along rows, else of neighbouring outputs, so that a warp reads whole lines either way. The order of the
 // folding is a function of the shape alone, so a rerun gives the same bits.
-#include "dtypes.cuh"
+#include "axes.cuh"
 
 constexpr int THREADS = 256;
 
@@ -25,42 +25,31 @@ struct min_ : sum {
     template <class A> static __device__ __forceinline__ A fold(A a, A b) { return a < b || a != a ? a : b; }
 };
 
-// The extents and strides of up to four axes.
-struct Axes {
-    i64 extent[4], stride[4];
-
-    // The offset of element i, from the last of the axes back.
-    __device__ __forceinline__ i64 offset(i64 i) const {
-        i64 offset = 0;
-#pragma unroll
-        for (int axis = 3; axis >= 0; --axis) {
-            if (extent[axis] == 1) continue;
-            const i64 rest = i <= 0xffffffffll && extent[axis] <= 0xffffffffll
-                                 ? static_cast<unsigned>(i) / static_cast<unsigned>(extent[axis])
-                                 : i / extent[axis];
-            offset += (i - rest * extent[axis]) * stride[axis];
-            i = rest;
-        }
-        return offset;
-    }
-};
+using Four = Axes<4>;
 
 template <class F, bool FINISH, class From, class To>
-__device__ __forceinline__ void reduce(const From* x, To* out, i64 outputs, i64 count, const Axes& kept,
-                                       const Axes& reduced, i64 lanes_, i64 along_rows, i64 chunk, i64 total) {
+__device__ __forceinline__ void reduce(const From* x, To* out, i64 outputs, i64 count, const Four& kept,
+                                       const Four (&kept_strides)[1], const Four& reduced,
+                                       const Four (&reduced_strides)[1], i64 lanes_, i64 along_rows, i64 chunk, i64 total) {
     using A = Acc<From>;
     __shared__ A folded[THREADS];
     const int lanes = static_cast<int>(lanes_), tile = THREADS / lanes, t = threadIdx.x;
     const int lane = along_rows ? t % lanes : t / tile, column = along_rows ? t / lanes : t % tile;
     const int step = along_rows ? 1 : tile;  // to the next lane of the same output
     const i64 first = blockIdx.y * chunk, end = min(first + chunk, count);
-    const bool one_axis = reduced.extent[1] == 1;
+    const bool one_axis = reduced.at[1] == 1;
     for (i64 base = blockIdx.x * static_cast<i64>(tile); base < outputs; base += gridDim.x * static_cast<i64>(tile)) {
         const i64 o = base + column;
         A value = F::template start<A>();
         if (o < outputs) {
-            const From* from = x + kept.offset(o);
-            const auto at = [&](i64 r) { return load(from, one_axis ? r * reduced.stride[0] : reduced.offset(r)); };
+            i64 start[1];
+            offsets(o, outputs, kept, kept_strides, start);
+            const From* from = x + start[0];
+            const auto at = [&](i64 r) {
+                i64 place[1] = {r * reduced_strides[0].at[0]};
+                if (!one_axis) offsets(r, count, reduced, reduced_strides, place);
+                return load(from, place[0]);
+            };
             // Four sums, so that four loads are under way.
             A some[4] = {value, value, value, value};
             i64 r = first + lane;
@@ -88,13 +77,11 @@ __device__ __forceinline__ void reduce(const From* x, To* out, i64 outputs, i64 
     }
 }
 
-#define FOUR(x) i64 x##0, i64 x##1, i64 x##2, i64 x##3
-#define FOUR_OF(x) {x##0, x##1, x##2, x##3}
 #define ENTRY(NAME, F, FINISH, FROM, TO)                                                                             \
     extern "C" __global__ void NAME(const FROM* x, TO* out, i64 outputs, i64 count, FOUR(ke), FOUR(ks), FOUR(re),    \
                                     FOUR(rs), i64 lanes, i64 along_rows, i64 chunk, i64 total) {                     \
-        reduce<F, FINISH>(x, out, outputs, count, Axes{FOUR_OF(ke), FOUR_OF(ks)}, Axes{FOUR_OF(re), FOUR_OF(rs)},    \
-                          lanes, along_rows, chunk, total);                                                          \
+        reduce<F, FINISH>(x, out, outputs, count, FOUR_OF(ke), {FOUR_OF(ks)}, FOUR_OF(re), {FOUR_OF(rs)}, lanes,     \
+                          along_rows, chunk, total);                                                                 \
     }
 #define ENTRIES(NAME, F, S, T)                         \
     ENTRY(NAME##_fwd_##S, F, true, T, T)               \

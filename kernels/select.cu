@@ -1,8 +1,8 @@
 // out = condition ? a : b element by element, with broadcasting.
-#include "broadcast.cuh"
+#include "axes.cuh"
 
 template <class T>
-__device__ __forceinline__ void choose(const bool* condition, const T* a, const T* b, T* out, i64 n, i64 rank,
+__device__ __forceinline__ void select(const bool* condition, const T* a, const T* b, T* out, i64 n, i64 rank,
                                        const Eight& dims, const Eight (&strides)[3]) {
     if (rank == 1) {
         const i64 step_c = strides[0].at[0], step_a = strides[1].at[0], step_b = strides[2].at[0];
@@ -10,7 +10,7 @@ __device__ __forceinline__ void choose(const bool* condition, const T* a, const 
     } else {
         GRID_STRIDE(i, n) {
             i64 at[3];
-            offsets(i, n, rank, dims, strides, at);
+            offsets(i, n, dims, strides, at);
             out[i] = condition[at[0]] ? a[at[1]] : b[at[2]];
         }
     }
@@ -19,6 +19,6 @@ __device__ __forceinline__ void choose(const bool* condition, const T* a, const 
 #define ENTRY(S, T)                                                                                              \
     extern "C" __global__ void select_fwd_##S(const bool* condition, const T* a, const T* b, T* out, i64 n,      \
                                               i64 rank, EIGHT(d), EIGHT(c), EIGHT(p), EIGHT(q)) {                \
-        choose(condition, a, b, out, n, rank, EIGHT_OF(d), {EIGHT_OF(c), EIGHT_OF(p), EIGHT_OF(q)});             \
+        select(condition, a, b, out, n, rank, EIGHT_OF(d), {EIGHT_OF(c), EIGHT_OF(p), EIGHT_OF(q)});             \
     }
 ALL_TYPES(ENTRY)

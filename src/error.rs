@@ -63,6 +63,17 @@ pub enum Error {
     /// Data that cannot be trained on: empty, NaN, a label out of range, arrays of different lengths.
     #[error("{0}")]
     Data(String),
+    /// The training loss is no finite number any more.
+    #[error(
+        "the training loss became {loss} in epoch {epoch}: the weights have grown out of all bounds. Start anew with a \
+         smaller learning rate, with clipnorm, or with inputs scaled to about -1 to 1"
+    )]
+    Diverged {
+        /// The loss.
+        loss: f64,
+        /// The epoch, from 1.
+        epoch: usize,
+    },
     /// A file that is not what it should be.
     #[error("{}: {message}", path.display())]
     File {
@@ -154,14 +165,14 @@ pub enum CudaError {
         /// The CUDA version that it needs.
         needed: String,
     },
-    /// The card is older than the kernels' target.
-    #[error("{name} has compute capability {found}; the kernels of this binary need {needed} or newer")]
+    /// The card is older than the kernels' target, or another than they were made for.
+    #[error("{name} has compute capability {found}; the kernels of this binary need {needed}")]
     CardTooOld {
         /// The card's name.
         name: String,
         /// Its compute capability.
         found: String,
-        /// The one that is needed.
+        /// What is needed: `8.0 or newer`.
         needed: String,
     },
     /// A call of the driver or of cuBLAS failed.

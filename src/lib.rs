@@ -1,5 +1,5 @@
 //! A deep-learning engine for NVIDIA GPUs, in Keras's vocabulary, that also runs on the CPU. No Python, no CUDA at build
-//! time, one static binary; models are `.keras` files, which Keras 3 opens and writes too.
+//! time, one binary; models are `.keras` files, which Keras 3 opens and writes too.
 //!
 //! ```
 //! use uncrumple::prelude::*;
@@ -14,12 +14,12 @@
 //! let output = Dense::new(10).softmax().call(&x)?;
 //!
 //! let model = Model::new(&input, &output)?;
-//! println!("{}", model.summary());
+//! println!("{}\n", model.summary());
 //!
 //! let mut trainer =
 //!     model.on(Device::best()).compile(Adam::new(1e-3), SparseCategoricalCrossentropy::new(), [Accuracy::new()])?;
 //! let history = trainer.fit(&train, Fit::epochs(3).batch_size(128).validation_split(0.1))?;
-//! println!("{history}\n{}", trainer.evaluate(&test)?);
+//! println!("{history}\ntest       {}", trainer.evaluate(&test)?);
 //! # let folder = tempfile::tempdir().map_err(|e| Error::Config(e.to_string()))?;
 //! # let path = folder.path().join("mnist.keras");
 //! # assert!(trainer.evaluate(&test)?.get("accuracy") > Some(0.75));
@@ -88,17 +88,23 @@ pub use tensor::{GradientTape, Tensor, no_grad};
 
 /// What a program that trains networks uses.
 pub mod prelude {
+    pub use crate::callbacks::Mode;
     pub use crate::callbacks::all::*;
     pub use crate::data::{Dataset, datasets};
     pub use crate::device::Device;
     pub use crate::dtype::DType;
     pub use crate::error::{Error, Result};
+    pub use crate::initializers::{
+        GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform, Ones, RandomNormal, RandomUniform,
+        TruncatedNormal, Zeros,
+    };
     pub use crate::layers::all::*;
     pub use crate::layers::{ActivationFn, Input, LayerRef, Precision, Spec, Symbol};
+    pub use crate::losses::Reduction;
     pub use crate::losses::all::*;
     pub use crate::metrics::all::*;
     pub use crate::model::{Model, Sequential};
     pub use crate::optimizers::all::*;
     pub use crate::tensor::Tensor;
-    pub use crate::train::{Callback, Control, Fit, History, Trainer};
+    pub use crate::train::{Callback, Control, Epoch, Fit, History, Logs, Trainer};
 }

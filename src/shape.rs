@@ -177,6 +177,9 @@ impl fmt::Debug for Shape {
 /// What can name a shape: `()`, `3`, `[3, 4]`, a slice, a vector, a [`Shape`].
 pub trait IntoShape {
     /// The shape that it names.
+    ///
+    /// # Errors
+    /// As for [`Shape::new`].
     fn into_shape(self) -> Result<Shape>;
 }
 
@@ -213,6 +216,18 @@ impl<const N: usize> IntoShape for [usize; N] {
 impl IntoShape for &[usize] {
     fn into_shape(self) -> Result<Shape> {
         Shape::new(self)
+    }
+}
+
+impl<const N: usize> IntoShape for &[usize; N] {
+    fn into_shape(self) -> Result<Shape> {
+        Shape::new(self)
+    }
+}
+
+impl IntoShape for Vec<usize> {
+    fn into_shape(self) -> Result<Shape> {
+        Shape::new(&self)
     }
 }
 

@@ -64,5 +64,28 @@ fn a_step_takes_nothing_from_the_allocator() -> Result<()> {
         })?;
         assert_eq!((allocations, held), (0, 0), "{}: allocations in 300 steps, bytes the pool grew", program.name);
     }
+    shares_that_go_at_once_are_counted()
+}
+
+/// Two threads let go of the two shares of a buffer at once, many times.
+fn shares_that_go_at_once_are_counted() -> Result<()> {
+    let before = pool::bytes_in_use();
+    let shares: Vec<Tensor> = (0..20_000).map(|_| Tensor::zeros(&Device::Cpu, 1, DType::F32)).collect::<Result<_>>()?;
+    let others = shares.clone();
+    let arrived = AtomicUsize::new(0);
+    let let_go = |shares: Vec<Tensor>| {
+        for (i, share) in shares.into_iter().enumerate() {
+            arrived.fetch_add(1, Relaxed);
+            while arrived.load(Relaxed) < 2 * (i + 1) {
+                std::hint::spin_loop();
+            }
+            drop(share);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| let_go(shares));
+        scope.spawn(|| let_go(others));
+    });
+    assert_eq!(pool::bytes_in_use(), before);
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use uncrumple::files::npy;
 use uncrumple::prelude::*;
-use uncrumple::programs;
+use uncrumple::{optimizers, programs};
 
 const COMMANDS: [&[&str]; 6] = [&["train"], &["train", "mnist"], &["predict"], &["summary"], &["devices"], &["bench"]];
 
@@ -52,12 +52,13 @@ fn every_command_has_help() {
         assert_eq!(help, succeed(&[command, &["-h"]].concat()));
     }
     for (command, options) in [
-        (&["train", "mnist"][..], &["--epochs", "--batch-size", "--limit", "--out", "--precision", "--seed"][..]),
+        (&["train", "mnist"][..], &["--epochs", "--batch-size", "--limit", "--out", "--precision"][..]),
         (&["predict"], &["--x", "--out", "--batch-size", "--precision"]),
-        (&["bench"], &["--program", "--seconds", "--batch-size", "--precision", "--seed"]),
+        (&["summary"], &["--batch-size", "--precision"]),
+        (&["bench"], &["--program", "--seconds", "--batch-size", "--precision"]),
     ] {
         let help = succeed(&[command, &["--help"]].concat());
-        for option in options.iter().chain(&["--device", "--threads"]) {
+        for option in options.iter().chain(&["--device", "--threads", "--seed"]) {
             assert!(help.contains(option), "{option} in {help}");
         }
     }
@@ -75,6 +76,8 @@ fn wrong_usage_is_explained() {
         (&["train", "mnist", "--precision", "int4"], "[possible values: float32, mixed_bfloat16]"),
         (&["predict", "m.keras", "--x", "x.npy"], "--out <FILE>"),
         (&["summary"], "<MODEL.keras>"),
+        (&["summary", "m.keras", "--batch-size", "0"], "0 is not in"),
+        (&["predict", "m.keras", "--x", "x", "--out", "y", "--batch-size", "99999999999"], "is not in"),
         (&["devices", "--device", "tpu"], "write auto, cpu or cuda:N"),
         (&["bench", "--device", "cuda:x"], "write auto, cpu or cuda:N"),
         (&["bench", "--program", "nothing"], "dense-categorical"),
@@ -93,7 +96,8 @@ fn devices_tells_what_is_there_and_what_is_missing() {
     for name in ["cpu ", "driver ", "cuBLAS ", "cuBLASLt ", "kernels ", "--device auto uses "] {
         assert!(found.lines().any(|line| line.starts_with(name)), "{name} in {found}");
     }
-    assert!(succeed(&["devices", "--device", "cpu"]).contains("--device cpu can be used."));
+    let cpu = succeed(&["devices", "--device", "cpu", "--threads", "1"]);
+    assert!(cpu.contains("1 thread\n") && cpu.contains("--device cpu can be used."), "{cpu}");
     if found.contains("no NVIDIA driver") {
         assert!(found.contains("Install the NVIDIA driver") && found.contains("uses the CPU"), "{found}");
         for command in [&["devices"][..], &["bench", "--program", "dense-binary", "--seconds", "0.1"]] {
@@ -226,6 +230,35 @@ fn summary_shows_layers_and_memory() {
     assert_eq!(shown.trim_end(), Model::load(&path).unwrap().summary().batch_size(7).to_string().trim_end());
     assert!(shown.contains("(None, 8)") && shown.contains("batch of 7"), "{shown}");
     assert!(shown.contains(&format!("{}", model.count_params())), "{shown}");
+    assert!(shown.contains("(Adam: 2 numbers a parameter)"), "{shown}");
+    let most = succeed(&["summary", text(&path), "--batch-size", "4294967295", "--device", "cpu", "--threads", "1"]);
+    assert!(most.contains("GiB") && most.contains("batch of 4294967295"), "{most}");
+
+    // The optimizer is the file's own.
+    let trainer = model.compile(SGD::new(0.1), SparseCategoricalCrossentropy::new(), ()).unwrap();
+    trainer.save(&path).unwrap();
+    let shown = succeed(&["summary", text(&path), "--seed", "3"]);
+    let slots =
+        trainer.model().summary().optimizer(&*Box::<dyn optimizers::Optimizer>::from(SGD::new(0.1))).to_string();
+    assert_eq!(shown.trim_end(), slots.trim_end());
+    assert!(shown.contains("(SGD: "), "{shown}");
+}
+
+#[test]
+fn predict_loses_none_of_two_outputs_of_one_layer() {
+    let folder = tempfile::tempdir().unwrap();
+    let encoder = Sequential::new([2]).add(Rescaling::new(2.0)).build().unwrap().named("encoder").as_layer();
+    let [a, b] = [Input::new([2]), Input::new([2])];
+    let outputs = [&a, &b].map(|x| encoder.call(x).unwrap());
+    let (path, from, to) = (folder.path().join("m.keras"), folder.path().join("x.npz"), folder.path().join("y.npz"));
+    Model::new([&a, &b], outputs.each_ref()).unwrap().save(&path).unwrap();
+    let array = |x: [f32; 2]| Tensor::from_slice(&x, [1, 2]).unwrap().to_array().unwrap();
+    let arrays = [("arr_0", array([1.0, 2.0])), ("arr_1", array([3.0, 5.0]))].map(|(n, a)| (n.to_string(), a));
+    npy::write_npz(&from, &BTreeMap::from(arrays)).unwrap();
+    succeed(&["predict", text(&path), "--x", text(&from), "--out", text(&to), "--device", "cpu", "--seed", "1"]);
+    let found = npy::read_npz(&to).unwrap();
+    assert_eq!(found["encoder"].to_vec::<f32>().unwrap(), [2.0, 4.0]);
+    assert_eq!(found["encoder_1"].to_vec::<f32>().unwrap(), [6.0, 10.0]);
 }
 
 /// Decodes a picture and counts its colours: a blank one has one.

@@ -6,7 +6,6 @@ use common::golden::{Golden, config_difference};
 use common::{difference, wide};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::path::Path;
 use uncrumple::device::cpu::philox::Philox;
 use uncrumple::losses::{self, Reduction};
 use uncrumple::metrics::{self, Metric};
@@ -92,7 +91,7 @@ fn losses_are_kerass() {
     for_all("losses", |case, device| {
         let mut wrong = Vec::new();
         let loss = losses::from_config(case.class(), case.config())?;
-        wrong.extend(check_config(loss.config(), case));
+        wrong.extend(check_config(loss.full_config(), case));
         let y_true = case.tensor("y_true")?.to_device(device)?;
         let y_pred = case.tensor("y_pred")?.to_device(device)?;
         let weights = case.find("sample_weight")?.map(|w| w.to_device(device)).transpose()?;
@@ -299,14 +298,14 @@ fn initializers_draw_from_kerass_distributions() {
 #[test]
 fn the_lists_are_the_folders() {
     let rooms: [(&str, &[&str], &[&str]); 4] = [
-        ("losses", losses::MODULES, &["mod"]),
-        ("metrics", metrics::MODULES, &["mod", "mean"]),
+        ("losses", losses::MODULES, &["macros", "mod"]),
+        ("metrics", metrics::MODULES, &["mean", "mod", "named"]),
         ("optimizers", optimizers::MODULES, &["mod", "clip", "settings", "update"]),
-        ("initializers", initializers::MODULES, &["mod"]),
+        ("initializers", initializers::MODULES, &["mod", "seeded"]),
     ];
-    let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
+    let sources = uncrumple::files::repository().join("src");
     for (room, modules, helpers) in rooms {
-        let files = std::fs::read_dir(Path::new(&root).join("src").join(room)).unwrap();
+        let files = std::fs::read_dir(sources.join(room)).unwrap();
         let name = |file: std::io::Result<std::fs::DirEntry>| file.unwrap().file_name().to_string_lossy().into_owned();
         let folder: BTreeSet<String> = files.map(|f| name(f).trim_end_matches(".rs").to_string()).collect();
         let listed = modules.iter().chain(helpers).map(|s| s.to_string()).collect();
@@ -328,4 +327,36 @@ fn a_reduction_that_keras_lacks_is_an_error() {
     let config = serde_json::json!({"reduction": "max"});
     let error = losses::from_config("mse", config.as_object().unwrap()).unwrap_err().to_string();
     assert!(error.contains("reduction") && error.contains("max"), "{error}");
+}
+
+#[test]
+fn metrics_keep_their_names() -> Result<()> {
+    let none = serde_json::Map::new();
+    for (class, name) in
+        [("mae", "mae"), ("acc", "acc"), ("accuracy", "accuracy"), ("MeanSquaredError", "mean_squared_error")]
+    {
+        assert_eq!(metrics::from_config(class, &none)?.name(), name);
+    }
+    assert_eq!(metrics::from_config("acc", &none)?.serialized(), "acc");
+    let named: Box<dyn Metric> = Box::new(metrics::BinaryAccuracy::new().threshold(0.25).named("hits"));
+    let written = named.serialized();
+    let again = metrics::from_config("BinaryAccuracy", written["config"].as_object().unwrap())?;
+    assert_eq!((again.name(), again.serialized()), ("hits".to_string(), written));
+    assert_eq!(again.result(&[vec![0.0], vec![0.0]]), 0.0, "the mean of nothing");
+    Ok(())
+}
+
+#[test]
+fn initializers_keep_their_seeds() -> Result<()> {
+    for (class, seed) in
+        [("HeNormal", serde_json::json!(7)), ("random_uniform", serde_json::json!({"class_name": "SeedGenerator"}))]
+    {
+        let config = serde_json::json!({"seed": seed});
+        let initializer = initializers::from_config(class, config.as_object().unwrap())?;
+        assert_eq!(initializer.clone().config()["seed"], seed);
+        let (numbers, shape) = (Philox::new(1, -1, 0), Shape::new(&[3, 5])?);
+        let plain = initializers::from_config(class, &serde_json::Map::new())?;
+        assert_eq!(initializer.values(&shape, &numbers)?, plain.values(&shape, &numbers)?);
+    }
+    Ok(())
 }

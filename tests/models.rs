@@ -6,7 +6,7 @@ use common::{Random, difference, tolerance, wide};
 use uncrumple::layers::{Spec, Updates};
 use uncrumple::model::{Graph, Mode};
 use uncrumple::prelude::*;
-use uncrumple::{GradientTape, ops};
+use uncrumple::{GradientTape, ops, optimizers};
 
 /// The text of the error.
 fn text<T>(result: Result<T>) -> String {
@@ -86,7 +86,7 @@ fn errors_name_the_layer_the_expectation_and_the_shape() -> Result<()> {
             Concatenate::new().axis(2).call([&flat, &flat]),
             "layer `concatenate`: expected an input with an axis 2, got shape (None, 4)",
         ),
-        (Dropout::new(1.0).call(&flat), "layer `dropout`: argument `rate`: expected a number in [0, 1), got 1"),
+        (Dropout::new(1.5).call(&flat), "layer `dropout`: argument `rate`: expected a number in [0, 1], got 1.5"),
         (
             Dropout::new(0.5).noise_shape([None, Some(3)]).call(&flat),
             "layer `dropout`: expected an input that `noise_shape` (None, 3) stretches to, got shape (None, 4)",
@@ -333,14 +333,75 @@ head (Dense)                   (None, 300)    1,500  dense
 Parameters              1,529  (6.0 KiB)
   trainable             1,520
   non-trainable             9
-Optimizer state      11.9 KiB  (2 numbers a parameter)
+Optimizer state      11.9 KiB  (Adam: 2 numbers a parameter)
 Activations          39.0 KiB  (batch of 32)";
     let summary = model.summary();
     assert_eq!(summary.to_string(), want);
     assert_eq!((summary.parameters(), summary.trainable_parameters()), (1529, 1520));
     assert_eq!((summary.parameter_bytes(), summary.optimizer_bytes()), (4 * 1529, 4 * 2 * 1520));
     assert_eq!(summary.activation_bytes(), Some(4 * 32 * (4 + 4 + 4 + 300)));
-    let summary = model.summary().batch_size(1).optimizer_slots(0);
-    assert_eq!((summary.optimizer_bytes(), summary.activation_bytes()), (0, Some(4 * 312)));
+    let sgd: Box<dyn optimizers::Optimizer> = SGD::new(0.1).momentum(0.9).into();
+    let summary = model.summary().batch_size(1).optimizer(&*sgd);
+    assert_eq!((summary.optimizer_bytes(), summary.activation_bytes()), (4 * 1520, Some(4 * 312)));
+    assert!(summary.to_string().contains("(SGD: 1 number a parameter)"), "{summary}");
+    let summary = model.summary().batch_size(usize::MAX / 4000);
+    assert_eq!(summary.activation_bytes(), None);
+    assert!(summary.to_string().contains("too many"), "{summary}");
+    Ok(())
+}
+
+#[test]
+fn models_built_alike_start_apart_inside_another_one() -> Result<()> {
+    let tower = |name: &str| -> Result<Model> { Ok(Sequential::new(4).add(Dense::new(3).relu()).build()?.named(name)) };
+    let (left, mut right) = (tower("left")?, tower("right")?);
+    let given = Tensor::from_slice(&[1f32, 2., 3.], 3)?;
+    right.set_weight("dense/bias", &given)?;
+    let kernel = |model: &Model, name: &str| wide(&model.weight(&format!("{name}/dense/kernel"))?);
+    let pair = |a: &Model, b: &Model| -> Result<Model> {
+        let input = Input::new(4);
+        Model::new(&input, &Add::new().call([&a.as_layer().call(&input)?, &b.as_layer().call(&input)?])?)
+    };
+    let apart = pair(&left, &tower("right")?)?;
+    assert_ne!(kernel(&apart, "left")?, kernel(&apart, "right")?);
+    // A model of which one weight was set keeps all of them.
+    let kept = pair(&left, &right)?;
+    assert_eq!(kernel(&kept, "right")?, wide(&right.weight("dense/kernel")?)?);
+    assert_eq!(wide(&kept.weight("right/dense/bias")?)?, wide(&given)?);
+    Ok(())
+}
+
+#[test]
+fn an_input_that_no_tensor_can_be_is_an_error_of_its_first_call() {
+    let said = text(Dense::new(2).call(&Input::new([1; 9])));
+    assert!(said.starts_with("layer `dense`: ") && said.contains("9 axes, at most 8"), "{said}");
+    let said = text(Flatten::new().call(&Input::new([1; 8])));
+    assert!(said.contains("has 9 axes, at most 8"), "{said}");
+    let input = Input::new([1 << 40, 1 << 40]);
+    assert!(text(Model::new(&input, &input)).contains("more elements than memory can hold"));
+    assert!(text(Sequential::new([1; 9]).add(Dense::new(2)).build()).contains("9 axes"));
+}
+
+#[test]
+fn inputs_are_converted_to_what_the_model_takes() -> Result<()> {
+    let model = Sequential::new(4).add(Dense::new(3)).build()?;
+    let pixels = Tensor::from_slice(&[0u8, 1, 2, 255, 7, 7, 7, 7], [2, 4])?;
+    let floats = pixels.cast(DType::F32)?;
+    for other in [&pixels, &pixels.cast(DType::I64)?, &pixels.cast(DType::F64)?] {
+        assert_eq!(wide(&model.call(&[other])?[0])?, wide(&model.call(&[&floats])?[0])?);
+        assert_eq!(wide(&model.predict(other)?)?, wide(&model.predict(&floats)?)?);
+    }
+    // The graph itself converts nothing.
+    let run = |x: &Tensor| model.graph().run(&weights(&model)?, &[x], Mode::INFERENCE, &mut Default::default());
+    assert_eq!(text(run(&pixels)), "model: expected input `input_layer` to be float32, got uint8");
+    Ok(())
+}
+
+#[test]
+fn outputs_have_names_of_their_own() -> Result<()> {
+    let encoder = Sequential::new(4).add(Dense::new(3)).build()?.named("encoder").as_layer();
+    let (a, b) = (Input::new(4), Input::new(4));
+    let (x, y) = (encoder.call(&a)?, encoder.call(&b)?);
+    let model = Model::new([&a, &b], [&x, &y, &a])?;
+    assert_eq!(model.graph().output_names(), ["encoder", "encoder_1", "input_layer"]);
     Ok(())
 }

@@ -4,12 +4,22 @@
 mod common;
 
 use common::wide;
-use uncrumple::{DType, Device, GradientTape, Result, Tensor};
+use uncrumple::ops::{Activation, Generator};
+use uncrumple::{DType, Device, Error, GradientTape, Result, Tensor};
 
 const NAN: f32 = f32::NAN;
+const INF: f32 = f32::INFINITY;
 
 fn devices() -> impl Iterator<Item = Device> {
     [Some(Device::Cpu), common::cuda()].into_iter().flatten()
+}
+
+/// The gradient of the sum of `f`.
+fn gradient(x: &Tensor, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    let tape = GradientTape::new();
+    let x = tape.watch(x)?;
+    let y = f(&x)?;
+    tape.gradient(&y, &[&x])?.remove(0).ok_or_else(|| Error::Internal("there is no gradient".into()))
 }
 
 /// The elements, with NaN as a text, so that equality means what it says.
@@ -19,7 +29,7 @@ fn texts(tensor: &Tensor) -> Result<Vec<String>> {
 
 fn expect(got: Result<Tensor>, want: &[f32]) -> Result<()> {
     let got = got?;
-    assert_eq!(texts(&got)?, want.iter().map(|x| x.to_string()).collect::<Vec<_>>(), "on {}", got.device());
+    assert_eq!(texts(&got)?, want.iter().map(|&x| f64::from(x).to_string()).collect::<Vec<_>>(), "on {}", got.device());
     Ok(())
 }
 
@@ -45,6 +55,11 @@ fn nan_stays_nan() -> Result<()> {
                 let y = wide(&f(&x)?)?;
                 assert!(y[0].is_nan() && !y[1].is_nan(), "on {device}");
             }
+            let one = Tensor::ones(&device, [1, 1], dtype)?;
+            let bias = Tensor::zeros(&device, 1, dtype)?;
+            let column = x.reshape([3, 1])?;
+            expect(column.linear(&one, Some(&bias), Activation::Relu), &[NAN, 1.0, 0.0])?;
+            expect(column.linear(&one, None, Activation::Relu), &[NAN, 1.0, 0.0])?;
         }
     }
     Ok(())
@@ -71,12 +86,7 @@ fn argmax_takes_the_first() -> Result<()> {
 fn ties_share_the_gradient() -> Result<()> {
     for device in devices() {
         let x = Tensor::from_slice(&[1f32, 3.0, 3.0, 2.0], 4)?.to_device(&device)?;
-        let gradient = |f: &dyn Fn(&Tensor) -> Result<Tensor>| -> Result<Vec<f32>> {
-            let tape = GradientTape::new();
-            let x = tape.watch(&x)?;
-            let y = f(&x)?;
-            tape.gradient(&y, &[&x])?.remove(0).map_or(Ok(Vec::new()), |g| g.to_vec())
-        };
+        let gradient = |f: &dyn Fn(&Tensor) -> Result<Tensor>| gradient(&x, f)?.to_vec::<f32>();
         let other = Tensor::from_slice(&[3f32, 3.0, 1.0, 2.0], 4)?.to_device(&device)?;
         assert_eq!(gradient(&|x| x.max(&[], false))?, [0.0, 0.5, 0.5, 0.0]);
         assert_eq!(gradient(&|x| x.min(&[0], true))?, [1.0, 0.0, 0.0, 0.0]);
@@ -93,11 +103,9 @@ fn ties_share_the_gradient() -> Result<()> {
 fn many_ties_are_counted_right() -> Result<()> {
     for device in devices() {
         for dtype in [DType::F16, DType::BF16] {
-            let tape = GradientTape::new();
-            let x = tape.watch(&Tensor::ones(&device, 100_000, dtype)?)?;
             let seed = Tensor::full(&device, (), dtype, 1024.0)?;
-            let y = x.max(&[], false)?.mul(&seed)?;
-            let gradient = tape.gradient(&y, &[&x])?.remove(0).map_or(Ok(Vec::new()), |g| wide(&g))?;
+            let ones = Tensor::ones(&device, 100_000, dtype)?;
+            let gradient = wide(&gradient(&ones, |x| x.max(&[], false)?.mul(&seed))?)?;
             assert_eq!(gradient.len(), 100_000);
             assert!(gradient.iter().all(|g| (g - 0.01024).abs() < 0.01024 / 128.0), "{} on {device}", gradient[0]);
         }
@@ -122,6 +130,14 @@ fn casts_saturate_and_wrap() -> Result<()> {
             wide.cast(DType::F64)?.to_vec::<f64>()?,
             [-1.0, 263.0, 1_099_511_627_776.0, 9_007_199_254_740_992.0]
         );
+        // Just above the middle of two f32, and on it as an f64.
+        let above = Tensor::from_slice(&[(1i64 << 62) + (1 << 38) + 1], 1)?.to_device(&device)?;
+        assert_eq!(above.cast(DType::F32)?.to_vec::<f32>()?, [((1i64 << 62) + (1 << 39)) as f32]);
+        // Ties go to the even neighbour, and what is too large to infinity; NaN stays.
+        let x = Tensor::from_slice(&[1.0 + 3.0 / 2048.0, 1e20, NAN, 1.0 + 1.0 / 2048.0, -1e-9], 5)?;
+        expect(x.to_device(&device)?.cast(DType::F16), &[1.0 + 2.0 / 1024.0, INF, NAN, 1.0, -0.0])?;
+        let x = Tensor::from_slice(&[1.0 + 1.0 / 256.0, 1.0 + 3.0 / 256.0, NAN, f32::MAX], 4)?;
+        expect(x.to_device(&device)?.cast(DType::BF16), &[1.0, 1.015_625, NAN, INF])?;
     }
     Ok(())
 }
@@ -173,15 +189,110 @@ fn long_sums_keep_their_bits() -> Result<()> {
 
 #[test]
 fn powers_at_zero_have_gradients() -> Result<()> {
-    let tape = GradientTape::new();
-    let base = tape.watch(&Tensor::from_slice(&[0f32, 0.0, 2.0], 3)?)?;
-    let exponent = tape.watch(&Tensor::from_slice(&[0f32, 2.0, 3.0], 3)?)?;
-    let y = base.pow(&exponent)?;
-    expect(Ok(y.detach()), &[1.0, 0.0, 8.0])?;
-    let gradients = tape.gradient(&y, &[&base, &exponent])?;
-    let [Some(base), Some(exponent)] = &gradients[..] else { panic!("both have a gradient") };
-    expect(Ok(base.clone()), &[0.0, 0.0, 12.0])?;
-    assert_eq!(exponent.to_vec::<f32>()?[..2], [0.0, 0.0]);
+    for device in devices() {
+        let tape = GradientTape::new();
+        let base = tape.watch(&Tensor::from_slice(&[0f32, 0.0, 2.0], 3)?.to_device(&device)?)?;
+        let exponent = tape.watch(&Tensor::from_slice(&[0f32, 2.0, 3.0], 3)?.to_device(&device)?)?;
+        let y = base.pow(&exponent)?;
+        expect(Ok(y.detach()), &[1.0, 0.0, 8.0])?;
+        let gradients = tape.gradient(&y, &[&base, &exponent])?;
+        let [Some(base), Some(exponent)] = &gradients[..] else { panic!("both have a gradient") };
+        expect(Ok(base.clone()), &[0.0, 0.0, 12.0])?;
+        assert_eq!(exponent.to_vec::<f32>()?[..2], [0.0, 0.0]);
+    }
+    Ok(())
+}
+
+/// Φ(x) is 1e-6 of its terms at −5 and less than half an ulp of them at −6.
+#[test]
+fn gelu_keeps_its_left_tail() -> Result<()> {
+    let x = Tensor::from_slice(&[-1f32, -3.0, -5.0, -6.0, -9.0, -11.0], 6)?;
+    let (want, slope) = (wide(&x.cast(DType::F64)?.gelu()?)?, wide(&gradient(&x.cast(DType::F64)?, Tensor::gelu)?)?);
+    for device in devices() {
+        let x = x.to_device(&device)?;
+        let got = [wide(&x.gelu()?)?, wide(&gradient(&x, Tensor::gelu)?)?];
+        for (got, want) in got.iter().flatten().zip(want.iter().chain(&slope)) {
+            assert!((got / want - 1.0).abs() < 1e-4, "{got:e} for {want:e} on {device}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn extremes_of_softmax_have_the_documented_answers() -> Result<()> {
+    for device in devices() {
+        let x = [1e30f32, 0., -INF, 1e30, -INF, -INF, 0., INF, 0., 0., NAN, 0.];
+        let x = Tensor::from_slice(&x, [4, 3])?.to_device(&device)?;
+        expect(x.softmax(-1), &[1., 0., 0., 1., 0., 0., NAN, NAN, NAN, NAN, NAN, NAN])?;
+        expect(x.log_softmax(-1), &[0., -1e30, -INF, 0., -INF, -INF, NAN, NAN, NAN, NAN, NAN, NAN])?;
+        let lowest = Tensor::full(&device, [1, 40], DType::F32, -f64::INFINITY)?;
+        expect(lowest.softmax(1), &[NAN; 40])?;
+        assert!(x.softmax(2).is_err());
+    }
+    Ok(())
+}
+
+#[test]
+fn cross_entropies_of_huge_logits_are_exact() -> Result<()> {
+    let close = |x: f32| assert!((x - std::f32::consts::LN_2).abs() < 1e-6, "{x}");
+    for device in devices() {
+        let x = Tensor::from_slice(&[1e4f32, 0., -1e4, 0., 0., -INF], [2, 3])?.to_device(&device)?;
+        let t = Tensor::from_slice(&[0f32, 1., 0., 0.5, 0.5, 0.], [2, 3])?.to_device(&device)?;
+        let loss = x.softmax_cross_entropy(&t)?.to_vec::<f32>()?;
+        assert_eq!(loss[0], 1e4);
+        close(loss[1]);
+        expect(gradient(&x, |x| x.softmax_cross_entropy(&t)), &[1., -1., 0., 0., 0., 0.])?;
+
+        let labels = Tensor::from_slice(&[1, 0], 2)?.to_device(&device)?;
+        let loss = x.sparse_softmax_cross_entropy(&labels)?.to_vec::<f32>()?;
+        assert_eq!(loss[0], 1e4);
+        close(loss[1]);
+        expect(gradient(&x, |x| x.sparse_softmax_cross_entropy(&labels)), &[1., -1., 0., -0.5, 0.5, 0.])?;
+
+        let x = Tensor::from_slice(&[1e4f32, -1e4, 1e4, 0., NAN], 5)?.to_device(&device)?;
+        let z = Tensor::from_slice(&[1f32, 1., 0., 0.5, 0.], 5)?.to_device(&device)?;
+        let loss = x.sigmoid_cross_entropy(&z)?.to_vec::<f32>()?;
+        assert_eq!(loss[..3], [0., 1e4, 1e4]);
+        close(loss[3]);
+        assert!(loss[4].is_nan());
+        expect(gradient(&x, |x| x.sigmoid_cross_entropy(&z)), &[0., -1., 1., 0., NAN])?;
+    }
+    Ok(())
+}
+
+/// A card cannot answer with an error; the CPU does, which the ops' own tests check.
+#[test]
+fn what_is_out_of_range_shows_on_a_card() -> Result<()> {
+    for device in devices().filter(|d| !d.is_cpu()) {
+        let x = Tensor::from_slice(&[0f32; 9], [3, 3])?.to_device(&device)?;
+        for bad in [-1, 3] {
+            let labels = Tensor::from_slice(&[0, bad, 2], 3)?.to_device(&device)?;
+            let loss = x.sparse_softmax_cross_entropy(&labels)?.to_vec::<f32>()?;
+            assert!(!loss[0].is_nan() && loss[1].is_nan() && !loss[2].is_nan(), "{loss:?}");
+            let dx = gradient(&x, |x| x.sparse_softmax_cross_entropy(&labels))?.to_vec::<f32>()?;
+            assert!(dx[3..6].iter().all(|g| g.is_nan()) && dx[..3].iter().chain(&dx[6..]).all(|g| !g.is_nan()));
+            expect(x.gather(&labels), &[0., 0., 0., NAN, NAN, NAN, 0., 0., 0.])?;
+            expect(gradient(&x, |x| x.gather(&labels)), &[1., 1., 1., 0., 0., 0., 1., 1., 1.])?;
+            let ones = Tensor::ones(&device, [3, 3], DType::I32)?;
+            expect(ones.gather(&labels), &[1., 1., 1., 0., 0., 0., 1., 1., 1.])?;
+        }
+        assert!(matches!(x.data::<f32>(), Err(Error::Device { .. })));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_generator_does_not_advance_under_a_backward_in_silence() -> Result<()> {
+    for device in devices() {
+        let mut generator = Generator::new(5, &device)?;
+        let tape = GradientTape::new();
+        let x = tape.watch(&Tensor::ones(&device, 1001, DType::F32)?)?;
+        let y = x.dropout(0.3, &generator)?;
+        assert_eq!(generator.advance().is_ok(), device.is_cpu());
+        let dx = tape.gradient(&y, &[&x])?.remove(0);
+        assert_eq!(dx.map(|g| g.to_vec::<f32>()).transpose()?, Some(y.to_vec::<f32>()?));
+        generator.advance()?;
+    }
     Ok(())
 }
 
@@ -217,7 +328,6 @@ fn bad_input_is_an_error_that_names_it() -> Result<()> {
     said(x.less(&ints), &["less", "float32", "int32"]);
     said(ints.exp(), &["exp", "int32"]);
     said(ints.sum(&[], false), &["sum", "int32"]);
-    said(ints.broadcast_to([5, 2, 3]), &["broadcast_to", "int32"]);
     said(x.sum(&[2], false), &["sum", "axis 2", "(2, 3)"]);
     said(x.mean(&[-3], false), &["mean", "axis -3", "(2, 3)"]);
     said(x.max(&[0, -2], false), &["max", "axis 0", "twice"]);

@@ -51,7 +51,7 @@ fn cpu_flops() -> f64 {
     let lanes = multiply_adds(1.0);
     let flops = (2 * SUMS * lanes * ROUNDS * threads::count()) as f64;
     let all = || {
-        threads::for_each(threads::count(), |_| {
+        threads::for_each(threads::count(), &|_| {
             multiply_adds(black_box(0.5));
         });
     };

@@ -1,9 +1,9 @@
 //! The sum of two gradients of one tensor.
 
-use crate::device::cpu::{Float, threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::error::{Error, Result};
-use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
+use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, given};
 use crate::with_float;
 
 /// `a + b` for two tensors of one shape and dtype.
@@ -27,9 +27,10 @@ impl Op for Accumulate {
     fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
         match inputs {
             [a, b] if a == b => Ok(Metas::from_elem(*a, 1)),
-            _ => {
-                Err(Error::shape("accumulate", format!("expected two tensors of one shape and dtype, got {inputs:?}")))
-            }
+            _ => Err(Error::shape(
+                "accumulate",
+                format!("expected two tensors of one shape and dtype, got {}", given(inputs)),
+            )),
         }
     }
 
@@ -65,7 +66,7 @@ impl Op for Accumulate {
 }
 
 fn sum<T: Float>(a: &[T], b: &[T], out: &mut [T]) {
-    vectorize(
+    T::vectorize(
         #[inline(always)]
         || {
             for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {

@@ -8,7 +8,8 @@ use crate::train::{Callback, Control, Epoch, Logs, Trainer};
 /// Ends training once a figure has not improved for some epochs.
 ///
 /// Without more it watches `val_loss` and stops after the first epoch that does not improve it, as Keras's
-/// [EarlyStopping](https://keras.io/api/callbacks/early_stopping/) does.
+/// [EarlyStopping](https://keras.io/api/callbacks/early_stopping/) does; the first epoch of all never stops it. NaN is
+/// no improvement.
 ///
 /// ```
 /// use uncrumple::prelude::*;
@@ -17,6 +18,8 @@ use crate::train::{Callback, Control, Epoch, Logs, Trainer};
 pub struct EarlyStopping {
     monitor: Monitor,
     patience: usize,
+    baseline: Option<f64>,
+    start_from_epoch: usize,
     restore_best_weights: bool,
     waited: usize,
     best_weights: Option<Vec<Tensor>>,
@@ -29,6 +32,8 @@ impl EarlyStopping {
         EarlyStopping {
             monitor: Monitor::new("val_loss"),
             patience: 0,
+            baseline: None,
+            start_from_epoch: 0,
             restore_best_weights: false,
             waited: 0,
             best_weights: None,
@@ -47,6 +52,19 @@ impl EarlyStopping {
         self
     }
 
+    /// What the figure must be better than, beside the best one, for the patience to begin anew; nothing unless told
+    /// otherwise.
+    pub fn baseline(mut self, baseline: f64) -> Self {
+        self.baseline = Some(baseline);
+        self
+    }
+
+    /// Epochs that only warm up, in which nothing is watched; 0 unless told otherwise.
+    pub fn start_from_epoch(mut self, epochs: usize) -> Self {
+        self.start_from_epoch = epochs;
+        self
+    }
+
     /// What an improvement must exceed; 0 unless told otherwise.
     pub fn min_delta(mut self, delta: f64) -> Self {
         self.monitor.min_delta = delta.abs();
@@ -59,7 +77,8 @@ impl EarlyStopping {
         self
     }
 
-    /// Puts the weights of the best epoch back when training ends, for whichever reason.
+    /// Puts the weights of the best epoch back when training ends, for whichever reason; those of the first that is
+    /// watched while no figure is better.
     pub fn restore_best_weights(mut self) -> Self {
         self.restore_best_weights = true;
         self
@@ -67,23 +86,30 @@ impl EarlyStopping {
 }
 
 impl Callback for EarlyStopping {
-    fn on_train_begin(&mut self, _: &mut Trainer) -> Result<()> {
-        self.monitor.best = None;
+    fn on_train_begin(&mut self, trainer: &mut Trainer) -> Result<()> {
+        self.monitor.begin(trainer.figures())?;
         self.waited = 0;
         self.best_weights = None;
         Ok(())
     }
 
-    fn on_epoch_end(&mut self, trainer: &mut Trainer, _: &Epoch, logs: &Logs) -> Result<Control> {
-        if self.monitor.improves(logs)? {
-            self.waited = 0;
-            if self.restore_best_weights {
-                self.best_weights = Some(trainer.weights()?);
-            }
+    fn on_epoch_end(&mut self, trainer: &mut Trainer, epoch: &Epoch, logs: &Logs) -> Result<Control> {
+        if epoch.number < self.start_from_epoch {
             return Ok(Control::Continue);
         }
         self.waited += 1;
-        Ok(if self.waited >= self.patience { Control::Stop } else { Control::Continue })
+        let improves = self.monitor.improves(logs)?;
+        if self.restore_best_weights && (improves || self.best_weights.is_none()) {
+            self.best_weights = Some(trainer.weights()?);
+        }
+        if improves {
+            if self.monitor.is_beyond(logs, self.baseline)? {
+                self.waited = 0;
+            }
+            return Ok(Control::Continue);
+        }
+        let stop = self.waited >= self.patience && epoch.number > 0;
+        Ok(if stop { Control::Stop } else { Control::Continue })
     }
 
     fn on_train_end(&mut self, trainer: &mut Trainer) -> Result<()> {

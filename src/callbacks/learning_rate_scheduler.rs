@@ -24,11 +24,8 @@ impl LearningRateScheduler {
 impl Callback for LearningRateScheduler {
     fn on_epoch_begin(&mut self, trainer: &mut Trainer, epoch: &Epoch) -> Result<()> {
         let rate = (self.schedule)(epoch.number, trainer.learning_rate());
-        if !rate.is_finite() || rate < 0.0 {
-            let message = format!("the schedule answered a learning rate of {rate} for epoch {}", epoch.number);
-            return Err(Error::Config(message));
-        }
-        trainer.set_learning_rate(rate);
-        Ok(())
+        trainer
+            .set_learning_rate(rate)
+            .map_err(|e| Error::Config(format!("the schedule of the learning rate, epoch {}: {e}", epoch.number)))
     }
 }

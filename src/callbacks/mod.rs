@@ -31,27 +31,41 @@ impl Monitor {
         Monitor { name: name.to_string(), mode: Mode::Auto, min_delta: 0.0, best: None }
     }
 
+    /// Forgets the best figure, at the beginning of a run whose epochs will have these figures.
+    fn begin(&mut self, figures: &[String]) -> Result<()> {
+        self.best = None;
+        self.smaller_is_better()?;
+        if figures.contains(&self.name) { Ok(()) } else { Err(self.missing(figures)) }
+    }
+
     /// Whether this epoch's figure is better than the best one by more than `min_delta`; if so it is the best from now
     /// on. NaN is never better.
     fn improves(&mut self, logs: &Logs) -> Result<bool> {
-        let Some(value) = logs.get(&self.name) else {
-            let known: Vec<&str> = logs.iter().map(|(name, _)| name).collect();
-            let advice = match self.name.starts_with("val_") {
-                true => "; give fit a validation_split or validation_data, or monitor another figure",
-                false => "",
-            };
-            let message = format!("there is no figure `{}` to monitor among {}{advice}", self.name, known.join(", "));
-            return Err(Error::Config(message));
-        };
-        let better = match (self.smaller_is_better()?, self.best) {
-            (_, None) => !value.is_nan(),
-            (true, Some(best)) => value < best - self.min_delta,
-            (false, Some(best)) => value > best + self.min_delta,
-        };
+        let better = self.is_beyond(logs, self.best)?;
         if better {
-            self.best = Some(value);
+            self.best = logs.get(&self.name);
         }
         Ok(better)
+    }
+
+    /// Whether this epoch's figure is better than `bound` by more than `min_delta`.
+    fn is_beyond(&self, logs: &Logs, bound: Option<f64>) -> Result<bool> {
+        let names = || logs.iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>();
+        let value = logs.get(&self.name).ok_or_else(|| self.missing(&names()))?;
+        Ok(match (self.smaller_is_better()?, bound) {
+            (_, None) => !value.is_nan(),
+            (true, Some(bound)) => value < bound - self.min_delta,
+            (false, Some(bound)) => value > bound + self.min_delta,
+        })
+    }
+
+    fn missing(&self, figures: &[String]) -> Error {
+        let advice = match self.name.starts_with("val_") {
+            true => "; give fit a validation_split or validation_data, or monitor another figure",
+            false => "",
+        };
+        let known = figures.join(", ");
+        Error::Config(format!("there is no figure `{}` to monitor among {known}{advice}", self.name))
     }
 
     fn smaller_is_better(&self) -> Result<bool> {
@@ -145,7 +159,7 @@ mod tests {
     /// Epochs run and the weight in the end, which is the number of the epoch that it comes from.
     fn stopped(stop: EarlyStopping, values: &[f64]) -> (usize, f64) {
         let (mut trainer, data) = counter();
-        let fit = Fit::epochs(values.len()).callback(Told(stop, values.to_vec()));
+        let fit = Fit::epochs(values.len()).validation_data(&data).callback(Told(stop, values.to_vec()));
         let epochs = trainer.fit(&data, fit).unwrap().epochs.len();
         (epochs, weight(&trainer))
     }
@@ -159,6 +173,12 @@ mod tests {
         assert_eq!(stopped(new().patience(2), &[f64::NAN; 5]), (2, 2.0));
         assert_eq!(stopped(new().min_delta(0.5), &[3.0, 2.0, 1.7, 1.0]), (3, 3.0));
         assert_eq!(stopped(new().mode(Mode::Max), &[1.0, 2.0, 3.0, 2.0, 9.0]), (4, 4.0));
+        // The first epoch never stops it, nor do those that warm up.
+        assert_eq!(stopped(new(), &[f64::NAN, f64::NAN, 1.0]), (2, 2.0));
+        assert_eq!(stopped(new().start_from_epoch(2), &[1.0, 2.0, 3.0, 4.0, 5.0]), (4, 4.0));
+        // Better than before, and yet not good enough to wait anew.
+        assert_eq!(stopped(new().patience(3).baseline(0.5), &[3.0, 2.0, 2.5, 1.0, 2.0, 0.1]), (3, 3.0));
+        assert_eq!(stopped(new().patience(2).baseline(2.5), &[3.0, 2.0, 2.1, 2.2, 0.1]), (4, 4.0));
     }
 
     #[test]
@@ -167,7 +187,9 @@ mod tests {
         assert_eq!(stopped(new().patience(2), &[3.0, 2.0, 2.5, 2.6, 1.0]), (4, 2.0));
         // Also where the epochs end before the patience does.
         assert_eq!(stopped(new().patience(9), &[3.0, 1.0, 2.0]), (3, 2.0));
-        assert_eq!(stopped(new().patience(1), &[f64::NAN, 1.0]), (1, 1.0));
+        assert_eq!(stopped(new().patience(1), &[f64::NAN, 1.0]), (2, 2.0));
+        // The first are the best until a figure says otherwise.
+        assert_eq!(stopped(new().patience(1), &[f64::NAN, f64::NAN, 1.0]), (2, 1.0));
     }
 
     #[test]
@@ -189,7 +211,7 @@ mod tests {
             let checkpoint = if best { checkpoint.save_best_only() } else { checkpoint };
             let (mut trainer, data) = counter();
             let told = Told(checkpoint, vec![3.0, 2.0, 2.5, 1.0]);
-            trainer.fit(&data, Fit::epochs(4).callback(told)).unwrap();
+            trainer.fit(&data, Fit::epochs(4).validation_data(&data).callback(told)).unwrap();
             let entries = std::fs::read_dir(&below).unwrap();
             let mut names: Vec<String> =
                 entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
@@ -211,21 +233,58 @@ mod tests {
         for epochs in [3, 2] {
             let (mut trainer, data) = counter();
             let fit = Fit::epochs(epochs).validation_data(&data).callback(CSVLogger::new(&path));
-            // Its step is its own, so there is no loss to validate with.
-            assert!(trainer.fit(&data, fit).is_err());
-            let history = trainer.fit(&data, Fit::epochs(epochs).callback(CSVLogger::new(&path))).unwrap();
+            let history = trainer.fit(&data, fit).unwrap();
             let copy = folder.path().join("copy.csv");
             history.write_csv(&copy).unwrap();
             let text = std::fs::read_to_string(&path).unwrap();
             assert_eq!(text, std::fs::read_to_string(copy).unwrap());
             assert_eq!(text.lines().count(), epochs + 1);
+            // A run that ends before its first epoch does takes nothing away.
+            let broken = LearningRateScheduler::new(|_, _| f64::NAN);
+            let fit = Fit::epochs(1).callback(CSVLogger::new(&path)).callback(broken);
+            assert!(trainer.fit(&data, fit).is_err());
+            assert_eq!(text, std::fs::read_to_string(&path).unwrap());
         }
     }
 
     #[test]
+    fn what_cannot_be_watched_or_saved_is_refused_before_the_first_step() {
+        let (mut trainer, data) = counter();
+        let mut refused = |fit: Fit, words: &[&str]| {
+            let error = trainer.fit(&data, fit).unwrap_err().to_string();
+            assert!(words.iter().all(|word| error.contains(word)), "{error}");
+            assert_eq!(weight(&trainer), 0.0);
+        };
+        refused(Fit::epochs(1).callback(EarlyStopping::new()), &["no figure `val_loss`", "among loss"]);
+        refused(Fit::epochs(1).callback(EarlyStopping::new().monitor("accuracy")), &["no figure `accuracy`"]);
+        let best = ModelCheckpoint::new("m.keras").save_best_only();
+        refused(Fit::epochs(1).callback(best), &["no figure `val_loss`"]);
+        let field = ModelCheckpoint::new("{val_loss:.2f}.keras");
+        refused(Fit::epochs(1).callback(field), &["{val_loss:.2f}", "epoch, loss"]);
+        refused(Fit::epochs(1).callback(ModelCheckpoint::new("m.h5")), &["m.h5", ".keras"]);
+    }
+
+    /// Fails when the epoch of this number ends.
+    struct Failing(usize);
+
+    impl Callback for Failing {
+        fn on_epoch_end(&mut self, _: &mut Trainer, epoch: &Epoch, _: &Logs) -> Result<Control> {
+            if epoch.number == self.0 { Err(Error::Data("enough".into())) } else { Ok(Control::Continue) }
+        }
+    }
+
+    #[test]
+    fn an_error_keeps_the_history_and_ends_the_run() {
+        let (mut trainer, data) = counter();
+        let stop = EarlyStopping::new().patience(9).restore_best_weights();
+        let fit = Fit::epochs(9).validation_data(&data).callback(Told(stop, vec![3.0, 1.0, 2.0]));
+        let error = trainer.fit(&data, fit.callback(Failing(2))).unwrap_err().to_string();
+        assert_eq!((error.as_str(), trainer.history().epochs.len(), weight(&trainer)), ("enough", 3, 2.0));
+    }
+
+    #[test]
     fn every_file_is_in_the_list() {
-        let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
-        let folder = std::fs::read_dir(std::path::Path::new(&root).join("src/callbacks")).unwrap();
+        let folder = std::fs::read_dir(crate::files::repository().join("src/callbacks")).unwrap();
         let mut files: Vec<String> = folder
             .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
             .filter(|name| name != "mod")

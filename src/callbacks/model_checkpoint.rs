@@ -2,6 +2,7 @@
 
 use super::{Mode, Monitor};
 use crate::error::{Error, Result};
+use crate::model::keras::check_name;
 use crate::train::{Callback, Control, Epoch, Logs, Trainer};
 use std::path::PathBuf;
 
@@ -43,9 +44,14 @@ impl ModelCheckpoint {
 }
 
 impl Callback for ModelCheckpoint {
-    fn on_train_begin(&mut self, _: &mut Trainer) -> Result<()> {
-        self.monitor.best = None;
-        Ok(())
+    fn on_train_begin(&mut self, trainer: &mut Trainer) -> Result<()> {
+        if self.save_best_only {
+            self.monitor.begin(trainer.figures())?;
+        }
+        // A wrong path shows now and not after an epoch.
+        let mut logs = Logs::default();
+        trainer.figures().iter().for_each(|name| logs.push(name, 0.0));
+        check_name(filled(&self.path, 1, &logs)?.as_ref())
     }
 
     fn on_epoch_end(&mut self, trainer: &mut Trainer, epoch: &Epoch, logs: &Logs) -> Result<Control> {

@@ -74,11 +74,12 @@ impl Callback for ProgressBar {
         // It waits for the device, so that what is timed is done.
         let logs = trainer.logs()?;
         let seconds = clock.epoch.elapsed().as_secs_f64();
-        let samples = ((step + 1) * epoch.batch_size).min(epoch.samples);
+        let samples = (step + 1).saturating_mul(epoch.batch_size).min(epoch.samples);
         if last {
             clock.training = seconds;
         }
-        let left = (epoch.epochs * epoch.steps).saturating_sub(epoch.number * epoch.steps + step + 1) as f64
+        let steps_left = (epoch.epochs - epoch.number) as f64 * epoch.steps as f64 - (step + 1) as f64;
+        let left = steps_left
             * (clock.run.elapsed().as_secs_f64() / clock.steps as f64);
         let text = format!("{logs}  {} samples/s  {} left", grouped((samples as f64 / seconds) as usize), duration(left));
         match &self.bar {

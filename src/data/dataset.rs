@@ -171,9 +171,3 @@ impl IntoTensors for Vec<Tensor> {
         self
     }
 }
-
-impl From<Dataset> for (Vec<Tensor>, Vec<Tensor>) {
-    fn from(data: Dataset) -> Self {
-        (data.inputs, data.targets)
-    }
-}

@@ -2,18 +2,25 @@
 
 use super::Dataset;
 use crate::error::{Error, Result};
-use crate::files::{Array, idx};
+use crate::files::{Array, idx, read_file, repository};
 use crate::tensor::Tensor;
 use std::path::PathBuf;
 
-/// Where the data sets are: `$UNCRUMPLE_DATASETS`, `datasets/` below the working folder, or that of the source tree.
+/// Where the data sets are: `$UNCRUMPLE_DATASETS` if it is set, else `datasets/` below the working folder, or that of the
+/// source tree.
+///
+/// # Errors
+/// There is no such folder.
 pub fn folder() -> Result<PathBuf> {
-    let given = std::env::var_os("UNCRUMPLE_DATASETS").map(PathBuf::from);
-    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map(|m| PathBuf::from(m).join("datasets"));
-    let candidates =
-        [given, Some("datasets".into()), manifest, Some(concat!(env!("CARGO_MANIFEST_DIR"), "/datasets").into())];
-    let found = candidates.into_iter().flatten().find(|p| p.is_dir());
-    found.ok_or_else(|| {
+    if let Some(given) = std::env::var_os("UNCRUMPLE_DATASETS").map(PathBuf::from) {
+        return match given.is_dir() {
+            true => Ok(given),
+            false => Err(Error::file(given, "is no folder: UNCRUMPLE_DATASETS must name one that holds `mnist/`")),
+        };
+    }
+    let built = concat!(env!("CARGO_MANIFEST_DIR"), "/datasets").into();
+    let candidates = ["datasets".into(), repository().join("datasets"), built];
+    candidates.into_iter().find(|p| p.is_dir()).ok_or_else(|| {
         Error::Data("no folder `datasets` here: run from the project's folder, or set UNCRUMPLE_DATASETS to it".into())
     })
 }
@@ -36,6 +43,50 @@ pub fn mnist() -> Result<(Dataset, Dataset)> {
     Ok((set("train")?, set("t10k")?))
 }
 
+/// Boston housing: 506 census tracts, 13 numbers about each, and the median value of its homes in thousands of dollars
+/// (Harrison and Rubinfeld, 1978); 404 to train on, and every fifth, 102 in all, to test.
+///
+/// Numbers are float32 (n, 13) as they are, for a [`crate::layers::Normalization`] to scale; values float32 (n, 1).
+///
+/// # Errors
+/// The folder `datasets/boston-housing` is not there, or not what it was.
+pub fn boston_housing() -> Result<(Dataset, Dataset)> {
+    const COLUMNS: usize = 14;
+    let path = folder()?.join("boston-housing/data.csv");
+    let text = String::from_utf8(read_file(&path)?).map_err(|_| Error::file(&path, "is no text"))?;
+    let mut sets: [(Vec<f32>, Vec<f32>); 2] = Default::default();
+    for (i, line) in text.lines().skip(1).enumerate() {
+        let row: Vec<f32> = line.split(',').map_while(|cell| cell.trim().parse().ok()).collect();
+        let (Some((value, features)), COLUMNS) = (row.split_last(), row.len()) else {
+            return Err(Error::file(&path, format!("line {} does not hold {COLUMNS} numbers", i + 2)));
+        };
+        let (x, y) = &mut sets[usize::from(i % 5 == 0)];
+        x.extend(features);
+        y.push(*value);
+    }
+    let set = |(x, y): &(Vec<f32>, Vec<f32>)| -> Result<Dataset> {
+        Dataset::new(Tensor::from_slice(x, [y.len(), COLUMNS - 1])?, Tensor::from_slice(y, [y.len(), 1])?)
+    };
+    let [train, test] = &sets;
+    Ok((set(train)?, set(test)?))
+}
+
 fn tensor(array: Array) -> Result<Tensor> {
     Tensor::from_array(&array)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boston_housing_is_whole() -> Result<()> {
+        let (train, test) = boston_housing()?;
+        assert_eq!((train.len(), test.len()), (404, 102));
+        assert_eq!(test.inputs()[0].slice(0, 0..1)?.to_vec::<f32>()?[..3], [0.00632, 18.0, 2.31]);
+        let values = [train.targets()[0].to_vec::<f32>()?, test.targets()[0].to_vec::<f32>()?].concat();
+        let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64;
+        assert!((mean - 22.533).abs() < 1e-3, "{mean}");
+        Ok(())
+    }
 }

@@ -4,9 +4,10 @@ pub mod cpu;
 pub mod cuda;
 mod storage;
 
-pub use storage::{Buffer, Elements, Storage};
+pub(crate) use storage::Elements;
+pub use storage::{Buffer, Storage};
 
-use crate::error::{CudaError, Error, Result};
+use crate::error::{Error, Result};
 use cuda::CudaDevice;
 use std::fmt;
 use std::str::FromStr;
@@ -27,14 +28,24 @@ impl Device {
     /// The CUDA card `ordinal`, counted from 0.
     ///
     /// # Errors
-    /// A [`CudaError`] that says what is missing: driver, card, cuBLAS, kernels, or a driver that is too old for them.
+    /// A [`CudaError`](crate::CudaError) that says what is missing: driver, card, kernels, a driver and a card that are
+    /// new enough for them, cuBLAS or cuBLASLt.
     pub fn cuda(ordinal: usize) -> Result<Device> {
         Ok(Device::Cuda(CudaDevice::get(ordinal)?))
     }
 
-    /// The first CUDA card that can be used, else the CPU.
+    /// The first CUDA card that can be used, else the CPU; [`Device::first_cuda`] says why no card was taken.
     pub fn best() -> Device {
-        Device::cuda(0).unwrap_or(Device::Cpu)
+        Device::first_cuda().unwrap_or(Device::Cpu)
+    }
+
+    /// The first CUDA card that can be used.
+    ///
+    /// # Errors
+    /// Why the card 0 cannot be used, where none can.
+    pub fn first_cuda() -> Result<Device> {
+        (1..cuda::count())
+            .fold(Device::cuda(0), |found, ordinal| found.or_else(|first| Device::cuda(ordinal).map_err(|_| first)))
     }
 
     /// Whether this is the CPU.
@@ -99,13 +110,5 @@ impl FromStr for Device {
                 None => Err(Error::Config(format!("unknown device `{text}`; write auto, cpu or cuda:N"))),
             },
         }
-    }
-}
-
-/// The reason why `Device::best` did not choose a CUDA card, if it did not.
-pub fn cuda_problem() -> Option<CudaError> {
-    match Device::cuda(0) {
-        Err(Error::Cuda(error)) => Some(error),
-        _ => None,
     }
 }

@@ -49,8 +49,8 @@ impl dyn Elements + '_ {
 
 /// A share in a [`Buffer`].
 ///
-/// The pool keeps the reference count together with the bytes, so that taking a buffer and letting it go touches no
-/// allocator once the pool is warm.
+/// The CPU's pool keeps the reference count together with the bytes, so that taking a buffer of the host's and letting it go
+/// touches no allocator once the pool is warm; a buffer of a card's has its count from the host's allocator.
 #[derive(Clone)]
 pub struct Storage(Option<Arc<Buffer>>);
 
@@ -100,9 +100,7 @@ impl Deref for Storage {
 
 impl Drop for Storage {
     fn drop(&mut self) {
-        if let Some(mut buffer) = self.0.take()
-            && let Some(Buffer::Cpu(_)) = Arc::get_mut(&mut buffer)
-        {
+        if let Some(buffer) = self.0.take() {
             pool::give_back(buffer);
         }
     }

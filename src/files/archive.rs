@@ -1,9 +1,8 @@
 //! The zip around `.keras` and `.npz` files.
 
 use crate::error::{Error, Result};
-use crate::files::atomic_write;
+use crate::files::{atomic_write, guard, open};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 use zip::write::SimpleFileOptions;
@@ -33,16 +32,16 @@ impl Limits {
 /// # Errors
 /// [`Error::File`] if it is truncated or damaged, holds too much, or has names that no `.keras` file has.
 pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
-    let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    let metadata = file.metadata().map_err(|e| Error::io(path, e))?;
-    if !metadata.is_file() {
-        return Err(Error::file(path, "is not a regular file"));
-    }
-    read_from(BufReader::new(file), Limits::of_file(metadata.len()), path)
+    let (file, len) = open(path)?;
+    read_from(BufReader::new(file), Limits::of_file(len), path)
 }
 
 /// The same for any source, within `limits`; `path` is its name in errors.
 pub(crate) fn read_from(source: impl Read + Seek, limits: Limits, path: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+    guard(path, "zip", || unpack(source, limits, path))
+}
+
+fn unpack(source: impl Read + Seek, limits: Limits, path: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     let bad = |message: String| Error::file(path, message);
     let mut zip = ZipArchive::new(source)
         .map_err(|e| bad(format!("is not a whole zip archive, as .keras and .npz files are: {e}")))?;

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes the file `path` through `write`, atomically and durably.
+/// Writes the file `path` through `write`, atomically, and durably where the system writes folders out when asked.
 ///
 /// The bytes go to a temporary file in the same folder, which takes the place of `path` only after all of it has
 /// reached the disk: whatever fails before (a full disk, an error or a panic of `write`), an old file stays as it was
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// [`Error::Io`] with what the system or `write` said.
-pub(crate) fn atomic_write<T>(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<T>) -> Result<T> {
+pub fn atomic_write<T>(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<T>) -> Result<T> {
     try_write(path, write).map_err(|e| Error::io(path, e))
 }
 
@@ -32,7 +32,7 @@ fn try_write<T>(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Re
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
         Err(e) => return Err(e),
     };
-    let target: PathBuf = if old.is_some() { fs::canonicalize(path)? } else { path.to_path_buf() };
+    let target = end_of_links(path)?;
     let folder = match target.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -51,10 +51,22 @@ fn try_write<T>(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Re
     drop(writer);
     temporary.as_file().sync_all()?;
     temporary.persist(&target)?;
-    // The new name is on the disk only once the folder is.
+    // The new name is on the disk only once the folder is. It is in place by now, so that a folder which may not be read, or
+    // a system that does not do this, is no failure.
     #[cfg(unix)]
-    File::open(folder)?.sync_all()?;
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
     Ok(value)
+}
+
+/// The file that a chain of links ends in, be it there or not.
+fn end_of_links(path: &Path) -> io::Result<PathBuf> {
+    let mut target = path.to_path_buf();
+    // As many as Linux follows.
+    for _ in 0..40 {
+        let Ok(link) = fs::read_link(&target) else { return Ok(target) };
+        target = target.parent().unwrap_or(Path::new("")).join(link);
+    }
+    Err(io::Error::other("too many symbolic links"))
 }
 
 #[cfg(test)]
@@ -117,6 +129,19 @@ mod tests {
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read_to_string(&file).unwrap(), "new");
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+        // A link to a file that is not there yet, by way of another.
+        let (second, third) = (folder.path().join("second"), folder.path().join("third"));
+        symlink("third", &second).unwrap();
+        symlink("new file", &third).unwrap();
+        atomic_write(&second, |w| w.write_all(b"first")).unwrap();
+        assert!(fs::symlink_metadata(&second).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(folder.path().join("new file")).unwrap(), "first");
+        // A folder that may be written and not read.
+        let hidden = folder.path().join("hidden");
+        fs::create_dir(&hidden).unwrap();
+        fs::set_permissions(&hidden, fs::Permissions::from_mode(0o333)).unwrap();
+        atomic_write(&hidden.join("file"), |w| w.write_all(b"x")).unwrap();
+        fs::set_permissions(&hidden, fs::Permissions::from_mode(0o755)).unwrap();
         atomic_write(Path::new("/dev/null"), |w| w.write_all(b"gone")).unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
         if Path::new("/dev/full").exists() {

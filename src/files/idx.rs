@@ -5,8 +5,9 @@
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::files::archive::Limits;
 use crate::files::array::checked_shape;
-use crate::files::{Array, Number, read_file};
+use crate::files::{Array, Number, guard, read_file};
 use std::io::Read;
 use std::path::Path;
 
@@ -22,15 +23,17 @@ pub fn read(path: impl AsRef<Path>) -> Result<Array> {
 
 /// The array of a whole idx file.
 pub(crate) fn parse(bytes: Vec<u8>, path: &Path) -> Result<Array> {
+    let limit = Limits::of_file(bytes.len() as u64).bytes;
     if bytes.starts_with(&[0x1f, 0x8b]) {
         let mut unzipped = flate2::read::MultiGzDecoder::new(bytes.as_slice());
-        parse_from(&mut unzipped, path)
+        guard(path, "gzip", || parse_from(&mut unzipped, limit, path))
     } else {
-        parse_from(&mut bytes.as_slice(), path)
+        parse_from(&mut bytes.as_slice(), limit, path)
     }
 }
 
-fn parse_from(reader: &mut impl Read, path: &Path) -> Result<Array> {
+/// The array that the reader gives, of at most `limit` bytes.
+fn parse_from(reader: &mut impl Read, limit: u64, path: &Path) -> Result<Array> {
     let bad = |message: String| Error::file(path, message);
     let cut = |e: std::io::Error| bad(format!("is not a whole idx file: {e}"));
     let mut magic = [0; 4];
@@ -59,6 +62,11 @@ fn parse_from(reader: &mut impl Read, path: &Path) -> Result<Array> {
     }
     let (shape, expected) =
         checked_shape(&extents, number.size()).ok_or_else(|| bad(format!("declares the absurd shape {extents:?}")))?;
+    if expected as u64 > limit {
+        return Err(bad(format!(
+            "declares {expected} bytes (shape {shape:?}), far more than a file of its size holds"
+        )));
+    }
 
     // Grows with what is there, not with what is declared; one byte more than declared shows a longer file.
     let mut data = Vec::new();
@@ -105,7 +113,10 @@ mod tests {
         let message = |bytes: &[u8]| parsed(bytes).unwrap_err().to_string();
         assert!(message(&[0, 0, 8, 1, 0, 0, 0, 2, 1]).contains("declares 2 bytes of data (shape [2]), but holds 1"));
         assert!(message(&[0, 0, 8, 1, 0, 0, 0, 0, 1]).contains("holds more"));
-        assert!(message(&gzip(&[0, 0, 8, 1, 255, 255, 255, 255, 1])).contains("but holds 1"));
+        assert!(message(&gzip(&[0, 0, 8, 1, 15, 255, 255, 255, 1])).contains("but holds 1"));
+        assert!(
+            message(&gzip(&[0, 0, 8, 1, 255, 255, 255, 255, 1])).contains("far more than a file of its size holds")
+        );
         assert!(message(&[&[0, 0, 8, 255][..], &[255; 1020]].concat()).contains("absurd shape"));
         assert!(message(&[0, 0, 7, 1]).contains("type 0x07"));
         assert!(message(b"PK\x03\x04").contains("is not an idx file"));

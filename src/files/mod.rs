@@ -17,26 +17,39 @@ pub mod safetensors;
 
 pub use array::Array;
 pub(crate) use array::Number;
-pub(crate) use atomic::atomic_write;
+pub use atomic::atomic_write;
 
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// The project's folder, for tests and the data sets that come with it: where cargo, or the script that runs tests on
+/// another machine, says that it is, else where the crate was built.
+#[doc(hidden)]
+pub fn repository() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+}
 
 /// The whole of a regular file.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
-    let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
-    let metadata = file.metadata().map_err(|e| Error::io(path, e))?;
-    if !metadata.is_file() {
-        // A device or a pipe has no length to hold the declared sizes against, and may never end.
-        return Err(Error::file(path, "is not a regular file"));
-    }
+    let (mut file, len) = open(path)?;
     let mut bytes = Vec::new();
-    let capacity = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    let capacity = usize::try_from(len).unwrap_or(usize::MAX);
     bytes.try_reserve_exact(capacity).map_err(|e| Error::file(path, format!("does not fit in memory: {e}")))?;
     file.read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
     Ok(bytes)
+}
+
+/// A regular file, and how long it is.
+fn open(path: &Path) -> Result<(File, u64)> {
+    let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
+    if !metadata.is_file() {
+        // A device or a pipe has no length to hold the declared sizes against, and may never end; to open a pipe that
+        // nobody writes to would not end either.
+        return Err(Error::file(path, "is not a regular file"));
+    }
+    Ok((File::open(path).map_err(|e| Error::io(path, e))?, metadata.len()))
 }
 
 /// Runs a parser that is not ours: should it panic on a damaged file, the panic becomes an error.
@@ -63,6 +76,12 @@ mod tests {
         assert!(matches!(read_file(&folder.path().join("none")), Err(Error::Io { .. })));
         assert!(read_file(folder.path()).is_err());
         #[cfg(unix)]
-        assert!(matches!(read_file(Path::new("/dev/zero")), Err(Error::File { .. })));
+        {
+            assert!(matches!(read_file(Path::new("/dev/zero")), Err(Error::File { .. })));
+            let pipe = folder.path().join("pipe");
+            assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+            assert!(matches!(read_file(&pipe), Err(Error::File { .. })));
+            assert!(matches!(archive::read(&pipe), Err(Error::File { .. })));
+        }
     }
 }

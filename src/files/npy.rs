@@ -38,7 +38,10 @@ pub fn read_npz(path: impl AsRef<Path>) -> Result<BTreeMap<String, Array>> {
     let mut arrays = BTreeMap::new();
     for (entry, bytes) in archive::read(path)? {
         let name = entry.strip_suffix(".npy").unwrap_or(&entry).to_string();
-        arrays.insert(name, parse(bytes, &path.join(entry))?);
+        let array = parse(bytes, &path.join(entry))?;
+        if arrays.insert(name.clone(), array).is_some() {
+            return Err(Error::file(path, format!("holds both `{name}` and `{name}.npy`, which are one name")));
+        }
     }
     Ok(arrays)
 }
@@ -218,6 +221,9 @@ mod tests {
         let path = folder.path().join("a.npz");
         write_npz(&path, &all).unwrap();
         assert_eq!(read_npz(&path).unwrap(), all);
+        let npy = std::fs::read(folder.path().join("a.npy")).unwrap();
+        archive::write(&path, [("a", npy.as_slice()), ("a.npy", &npy)]).unwrap();
+        assert!(read_npz(&path).unwrap_err().to_string().contains("holds both `a` and `a.npy`"));
         let bf16 = Array::new(DType::BF16, vec![1], vec![0, 0]).unwrap();
         assert!(write(folder.path().join("b.npy"), &bf16).unwrap_err().to_string().contains("bfloat16"));
     }

@@ -1,4 +1,4 @@
-//! One value.
+//! One value everywhere.
 
 use super::{Initializer, number};
 use crate::device::cpu::philox::Philox;
@@ -45,4 +45,43 @@ impl Initializer for Constant {
     fn boxed(&self) -> Box<dyn Initializer> {
         Box::new(*self)
     }
+}
+
+macro_rules! constants {
+    ($($(#[$doc:meta])* $class:ident $value:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $class;
+
+        impl $class {
+            pub(super) fn from_config(_: &Map<String, Value>) -> Result<$class> {
+                Ok($class)
+            }
+        }
+
+        impl Initializer for $class {
+            fn class_name(&self) -> &'static str {
+                stringify!($class)
+            }
+
+            fn config(&self) -> Map<String, Value> {
+                Map::new()
+            }
+
+            fn values(&self, shape: &Shape, _: &Philox) -> Result<Vec<f32>> {
+                Ok(vec![$value; shape.size()])
+            }
+
+            fn boxed(&self) -> Box<dyn Initializer> {
+                Box::new(*self)
+            }
+        }
+    )+};
+}
+
+constants! {
+    /// 1 everywhere ([Keras](https://keras.io/api/layers/initializers/#ones-class)).
+    Ones 1.0;
+    /// 0 everywhere ([Keras](https://keras.io/api/layers/initializers/#zeros-class)).
+    Zeros 0.0;
 }

@@ -1,7 +1,9 @@
 //! The first values of weights, one file a family, under Keras's names.
 //!
-//! A new initializer is a file here and one word in the list below. A `seed` in a Keras config is not read: a weight's
-//! numbers are a function of the model's seed and its place, and no two engines share a generator.
+//! A new initializer is a file here and one word in the list below. A `seed` in a Keras config is kept and written again,
+//! and not used: a weight's numbers are a function of the model's seed and its place, and no two engines share a generator.
+
+mod seeded;
 
 use crate::device::cpu::philox::Philox;
 use crate::device::cpu::{threads, vectorize};
@@ -57,27 +59,30 @@ macro_rules! initializers {
         /// # Errors
         /// A class or an argument that this engine does not know.
         pub fn from_config(class: &str, config: &Map<String, Value>) -> Result<Box<dyn Initializer>> {
-            match class {
-                $($(stringify!($class) $(| $name)+ => Ok(Box::new($class::from_config(config)?)),)+)*
+            let initializer: Box<dyn Initializer> = match class {
+                $($(stringify!($class) $(| $name)+ => Box::new($class::from_config(config)?),)+)*
                 _ => {
                     let known = [$($(stringify!($class)),+),*].join(", ");
-                    Err(Error::Config(format!("unknown initializer `{class}`; known are {known}")))
+                    return Err(Error::Config(format!("unknown initializer `{class}`; known are {known}")));
                 }
-            }
+            };
+            Ok(match config.get("seed").filter(|seed| !seed.is_null()) {
+                Some(seed) if initializer.config().contains_key("seed") => {
+                    Box::new(seeded::Seeded { initializer, seed: seed.clone() })
+                }
+                _ => initializer,
+            })
         }
     };
 }
 
 initializers! {
-    constant: Constant "constant";
+    constant: Constant "constant", Ones "ones" "one", Zeros "zeros" "zero";
     glorot: GlorotNormal "glorot_normal", GlorotUniform "glorot_uniform";
     he: HeNormal "he_normal", HeUniform "he_uniform";
     lecun: LecunNormal "lecun_normal", LecunUniform "lecun_uniform";
-    ones: Ones "ones" "one";
-    random_normal: RandomNormal "random_normal" "normal";
-    random_uniform: RandomUniform "random_uniform" "uniform";
-    truncated_normal: TruncatedNormal "truncated_normal";
-    zeros: Zeros "zeros" "zero";
+    random: RandomNormal "random_normal" "normal", RandomUniform "random_uniform" "uniform",
+        TruncatedNormal "truncated_normal";
 }
 
 /// A number of a config; absent or null it has its default.

@@ -29,15 +29,15 @@ impl ActivationFn {
         }
     }
 
-    /// The activation that Keras calls `name`.
+    /// The activation that Keras calls `name`; `swish` is `silu` there too.
     ///
     /// # Errors
     /// A name that this engine does not know.
     pub fn from_name(name: &str) -> Result<ActivationFn> {
-        if name == "softmax" {
-            Ok(ActivationFn::Softmax)
-        } else {
-            Activation::from_name(name).map(ActivationFn::Element)
+        match name {
+            "softmax" => Ok(ActivationFn::Softmax),
+            "swish" => Ok(Activation::Silu.into()),
+            _ => Activation::from_name(name).map(ActivationFn::Element),
         }
     }
 

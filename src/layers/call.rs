@@ -17,7 +17,7 @@ pub enum Precision {
     F32,
     /// f32 weights, bf16 products and activations; norms, softmax and losses in f32 (Micikevicius et al., 2017).
     MixedBf16,
-    /// The same with f16. Small gradients need loss scaling.
+    /// The same with f16, to predict with: training would need loss scaling, so that `compile` refuses it.
     MixedF16,
 }
 

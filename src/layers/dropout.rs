@@ -19,7 +19,7 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// A layer that drops a fraction `rate` of the elements, in [0, 1).
+    /// A layer that drops a fraction `rate` of the elements, from 0 to 1.
     pub fn new(rate: f64) -> Dropout {
         Dropout { rate, noise_shape: None, seed: Value::Null }
     }
@@ -60,8 +60,8 @@ impl Layer for Dropout {
     fn output_spec(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
         let x = one(inputs)?;
         x.require_float()?;
-        if !(0.0..1.0).contains(&self.rate) {
-            return Err(Error::Config(format!("argument `rate`: expected a number in [0, 1), got {}", self.rate)));
+        if !(0.0..=1.0).contains(&self.rate) {
+            return Err(Error::Config(format!("argument `rate`: expected a number in [0, 1], got {}", self.rate)));
         }
         if let Some(noise) = &self.noise_shape {
             let fits = |(n, x): (&Option<usize>, &Option<usize>)| match (n, x) {
@@ -86,6 +86,8 @@ impl Layer for Dropout {
         let x = inputs[0];
         let y = match &self.noise_shape {
             _ if !call.training() || self.rate == 0.0 => x.clone(),
+            // Nothing is drawn, nor scaled by 1 / 0; what comes before still has a gradient, 0.
+            _ if self.rate == 1.0 => x.mul_scalar(0.0)?,
             None => x.dropout(self.rate, call.generator()?)?,
             Some(noise) => {
                 let dims: Vec<usize> = noise.iter().zip(x.shape().iter()).map(|(n, x)| n.unwrap_or(*x)).collect();

@@ -59,3 +59,54 @@ pub fn merge(inputs: &[&Tensor], f: impl Fn(&Tensor, &Tensor) -> Result<Tensor>)
     let merged = others.iter().try_fold(align(first)?, |sum, x| f(&sum, &align(x)?))?;
     Ok(Tensors::from_elem(merged, 1))
 }
+
+/// A layer that merges its inputs one after the other by an op of two tensors.
+macro_rules! merging {
+    ($(#[$doc:meta])* $layer:ident $op:expr) => {
+        $(#[$doc])*
+        ///
+        /// Inputs `(batch, …)`, one or more, of one floating-point dtype and of shapes that broadcast as in NumPy; one of
+        /// lower rank has axes of size 1 put in behind the batch. Output: what they broadcast to. No weights.
+        #[derive(Clone, Debug, Default)]
+        pub struct $layer;
+
+        impl $layer {
+            #[doc = concat!("The layer; call it on several symbols: `", stringify!($layer), "::new().call([&a, &b])`.")]
+            pub fn new() -> $layer {
+                $layer
+            }
+
+            /// The layer that a Keras config describes.
+            pub(super) fn from_config(_: &crate::layers::Config) -> crate::error::Result<$layer> {
+                Ok($layer)
+            }
+        }
+
+        impl crate::layers::Layer for $layer {
+            fn class_name(&self) -> &'static str {
+                stringify!($layer)
+            }
+
+            fn output_spec(&self, inputs: &[crate::layers::Spec]) -> crate::error::Result<Vec<crate::layers::Spec>> {
+                crate::layers::merge::spec(inputs)
+            }
+
+            fn weights(&self, _: &[crate::layers::Spec]) -> crate::error::Result<Vec<crate::layers::WeightSpec>> {
+                Ok(vec![])
+            }
+
+            fn forward(
+                &self,
+                _: &mut crate::layers::Call,
+                inputs: &[&crate::tensor::Tensor],
+            ) -> crate::error::Result<crate::tensor::Tensors> {
+                crate::layers::merge::merge(inputs, $op)
+            }
+
+            fn config(&self) -> crate::layers::Config {
+                crate::layers::Config::new()
+            }
+        }
+    };
+}
+pub(super) use merging;

@@ -1,46 +1,9 @@
 //! Inputs multiplied element by element.
 
-use super::{Call, Config, Layer, Spec, WeightSpec, merge};
-use crate::error::Result;
-use crate::tensor::{Tensor, Tensors};
+use super::merge::merging;
+use crate::tensor::Tensor;
 
-/// Π xᵢ, element by element ([Keras](https://keras.io/api/layers/merging_layers/multiply/)).
-///
-/// Inputs `(batch, …)`, one or more, of one floating-point dtype and of shapes that broadcast as in NumPy; one of lower
-/// rank has axes of size 1 put in behind the batch. Output: what they broadcast to. No weights.
-#[derive(Clone, Debug, Default)]
-pub struct Multiply;
-
-impl Multiply {
-    /// The layer; call it on several symbols: `Multiply::new().call([&a, &b])`.
-    pub fn new() -> Multiply {
-        Multiply
-    }
-
-    /// The layer that a Keras config describes.
-    pub(super) fn from_config(_: &Config) -> Result<Multiply> {
-        Ok(Multiply)
-    }
-}
-
-impl Layer for Multiply {
-    fn class_name(&self) -> &'static str {
-        "Multiply"
-    }
-
-    fn output_spec(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
-        merge::spec(inputs)
-    }
-
-    fn weights(&self, _: &[Spec]) -> Result<Vec<WeightSpec>> {
-        Ok(vec![])
-    }
-
-    fn forward(&self, _: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
-        merge::merge(inputs, Tensor::mul)
-    }
-
-    fn config(&self) -> Config {
-        Config::new()
-    }
+merging! {
+    /// Π xᵢ, element by element ([Keras](https://keras.io/api/layers/merging_layers/multiply/)).
+    Multiply Tensor::mul
 }

@@ -1,9 +1,9 @@
 //! What layers are called on before there is data: symbols, and the graph that calls grow.
 
-use super::Layer;
+use super::{Layer, Precision};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::shape::{IntoShape, Shape};
+use crate::shape::{IntoShape, MAX_RANK, Shape};
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -89,6 +89,8 @@ pub struct Symbol(Arc<Node>);
 struct Node {
     spec: Spec,
     source: Source,
+    /// Why no tensor can be what it stands for.
+    problem: Option<String>,
 }
 
 /// Where a symbol comes from.
@@ -121,6 +123,15 @@ impl Symbol {
         &self.0.source
     }
 
+    fn new(spec: Spec, source: Source, problem: Option<String>) -> Symbol {
+        Symbol(Arc::new(Node { spec, source, problem }))
+    }
+
+    /// Answers the error that making the symbol ended in.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.0.problem.as_ref().map_or(Ok(()), |problem| Err(Error::Input(format!("Input: {problem}"))))
+    }
+
     /// Whether two handles are of one symbol.
     pub fn same(&self, other: &Symbol) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -139,35 +150,31 @@ impl fmt::Debug for Symbol {
 }
 
 /// Makes the inputs of a model.
+///
+/// A shape that no tensor can have is an error of the first call on the input, or of the model.
 pub struct Input;
 
 impl Input {
     /// A batch of `float32` samples of this shape.
-    ///
-    /// # Panics
-    /// On a shape with more axes than a tensor can have.
     #[allow(clippy::new_ret_no_self)]
-    #[track_caller]
     pub fn new(sample: impl IntoShape) -> Symbol {
         Input::with(sample, DType::F32, None)
     }
 
     /// A batch of samples of this shape and dtype, under a name of one's own or Keras's default.
-    ///
-    /// # Panics
-    /// On a shape with more axes than a tensor can have.
-    #[track_caller]
-    #[allow(clippy::panic)]
     pub fn with(sample: impl IntoShape, dtype: DType, name: Option<&str>) -> Symbol {
+        let name = name.map(String::from);
         match sample.into_shape() {
-            Ok(shape) => Input::of(Spec::batch_of(&shape, dtype), name.map(String::from)),
-            Err(error) => panic!("{error}"),
+            Ok(shape) => Input::of(Spec::batch_of(&shape, dtype), name),
+            Err(error) => Symbol::new(Spec::batch_of(&[], dtype), Source::Input(name), Some(error.to_string())),
         }
     }
 
     /// An input of this spec.
     pub fn of(spec: Spec, name: Option<String>) -> Symbol {
-        Symbol(Arc::new(Node { spec, source: Source::Input(name) }))
+        let rank = spec.rank();
+        let problem = format!("a batch of shape {spec} has {rank} axes, at most {MAX_RANK} fit");
+        Symbol::new(spec, Source::Input(name), (rank > MAX_RANK).then_some(problem))
     }
 }
 
@@ -181,6 +188,8 @@ struct Cell {
     layer: Arc<dyn Layer>,
     name: Option<String>,
     trainable: bool,
+    /// What it computes in, if not in what the model does.
+    precision: Option<Precision>,
     /// What it was first called on, which decides the shapes of the weights.
     built: OnceLock<Vec<Spec>>,
 }
@@ -188,7 +197,9 @@ struct Cell {
 impl LayerRef {
     /// A handle of a layer.
     pub fn new(layer: impl Layer) -> LayerRef {
-        LayerRef(Arc::new(Cell { layer: Arc::new(layer), name: None, trainable: true, built: OnceLock::new() }))
+        let cell =
+            Cell { layer: Arc::new(layer), name: None, trainable: true, precision: None, built: OnceLock::new() };
+        LayerRef(Arc::new(cell))
     }
 
     /// A layer of the same arguments under a name of one's own. It shares no weights with this one.
@@ -199,6 +210,12 @@ impl LayerRef {
     /// A layer of the same arguments whose weights training leaves alone, or not. It shares no weights with this one.
     pub fn trainable(self, trainable: bool) -> LayerRef {
         self.edit(|cell| cell.trainable = trainable)
+    }
+
+    /// A layer of the same arguments that computes in this precision whatever the model does: Keras's `dtype`, such as
+    /// f32 for the last layer of a mixed model. It shares no weights with this one.
+    pub fn precision(self, precision: Precision) -> LayerRef {
+        self.edit(|cell| cell.precision = Some(precision))
     }
 
     fn edit(self, edit: impl FnOnce(&mut Cell)) -> LayerRef {
@@ -220,6 +237,11 @@ impl LayerRef {
     /// Whether training may change the weights.
     pub fn is_trainable(&self) -> bool {
         self.0.trainable
+    }
+
+    /// What it computes in, if not in what the model does.
+    pub(crate) fn own_precision(&self) -> Option<Precision> {
+        self.0.precision
     }
 
     /// The layer's identity, for looking it up.
@@ -251,11 +273,10 @@ impl LayerRef {
     pub fn call_all(&self, inputs: impl Inputs) -> Result<Vec<Symbol>> {
         let inputs = inputs.symbols();
         let specs: Vec<Spec> = inputs.iter().map(|s| s.spec().clone()).collect();
-        let outputs = self.build(&specs).map_err(|e| e.in_layer(&provisional_name(self, &inputs)))?;
+        let outputs = inputs.iter().try_for_each(Symbol::check).and_then(|()| self.build(&specs));
+        let outputs = outputs.map_err(|e| e.in_layer(&provisional_name(self, &inputs)))?;
         let call = Arc::new(CallNode { layer: self.clone(), inputs, outputs });
-        let symbol = |(i, spec): (usize, &Spec)| {
-            Symbol(Arc::new(Node { spec: spec.clone(), source: Source::Call(call.clone(), i) }))
-        };
+        let symbol = |(i, spec): (usize, &Spec)| Symbol::new(spec.clone(), Source::Call(call.clone(), i), None);
         Ok(call.outputs.iter().enumerate().map(symbol).collect())
     }
 

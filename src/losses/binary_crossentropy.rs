@@ -1,8 +1,8 @@
 //! Cross-entropy of yes and no.
 
-use super::{EPSILON, Loss, Reduction, last_axis, matched, smoothed};
+use super::{EPSILON, Loss, Reduction, from_logits, label_smoothing, matched, of_probabilities, smoothed};
 use crate::error::Result;
-use crate::layers::{ActivationFn, Config, Read, object};
+use crate::layers::{Config, object};
 use crate::ops::Activation;
 use crate::tensor::Tensor;
 use serde_json::json;
@@ -21,36 +21,12 @@ pub struct BinaryCrossentropy {
 }
 
 impl BinaryCrossentropy {
-    /// The loss of probabilities.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The same of logits: the model's output has no sigmoid.
-    pub fn from_logits() -> Self {
-        BinaryCrossentropy { from_logits: true, ..Self::default() }
-    }
-
-    /// How far targets are drawn towards ½, from 0 to 1.
-    pub fn label_smoothing(mut self, label_smoothing: f64) -> Self {
-        self.label_smoothing = label_smoothing;
-        self
-    }
-
-    pub(super) fn from_config(config: &Config) -> Result<Self> {
-        last_axis(config)?;
-        Ok(BinaryCrossentropy {
-            from_logits: config.flag("from_logits", false)?,
-            label_smoothing: config.number("label_smoothing", 0.0)?,
-            reduction: Reduction::read(config)?,
-        })
-    }
+    from_logits!("sigmoid");
+    label_smoothing!("½");
 }
 
 impl Loss for BinaryCrossentropy {
-    fn class_name(&self) -> &'static str {
-        "BinaryCrossentropy"
-    }
+    of_probabilities!(BinaryCrossentropy, Activation::Sigmoid.into());
 
     fn call(&self, y_true: &Tensor, y_pred: &Tensor, logits: bool) -> Result<Tensor> {
         let (t, p) = matched("BinaryCrossentropy", y_true, y_pred)?;
@@ -65,22 +41,7 @@ impl Loss for BinaryCrossentropy {
         losses.mean(&[-1], false)
     }
 
-    fn link(&self) -> Option<ActivationFn> {
-        Some(Activation::Sigmoid.into())
-    }
-
-    fn takes_logits(&self) -> bool {
-        self.from_logits
-    }
-
-    fn reduction(&self) -> Reduction {
-        self.reduction
-    }
-
     fn config(&self) -> Config {
-        object(json!({
-            "name": "binary_crossentropy", "reduction": self.reduction.name(),
-            "from_logits": self.from_logits, "label_smoothing": self.label_smoothing, "axis": -1,
-        }))
+        object(json!({"from_logits": self.from_logits, "label_smoothing": self.label_smoothing, "axis": -1}))
     }
 }

@@ -2,8 +2,12 @@
 //!
 //! A new loss is a file here and one word in the list below.
 
+mod macros;
+
+use macros::{from_logits, label_smoothing, mean_over_outputs, of_probabilities};
+
 use crate::error::{Error, Result};
-use crate::layers::{ActivationFn, Config, Read};
+use crate::layers::{ActivationFn, Config, Read, snake_case};
 use crate::tensor::Tensor;
 use serde_json::{Value, json};
 use std::fmt;
@@ -28,20 +32,33 @@ pub trait Loss: fmt::Debug + Send + Sync + 'static {
     /// Whether the user said that the model returns logits.
     fn takes_logits(&self) -> bool;
 
+    /// Whether targets are labels, whole numbers below the number of classes, which training looks at beforehand.
+    fn takes_labels(&self) -> bool {
+        false
+    }
+
     /// How one number is made of the samples' losses.
     fn reduction(&self) -> Reduction;
 
-    /// Keras's arguments.
+    /// Its own arguments, under Keras's names.
     fn config(&self) -> Config;
 }
 
 impl dyn Loss {
+    /// All arguments, under Keras's names.
+    pub fn full_config(&self) -> Config {
+        let mut config = self.config();
+        config.insert("name".into(), snake_case(self.class_name()).into());
+        config.insert("reduction".into(), self.reduction().name().into());
+        config
+    }
+
     /// Keras's serialized form.
     pub fn serialized(&self) -> Value {
         json!({
             "module": "keras.losses",
             "class_name": self.class_name(),
-            "config": self.config(),
+            "config": self.full_config(),
             "registered_name": null,
         })
     }
@@ -289,6 +306,11 @@ mod tests {
         let labels = Tensor::from_slice(&[1f32, 0.], [2, 1])?;
         let losses = SparseCategoricalCrossentropy::new().call(&labels, &p, false)?.to_vec::<f32>()?;
         assert!((losses[0] + 0.75f32.ln()).abs() < 1e-6 && (losses[1] + 0.5f32.ln()).abs() < 1e-6, "{losses:?}");
+        let labels = Tensor::from_slice(&[1f32, 0.7], 2)?;
+        for logits in [false, true] {
+            let error = SparseCategoricalCrossentropy::new().call(&labels, &p, logits).map(|_| ());
+            assert!(error.is_err_and(|e| e.to_string().contains("0.7 (element 1) is no whole number")));
+        }
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! Cross-entropy of class probabilities and integer labels.
 
-use super::{Loss, Reduction, last_axis, log_probabilities};
+use super::{Loss, Reduction, from_logits, last_axis, log_probabilities, of_probabilities};
 use crate::dtype::DType;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layers::{ActivationFn, Config, Read, object};
 use crate::tensor::Tensor;
 use serde_json::json;
@@ -11,7 +11,8 @@ use serde_json::json;
 ///
 /// Targets: labels `(batch, …)` or `(batch, …, 1)`, whole numbers of any dtype; predictions `(batch, …, classes)`.
 /// Probabilities are divided by their sum and kept within [1e-7, 1 − 1e-7] as in Keras; of logits the loss is exact. A
-/// label out of range is an error on the CPU and NaN on a CUDA card.
+/// label out of range or with a fraction is an error on the CPU, and its loss is NaN on a CUDA card; `fit` and `evaluate`
+/// look for the range beforehand.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SparseCategoricalCrossentropy {
     from_logits: bool,
@@ -19,15 +20,7 @@ pub struct SparseCategoricalCrossentropy {
 }
 
 impl SparseCategoricalCrossentropy {
-    /// The loss of probabilities.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The same of logits: the model's output has no softmax.
-    pub fn from_logits() -> Self {
-        SparseCategoricalCrossentropy { from_logits: true, ..Self::default() }
-    }
+    from_logits!("softmax");
 
     pub(super) fn from_config(config: &Config) -> Result<Self> {
         config.refuse(&["ignore_class"])?;
@@ -40,12 +33,10 @@ impl SparseCategoricalCrossentropy {
 }
 
 impl Loss for SparseCategoricalCrossentropy {
-    fn class_name(&self) -> &'static str {
-        "SparseCategoricalCrossentropy"
-    }
+    of_probabilities!(SparseCategoricalCrossentropy, ActivationFn::Softmax);
 
     fn call(&self, y_true: &Tensor, y_pred: &Tensor, logits: bool) -> Result<Tensor> {
-        let labels = if y_true.dtype().is_float() { y_true.cast(DType::I32)? } else { y_true.clone() };
+        let labels = whole(y_true)?;
         if logits {
             return y_pred.sparse_softmax_cross_entropy(&labels);
         }
@@ -56,22 +47,31 @@ impl Loss for SparseCategoricalCrossentropy {
         checked.sub(&log.mul(&hot)?.sum(&[-1], false)?)
     }
 
-    fn link(&self) -> Option<ActivationFn> {
-        Some(ActivationFn::Softmax)
-    }
-
-    fn takes_logits(&self) -> bool {
-        self.from_logits
-    }
-
-    fn reduction(&self) -> Reduction {
-        self.reduction
+    fn takes_labels(&self) -> bool {
+        true
     }
 
     fn config(&self) -> Config {
-        object(json!({
-            "name": "sparse_categorical_crossentropy", "reduction": self.reduction.name(),
-            "from_logits": self.from_logits, "ignore_class": null,
-        }))
+        object(json!({"from_logits": self.from_logits, "ignore_class": null}))
     }
+}
+
+/// The labels as whole numbers. One that is none is an error on the CPU; on a CUDA card it becomes −1, which is no class.
+fn whole(y_true: &Tensor) -> Result<Tensor> {
+    if !y_true.dtype().is_float() {
+        return Ok(y_true.clone());
+    }
+    let labels = y_true.cast(DType::I32)?;
+    let same = labels.cast(y_true.dtype())?.equal(y_true)?;
+    if y_true.device().is_cpu() {
+        return match same.data::<bool>()?.iter().position(|same| !same) {
+            None => Ok(labels),
+            Some(at) => {
+                let label = y_true.cast(DType::F32)?.data::<f32>()?[at];
+                let message = format!("label {label} (element {at}) is no whole number");
+                Err(Error::Data(format!("SparseCategoricalCrossentropy: {message}")))
+            }
+        };
+    }
+    same.select(&labels, &Tensor::full(&y_true.device(), (), DType::I32, -1.0)?)
 }

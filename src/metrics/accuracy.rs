@@ -2,7 +2,6 @@
 
 use super::{BinaryAccuracy, CategoricalAccuracy, Mean, SparseCategoricalAccuracy};
 use crate::error::Result;
-use crate::layers::Config;
 use crate::tensor::Tensor;
 
 /// How often the prediction is right, as Keras understands the word `"accuracy"`: by the shapes it is
@@ -22,18 +21,8 @@ impl Accuracy {
     }
 }
 
-pub(super) fn from_config(_: &Config) -> Result<Accuracy> {
-    Ok(Accuracy)
-}
-
 impl Mean for Accuracy {
-    fn class(&self) -> &'static str {
-        "accuracy"
-    }
-
-    fn title(&self) -> &'static str {
-        "accuracy"
-    }
+    const CLASS: &'static str = "accuracy";
 
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
         let (t, p) = (y_true.shape(), y_pred.shape());
@@ -44,9 +33,5 @@ impl Mean for Accuracy {
         } else {
             CategoricalAccuracy.values(y_true, y_pred)
         }
-    }
-
-    fn arguments(&self) -> Config {
-        Config::new()
     }
 }

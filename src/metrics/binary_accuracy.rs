@@ -37,18 +37,8 @@ impl Default for BinaryAccuracy {
     }
 }
 
-pub(super) fn from_config(config: &Config) -> Result<BinaryAccuracy> {
-    Ok(BinaryAccuracy { threshold: config.number("threshold", 0.5)? })
-}
-
 impl Mean for BinaryAccuracy {
-    fn class(&self) -> &'static str {
-        "BinaryAccuracy"
-    }
-
-    fn title(&self) -> &'static str {
-        "binary_accuracy"
-    }
+    const CLASS: &'static str = "BinaryAccuracy";
 
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
         let (t, p) = matched("BinaryAccuracy", y_true, y_pred)?;
@@ -57,6 +47,10 @@ impl Mean for BinaryAccuracy {
     }
 
     fn arguments(&self) -> Config {
-        object(json!({"name": "binary_accuracy", "dtype": "float32", "threshold": self.threshold}))
+        object(json!({"threshold": self.threshold}))
+    }
+
+    fn from_config(config: &Config) -> Result<BinaryAccuracy> {
+        Ok(BinaryAccuracy { threshold: config.number("threshold", 0.5)? })
     }
 }

@@ -3,9 +3,7 @@
 use super::Mean;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::layers::{Config, object};
 use crate::tensor::Tensor;
-use serde_json::json;
 
 /// How often the largest prediction stands where the largest target does
 /// ([Keras](https://keras.io/api/metrics/accuracy_metrics/#categoricalaccuracy-class)).
@@ -22,18 +20,8 @@ impl CategoricalAccuracy {
     }
 }
 
-pub(super) fn from_config(_: &Config) -> Result<CategoricalAccuracy> {
-    Ok(CategoricalAccuracy)
-}
-
 impl Mean for CategoricalAccuracy {
-    fn class(&self) -> &'static str {
-        "CategoricalAccuracy"
-    }
-
-    fn title(&self) -> &'static str {
-        "categorical_accuracy"
-    }
+    const CLASS: &'static str = "CategoricalAccuracy";
 
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
         if y_true.shape() != y_pred.shape() {
@@ -42,9 +30,5 @@ impl Mean for CategoricalAccuracy {
             return Err(Error::shape("CategoricalAccuracy", message));
         }
         y_pred.argmax(-1)?.equal(&y_true.argmax(-1)?)?.cast(DType::F32)
-    }
-
-    fn arguments(&self) -> Config {
-        object(json!({"name": "categorical_accuracy", "dtype": "float32"}))
     }
 }

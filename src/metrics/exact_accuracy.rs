@@ -3,10 +3,8 @@
 use super::Mean;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::layers::{Config, object};
 use crate::losses::matched;
 use crate::tensor::Tensor;
-use serde_json::json;
 
 /// How often the prediction equals the target: Keras's class
 /// [`Accuracy`](https://keras.io/api/metrics/accuracy_metrics/#accuracy-class), for predicted labels. For probabilities
@@ -23,25 +21,11 @@ impl ExactAccuracy {
     }
 }
 
-pub(super) fn from_config(_: &Config) -> Result<ExactAccuracy> {
-    Ok(ExactAccuracy)
-}
-
 impl Mean for ExactAccuracy {
-    fn class(&self) -> &'static str {
-        "Accuracy"
-    }
-
-    fn title(&self) -> &'static str {
-        "accuracy"
-    }
+    const CLASS: &'static str = "Accuracy";
 
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
         let (t, p) = matched("Accuracy", y_true, y_pred)?;
         p.equal(&t)?.cast(DType::F32)
-    }
-
-    fn arguments(&self) -> Config {
-        object(json!({"name": "accuracy", "dtype": "float32"}))
     }
 }

@@ -3,19 +3,17 @@
 use super::Metric;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::layers::Config;
+use crate::layers::{Config, object, snake_case};
 use crate::losses::weights_for;
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
+use serde_json::json;
 use std::fmt;
 
-/// A metric that is the mean over the samples of values that each batch gives.
-pub trait Mean: fmt::Debug + Send + Sync + 'static {
-    /// [`Metric::class_name`].
-    fn class(&self) -> &'static str;
-
-    /// [`Metric::name`].
-    fn title(&self) -> &'static str;
+/// A metric that is the mean over the samples of values that each batch gives; its name is the class's in snake case.
+pub trait Mean: Default + fmt::Debug + Send + Sync + 'static {
+    /// Keras's class, or its word for what it chooses a class for.
+    const CLASS: &'static str;
 
     /// The values, `(batch, …)`; a sample counts for the mean of its own.
     ///
@@ -23,17 +21,27 @@ pub trait Mean: fmt::Debug + Send + Sync + 'static {
     /// Targets that do not fit the predictions.
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor>;
 
-    /// [`Metric::config`].
-    fn arguments(&self) -> Config;
+    /// Its own arguments, under Keras's names; by default there are none.
+    fn arguments(&self) -> Config {
+        Config::new()
+    }
+
+    /// The metric with the arguments of a config.
+    ///
+    /// # Errors
+    /// An argument that is not what it should be.
+    fn from_config(_: &Config) -> Result<Self> {
+        Ok(Self::default())
+    }
 }
 
 impl<M: Mean> Metric for M {
     fn class_name(&self) -> &'static str {
-        self.class()
+        M::CLASS
     }
 
     fn name(&self) -> String {
-        self.title().into()
+        snake_case(M::CLASS)
     }
 
     /// The sum over the samples, and their number or the sum of their weights.
@@ -66,7 +74,9 @@ impl<M: Mean> Metric for M {
     }
 
     fn config(&self) -> Config {
-        self.arguments()
+        let mut config = object(json!({"name": self.name(), "dtype": "float32"}));
+        config.extend(self.arguments());
+        config
     }
 }
 
@@ -79,9 +89,10 @@ fn by_sample(values: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// The mean that a state of two numbers, sum and count, stands for.
+/// The mean that a state of two numbers, sum and count, stands for; that of nothing is 0, as in Keras.
 pub(crate) fn mean_result(state: &[Vec<f32>]) -> f64 {
     match state {
+        [_, count] if count[0] == 0.0 => 0.0,
         [total, count] => f64::from(total[0]) / f64::from(count[0]),
         _ => f64::NAN,
     }

@@ -3,12 +3,14 @@
 //! A new metric is a file here and one word in the list below. Nothing waits for the device: metrics are tensor ops.
 
 mod mean;
+mod named;
 
 pub use mean::Mean;
 pub(crate) use mean::mean_result;
+pub use named::Named;
 
 use crate::error::{Error, Result};
-use crate::layers::Config;
+use crate::layers::{Config, Read};
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
 use serde_json::{Value, json};
@@ -32,7 +34,7 @@ pub trait Metric: fmt::Debug + Send + Sync + 'static {
     /// Targets that do not fit the predictions.
     fn update(&self, state: &[Tensor], y_true: &Tensor, y_pred: &Tensor, weights: Option<&Tensor>) -> Result<Tensors>;
 
-    /// The figure that the state stands for; NaN before the first batch.
+    /// The figure that the state stands for; a mean is 0 before the first batch, as in Keras.
     fn result(&self, state: &[Vec<f32>]) -> f64;
 
     /// Keras's arguments.
@@ -43,6 +45,7 @@ impl dyn Metric {
     /// Keras's serialized form: an object, or the word for what it chooses a class for.
     pub fn serialized(&self) -> Value {
         match self.class_name() {
+            "accuracy" if self.name() == "acc" => "acc".into(),
             word @ "accuracy" => word.into(),
             class => json!({
                 "module": "keras.metrics",
@@ -65,6 +68,12 @@ macro_rules! metrics {
                     Box::new(metric)
                 }
             }
+            impl $class {
+                /// The metric under this name in logs, history and a `.keras` file.
+                pub fn named(self, name: &str) -> Named {
+                    Named { metric: Box::new(self), name: name.into() }
+                }
+            }
         )*
 
         /// Every metric, for the prelude.
@@ -75,18 +84,22 @@ macro_rules! metrics {
         /// The modules that hold a metric, for the test that compares them with the folder.
         pub const MODULES: &[&str] = &[$(stringify!($module)),*];
 
-        /// The metric that a Keras config describes; `class` is Keras's class or another of its names, such as `mae`.
+        /// The metric that a Keras config describes; `class` is Keras's class or another of its names, such as `mae`,
+        /// which is then the metric's name too.
         ///
         /// # Errors
         /// A class or an argument that this engine does not know.
         pub fn from_config(class: &str, config: &Config) -> Result<Box<dyn Metric>> {
-            match class {
-                $($($name)|+ => Ok(Box::new($module::from_config(config)?)),)*
+            let metric: Box<dyn Metric> = match class {
+                $($($name)|+ => Box::new($class::from_config(config)?),)*
                 _ => {
                     let known = [$($($name),+),*].join(", ");
-                    Err(Error::Config(format!("unknown metric `{class}`; known are {known}")))
+                    return Err(Error::Config(format!("unknown metric `{class}`; known are {known}")));
                 }
-            }
+            };
+            let called = if class == metric.class_name() { metric.name() } else { class.into() };
+            let name = config.word("name", &called)?;
+            Ok(if name == metric.name() { metric } else { Box::new(Named { metric, name }) })
         }
     };
 }

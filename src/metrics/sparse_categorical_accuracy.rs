@@ -3,9 +3,7 @@
 use super::Mean;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::layers::{Config, object};
 use crate::tensor::Tensor;
-use serde_json::json;
 
 /// How often the largest prediction stands where the label says
 /// ([Keras](https://keras.io/api/metrics/accuracy_metrics/#sparsecategoricalaccuracy-class)).
@@ -22,18 +20,8 @@ impl SparseCategoricalAccuracy {
     }
 }
 
-pub(super) fn from_config(_: &Config) -> Result<SparseCategoricalAccuracy> {
-    Ok(SparseCategoricalAccuracy)
-}
-
 impl Mean for SparseCategoricalAccuracy {
-    fn class(&self) -> &'static str {
-        "SparseCategoricalAccuracy"
-    }
-
-    fn title(&self) -> &'static str {
-        "sparse_categorical_accuracy"
-    }
+    const CLASS: &'static str = "SparseCategoricalAccuracy";
 
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
         let picked = y_pred.argmax(-1)?;
@@ -47,9 +35,5 @@ impl Mean for SparseCategoricalAccuracy {
         let dtype = if y_true.dtype().is_float() { DType::F32 } else { DType::I64 };
         let wanted = y_true.reshape(p)?.cast(dtype)?;
         picked.cast(dtype)?.equal(&wanted)?.cast(DType::F32)
-    }
-
-    fn arguments(&self) -> Config {
-        object(json!({"name": "sparse_categorical_accuracy", "dtype": "float32"}))
     }
 }

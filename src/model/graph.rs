@@ -93,6 +93,7 @@ impl Graph {
             let Source::Input(name) = symbol.source() else {
                 return Err(Error::Config("a model's inputs must be made by Input::new".into()));
             };
+            symbol.check()?;
             let name = match name {
                 Some(name) => name.clone(),
                 None => builder.names.unique("input_layer"),
@@ -125,6 +126,19 @@ impl Graph {
         }
     }
 
+    /// The name of the layer that makes a value, or of the input that it is.
+    pub fn value_name(&self, value: usize) -> &str {
+        match self.inputs.get(value) {
+            Some((name, _)) => name,
+            None => self.steps.iter().find(|s| s.outputs.contains(&value)).map_or("", |s| &self.layers[s.layer].name),
+        }
+    }
+
+    /// The outputs' names: those of the layers that make them. Where several have one name, `_1`, `_2`, … is added.
+    pub fn output_names(&self) -> Vec<String> {
+        unique(self.outputs.iter().map(|&value| self.value_name(value).to_string()))
+    }
+
     /// The layer that makes an output of the graph.
     pub fn output_layer(&self, output: usize) -> Option<&Entry> {
         let value = *self.outputs.get(output)?;
@@ -138,7 +152,20 @@ impl Graph {
         self.layers[step.layer].layer.layer().output_activation()
     }
 
+    /// The inputs in the dtypes that the graph asks for, converted where they have others, as Keras does it.
+    pub(crate) fn cast(&self, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 4]>> {
+        let wanted = self.inputs.iter().map(|(_, spec)| Some(spec.dtype)).chain(std::iter::repeat(None));
+        let cast = |(x, dtype): (&&Tensor, Option<DType>)| match dtype {
+            Some(dtype) if dtype != x.dtype() => x.cast(dtype),
+            _ => Ok((*x).clone()),
+        };
+        inputs.iter().zip(wanted).map(cast).collect()
+    }
+
     /// The outputs for these inputs and weights; `updates` receives what layers set by themselves.
+    ///
+    /// Of floating-point inputs the precision alone decides what layers compute in; any other dtype must be the
+    /// input's.
     ///
     /// # Errors
     /// Inputs of another number, shape or dtype, and whatever a layer's call answers, with the layer's name.
@@ -152,7 +179,8 @@ impl Graph {
             let entry = &self.layers[step.layer];
             let _range = cuda::Range::open(&entry.name);
             let layer = entry.layer.layer();
-            let compute = if layer.full_precision() { DType::F32 } else { mode.precision.compute_dtype() };
+            let precision = entry.layer.own_precision().unwrap_or(mode.precision);
+            let compute = if layer.full_precision() { DType::F32 } else { precision.compute_dtype() };
             let mut read: SmallVec<[Tensor; 2]> = SmallVec::new();
             for &i in &step.inputs {
                 let value =
@@ -196,9 +224,24 @@ impl Graph {
                     format!("expected input `{name}` to have shape {spec}, got {shape}"),
                 ));
             }
+            let (want, got) = (spec.dtype, tensor.dtype());
+            if want != got && !(want.is_float() && got.is_float()) {
+                return Err(Error::dtype("model", format!("expected input `{name}` to be {want}, got {got}")));
+            }
         }
         Ok(())
     }
+}
+
+/// The names, each with `_1`, `_2`, … added where it is there already.
+pub(crate) fn unique(names: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for name in names {
+        let numbered = (1..).map(|i| format!("{name}_{i}"));
+        let free = std::iter::once(name.clone()).chain(numbered).find(|n| !found.contains(n));
+        found.extend(free);
+    }
+    found
 }
 
 /// Gives names as Keras does: the class in snake case, then `_1`, `_2`, …, past the names that the user gave.

@@ -7,6 +7,7 @@ mod sequential;
 mod summary;
 mod weights_file;
 
+pub(crate) use graph::unique;
 pub use graph::{Entry, Graph, Mode, Step};
 pub use sequential::Sequential;
 pub use summary::Summary;
@@ -42,6 +43,8 @@ pub struct Model {
     pub(crate) device: Device,
     pub(crate) precision: Precision,
     pub(crate) seed: i64,
+    /// Whether the weights are what the initializers drew: a model around this one then draws its own.
+    pub(crate) drawn: bool,
 }
 
 impl Model {
@@ -83,6 +86,7 @@ impl Model {
             device: Device::Cpu,
             precision: Precision::F32,
             seed: 0,
+            drawn: false,
         }
     }
 
@@ -92,7 +96,10 @@ impl Model {
         self
     }
 
-    /// The same model with its weights drawn anew from `seed`, which also decides dropout and shuffling in training.
+    /// The same model with all its weights drawn anew from `seed`, those too that were loaded or set before.
+    ///
+    /// The seed decides dropout and shuffling in training as well; [`Trainer::seed`](crate::train::Trainer::seed)
+    /// decides these alone.
     pub fn seed(mut self, seed: u64) -> Result<Model> {
         self.seed = seed as i64;
         self.draw()?;
@@ -117,6 +124,7 @@ impl Model {
             Tensor::from_slice(&spec.initializer.values(&spec.shape, &numbers)?, spec.shape)?.cast(spec.dtype)
         };
         self.weights = self.graph.weights.iter().enumerate().map(draw).collect::<Result<_>>()?;
+        self.drawn = true;
         Ok(())
     }
 
@@ -151,6 +159,7 @@ impl Model {
             return Err(Error::shape(format!("weight `{path}`"), message));
         }
         *weight = value.to_device(&weight.device())?.copy()?;
+        self.drawn = false;
         Ok(())
     }
 
@@ -171,16 +180,20 @@ impl Model {
         Summary::new(self)
     }
 
-    /// The outputs for one batch of inputs, without dropout or gradients, on the model's device.
+    /// The outputs for one batch of inputs, without dropout or gradients, on the model's device. Inputs of another
+    /// dtype are converted to what the model's [`Input`](crate::layers::Input)s say.
     ///
     /// # Errors
-    /// Inputs of another number, shape or dtype.
+    /// Inputs of another number or shape.
     pub fn call(&self, inputs: &[&Tensor]) -> Result<Tensors> {
         let weights = self.weights_on_device()?;
         let inputs = inputs.iter().map(|t| t.to_device(&self.device)).collect::<Result<Vec<_>>>()?;
         let mode = Mode { precision: self.precision, ..Mode::INFERENCE };
-        let borrowed: Vec<&Tensor> = inputs.iter().collect();
-        no_grad(|| self.graph.run(&weights, &borrowed, mode, &mut Updates::new()))
+        no_grad(|| {
+            let inputs = self.graph.cast(&inputs.iter().collect::<Vec<_>>())?;
+            let borrowed: Vec<&Tensor> = inputs.iter().collect();
+            self.graph.run(&weights, &borrowed, mode, &mut Updates::new())
+        })
     }
 
     /// Moves the weights to the model's device.

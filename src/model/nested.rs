@@ -14,8 +14,9 @@ use std::sync::Arc;
 impl Model {
     /// The model as a layer, to be called on symbols: every call of the handle and its clones shares the weights.
     ///
-    /// Its weights join the outer model's under its name, `encoder/dense/kernel`, with the values that they have here;
-    /// from then on the two models are trained apart.
+    /// Its weights join the outer model's under its name, `encoder/dense/kernel`. Weights that were set, loaded or
+    /// trained keep their values; while all are as they were drawn, the outer model draws its own, so that two models
+    /// built alike start apart inside of it. From then on inner and outer model are trained apart.
     ///
     /// ```
     /// use uncrumple::prelude::*;
@@ -30,8 +31,10 @@ impl Model {
     /// ```
     pub fn as_layer(&self) -> LayerRef {
         let mut graph = (*self.graph).clone();
-        for ((_, spec), value) in graph.weights.iter_mut().zip(&self.weights) {
-            spec.initializer = Box::new(Given(value.clone()));
+        if !self.drawn {
+            for ((_, spec), value) in graph.weights.iter_mut().zip(&self.weights) {
+                spec.initializer = Box::new(Given(value.clone()));
+            }
         }
         LayerRef::new(Nested { graph: Arc::new(graph), sequential: self.sequential }).named(&self.name)
     }
@@ -52,7 +55,7 @@ impl From<&Model> for LayerRef {
 /// A graph as a layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Nested {
-    /// What it computes; its initializers hold the first values.
+    /// What it computes; its initializers hold the values that were given to it.
     pub graph: Arc<Graph>,
     /// Whether it is a chain, which Keras writes in another way.
     pub sequential: bool,

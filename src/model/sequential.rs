@@ -22,13 +22,11 @@ pub struct Sequential {
 
 impl Sequential {
     /// A chain that starts with `float32` samples of this shape.
-    #[track_caller]
     pub fn new(sample: impl IntoShape) -> Sequential {
         Sequential::with(sample, DType::F32)
     }
 
     /// A chain that starts with samples of this shape and dtype.
-    #[track_caller]
     pub fn with(sample: impl IntoShape, dtype: DType) -> Sequential {
         let input = Input::with(sample, dtype, None);
         Sequential { output: Ok(input.clone()), input }

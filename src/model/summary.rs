@@ -2,18 +2,20 @@
 
 use super::Model;
 use crate::layers::Spec;
+use crate::optimizers::Optimizer;
 use std::fmt;
 
 /// A table of a model's layers, and what it takes in memory. It prints itself.
 pub struct Summary<'a> {
     model: &'a Model,
     batch: usize,
-    slots: usize,
+    /// The optimizer's class, and its numbers for a parameter.
+    optimizer: (&'static str, usize),
 }
 
 impl<'a> Summary<'a> {
     pub(crate) fn new(model: &'a Model) -> Summary<'a> {
-        Summary { model, batch: 32, slots: 2 }
+        Summary { model, batch: 32, optimizer: ("Adam", 2) }
     }
 
     /// States activations for this batch size; 32 unless told otherwise.
@@ -21,9 +23,9 @@ impl<'a> Summary<'a> {
         Summary { batch, ..self }
     }
 
-    /// States the state of an optimizer with this many numbers a parameter; 2, Adam's, unless told otherwise.
-    pub fn optimizer_slots(self, slots: usize) -> Self {
-        Summary { slots, ..self }
+    /// States the state of this optimizer; Adam's unless told otherwise.
+    pub fn optimizer(self, optimizer: &dyn Optimizer) -> Self {
+        Summary { optimizer: (optimizer.class_name(), optimizer.slots().len()), ..self }
     }
 
     /// Numbers in all weights.
@@ -44,14 +46,16 @@ impl<'a> Summary<'a> {
 
     /// Bytes of the optimizer's state, in f32.
     pub fn optimizer_bytes(&self) -> usize {
-        4 * self.slots * self.trainable_parameters()
+        4 * self.optimizer.1 * self.trainable_parameters()
     }
 
-    /// Bytes of the layers' outputs for one batch, which training keeps for the backward; `None` where an extent is open.
+    /// Bytes of the layers' outputs for one batch, which training keeps for the backward; `None` where an extent is
+    /// open, or where no memory could hold them.
     pub fn activation_bytes(&self) -> Option<usize> {
         let size = self.model.precision.compute_dtype().size();
-        let specs = self.model.graph.steps.iter().flat_map(|s| &s.specs);
-        specs.map(|s| s.shape(self.batch).map(|shape| shape.size() * size)).sum()
+        let mut specs = self.model.graph.steps.iter().flat_map(|s| &s.specs);
+        // A shape's size times eight bytes is known to fit.
+        specs.try_fold(0usize, |sum, s| sum.checked_add(s.shape(self.batch)?.size() * size))
     }
 }
 
@@ -60,16 +64,6 @@ impl fmt::Display for Summary<'_> {
         let graph = &self.model.graph;
         let mut rows =
             vec![["Layer (type)".to_string(), "Output shape".into(), "Params".into(), "Connected to".into()]];
-        let name_of = |value: usize| -> String {
-            match graph.inputs.get(value) {
-                Some((name, _)) => name.clone(),
-                None => graph
-                    .steps
-                    .iter()
-                    .find(|s| s.outputs.contains(&value))
-                    .map_or_else(String::new, |s| graph.layers[s.layer].name.clone()),
-            }
-        };
         let shapes = |specs: &[Spec]| specs.iter().map(Spec::to_string).collect::<Vec<_>>().join(", ");
         for (name, spec) in &graph.inputs {
             rows.push([format!("{name} (Input)"), spec.to_string(), "0".into(), "-".into()]);
@@ -79,7 +73,7 @@ impl fmt::Display for Summary<'_> {
             let entry = &graph.layers[step.layer];
             let params: usize = graph.weights[entry.weights.clone()].iter().map(|(_, w)| w.shape.size()).sum();
             let params = if seen.insert(step.layer) { grouped(params) } else { "shared".into() };
-            let from = step.inputs.iter().map(|&i| name_of(i)).collect::<Vec<_>>().join(", ");
+            let from = step.inputs.iter().map(|&i| graph.value_name(i)).collect::<Vec<_>>().join(", ");
             rows.push([
                 format!("{} ({})", entry.name, entry.layer.layer().class_name()),
                 shapes(&step.specs),
@@ -103,10 +97,17 @@ impl fmt::Display for Summary<'_> {
         writeln!(f, "Parameters       {:>12}  ({})", grouped(self.parameters()), bytes(self.parameter_bytes()))?;
         writeln!(f, "  trainable      {:>12}", grouped(trainable))?;
         writeln!(f, "  non-trainable  {:>12}", grouped(self.parameters() - trainable))?;
-        writeln!(f, "Optimizer state  {:>12}  ({} numbers a parameter)", bytes(self.optimizer_bytes()), self.slots)?;
+        let (optimizer, slots) = self.optimizer;
+        let numbers = if slots == 1 { "number" } else { "numbers" };
+        let state = bytes(self.optimizer_bytes());
+        writeln!(f, "Optimizer state  {state:>12}  ({optimizer}: {slots} {numbers} a parameter)")?;
+        let open = |spec: &Spec| spec.dims.iter().skip(1).any(Option::is_none);
         match self.activation_bytes() {
             Some(size) => write!(f, "Activations      {:>12}  (batch of {})", bytes(size), self.batch),
-            None => write!(f, "Activations      {:>12}", "depends on the data"),
+            None if graph.steps.iter().flat_map(|s| &s.specs).any(open) => {
+                write!(f, "Activations      {:>12}", "depends on the data")
+            }
+            None => write!(f, "Activations      {:>12}  (batch of {})", "too many", self.batch),
         }
     }
 }

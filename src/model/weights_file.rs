@@ -47,6 +47,7 @@ impl Model {
         };
         let moved = self.weights.iter().zip(&values).map(|(old, new)| new.to_device(&old.device()));
         self.weights = moved.collect::<Result<_>>()?;
+        self.drawn = false;
         Ok(())
     }
 

@@ -42,7 +42,7 @@ macro_rules! activations {
                 match self {
                     Activation::Linear => {}
                     $(Activation::$variant => {
-                        crate::device::cpu::vectorize(#[inline(always)] || x.iter_mut().for_each(|x| *x = <$function>::value(*x)));
+                        T::vectorize(#[inline(always)] || x.iter_mut().for_each(|x| *x = <$function>::value(*x)));
                     })*
                 }
             }

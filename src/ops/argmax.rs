@@ -1,10 +1,10 @@
 //! Where the largest element is.
 
+use super::copy::Along;
 use crate::device::cpu::threads;
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::{DType, Element};
 use crate::error::{Error, Result};
-use crate::shape::Shape;
 use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
 use crate::with_dtype;
 
@@ -27,11 +27,6 @@ impl Tensor {
     }
 }
 
-/// Outputs before the axis, its extent, outputs after it.
-fn split(shape: &Shape, axis: usize) -> (usize, usize, usize) {
-    (shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product())
-}
-
 impl Op for Argmax {
     fn name(&self) -> &'static str {
         "argmax"
@@ -52,7 +47,7 @@ impl Op for Argmax {
 
     fn cpu(&self, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
         let (x, axis) = (inputs[0], inputs[0].shape().axis(self.0, "argmax")?);
-        let (_, count, inner) = split(&x.shape(), axis);
+        let Along { count, inner, .. } = Along::new(&x.shape(), axis);
         with_dtype!(x.dtype(), T => {
             let x = x.data::<T>()?;
             threads::split_rows(outputs[0].data_mut::<i32>()?, 1, (1usize << 14).div_ceil(count), |first, out| {
@@ -66,7 +61,7 @@ impl Op for Argmax {
 
     fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
         let shape = inputs[0].shape();
-        let (outer, count, inner) = split(&shape, shape.axis(self.0, "argmax")?);
+        let Along { outer, count, inner } = Along::new(&shape, shape.axis(self.0, "argmax")?);
         // As many of a block's 256 threads share an output as it has elements; those of neighbouring outputs beside them.
         let lanes = count.next_power_of_two().min(if inner == 1 { 256 } else { 8 });
         let grid = Grid::rows((outer * inner).div_ceil(256 / lanes), 256);

@@ -1,12 +1,12 @@
 //! What the element-wise functions of two tensors share: broadcasting, forward and backward.
 
 use crate::device::cpu::convert::require_float;
-use crate::device::cpu::{Float, threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::{MAX_RANK, Shape};
-use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
+use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, require_one_dtype};
 use crate::with_float;
 use smallvec::SmallVec;
 use std::fmt::Debug;
@@ -131,11 +131,9 @@ pub(crate) use binary;
 
 /// The output of an element-wise function of two tensors of one dtype that broadcast together.
 pub fn infer(op: &'static str, inputs: &[Meta]) -> Result<Meta> {
+    require_one_dtype(op, inputs)?;
     match inputs {
-        [a, b] if a.dtype == b.dtype => Ok(Meta::new(a.shape.broadcast(&b.shape, op)?, a.dtype)),
-        [a, b] => {
-            Err(Error::dtype(op, format!("the dtypes {} and {} differ; cast one of them first", a.dtype, b.dtype)))
-        }
+        [a, b] => Ok(Meta::new(a.shape.broadcast(&b.shape, op)?, a.dtype)),
         _ => Err(Error::shape(op, format!("expected two tensors, got {}", inputs.len()))),
     }
 }
@@ -198,43 +196,42 @@ impl<const N: usize> Broadcast<N> {
     }
 }
 
-/// `out = f(a, b)` on the CPU, with broadcasting.
-pub fn cpu<A: Copy + Sync, O: Send>(
-    a: (&[A], Shape),
-    b: (&[A], Shape),
-    out: (&mut [O], Shape),
-    f: impl Fn(A, A) -> O + Sync + Copy,
-) {
+/// What [`cpu`] does with pieces of two arrays and of its output.
+type Work<'a, A, O> = &'a (dyn Fn(&[A], &[A], &mut [O]) + Sync);
+
+/// `out = f(a, b)` on the CPU, with broadcasting: `work` gets pieces of both, which are as long as its output or one element
+/// that stands for all. It calls [`zip`].
+pub fn cpu<A: Sync, O: Send>(a: (&[A], Shape), b: (&[A], Shape), out: (&mut [O], Shape), work: Work<A, O>) {
     let ((a, a_shape), (b, b_shape), (out, shape)) = (a, b, out);
     if out.is_empty() {
         return;
     }
     let plan = Broadcast::new([a_shape, b_shape], &shape);
     let (row, strides) = plan.row();
-    let run = |first: usize, out: &mut [O]| {
-        for (i, out) in out.chunks_mut(row).enumerate() {
-            let [x, y] = plan.offsets(first + i);
-            vectorize(
-                #[inline(always)]
-                || match strides {
-                    [0, 0] => out.fill_with(|| f(a[x], b[y])),
-                    [0, _] => out.iter_mut().zip(&b[y..y + row]).for_each(|(o, &b)| *o = f(a[x], b)),
-                    [_, 0] => out.iter_mut().zip(&a[x..x + row]).for_each(|(o, &a)| *o = f(a, b[y])),
-                    _ => out.iter_mut().zip(&a[x..x + row]).zip(&b[y..y + row]).for_each(|((o, &a), &b)| *o = f(a, b)),
-                },
-            );
-        }
-    };
     if plan.rank == 1 && strides == [1, 1] {
         threads::split_rows(out, 1, 1 << 15, |start, out| {
-            let (a, b) = (&a[start..start + out.len()], &b[start..start + out.len()]);
-            vectorize(
-                #[inline(always)]
-                || out.iter_mut().zip(a).zip(b).for_each(|((o, &a), &b)| *o = f(a, b)),
-            );
+            let part = start..start + out.len();
+            work(&a[part.clone()], &b[part], out);
         });
-    } else {
-        threads::split_rows(out, row, (1usize << 14).div_ceil(row), run);
+        return;
+    }
+    let piece = |from: usize, stride: usize| from..from + if stride == 0 { 1 } else { row };
+    threads::split_rows(out, row, (1usize << 14).div_ceil(row), |first, out| {
+        for (i, out) in out.chunks_mut(row).enumerate() {
+            let [x, y] = plan.offsets(first + i);
+            work(&a[piece(x, strides[0])], &b[piece(y, strides[1])], out);
+        }
+    });
+}
+
+/// `out = f(a, b)` for pieces that are as long as `out` or one element that stands for all.
+#[inline(always)]
+pub fn zip<A: Copy, O>(a: &[A], b: &[A], out: &mut [O], f: impl Fn(A, A) -> O) {
+    match (a, b) {
+        (&[a], &[b]) => out.fill_with(|| f(a, b)),
+        (&[a], b) => out.iter_mut().zip(b).for_each(|(o, &b)| *o = f(a, b)),
+        (a, &[b]) => out.iter_mut().zip(a).for_each(|(o, &a)| *o = f(a, b)),
+        (a, b) => out.iter_mut().zip(a).zip(b).for_each(|((o, &a), &b)| *o = f(a, b)),
     }
 }
 
@@ -245,7 +242,12 @@ pub fn cpu_float<T: Float>(inputs: &[&Tensor], output: &mut Tensor, f: impl Fn(T
         (inputs[0].data::<T>()?, inputs[0].shape()),
         (inputs[1].data::<T>()?, inputs[1].shape()),
         (output.data_mut::<T>()?, shape),
-        f,
+        &|a, b, out| {
+            T::vectorize(
+                #[inline(always)]
+                || zip(a, b, out, f),
+            );
+        },
     );
     Ok(())
 }
@@ -283,4 +285,5 @@ pub const CASES: &[(&[usize], &[usize])] = &[
     (&[3, 1, 5], &[4, 1]),
     (&[2, 3, 1, 5], &[1, 4, 1]),
     (&[7, 9973], &[9973]),
+    (&[66_000, 2], &[66_000, 1]),
 ];

@@ -32,6 +32,9 @@ impl Tensor {
     ///
     /// Floats go to integers towards zero and saturate, NaN becomes 0, integers wrap, and anything but 0 is true. Between
     /// floats the gradient is cast back; through an integer none flows.
+    ///
+    /// # Errors
+    /// A device that fails or whose memory is full.
     pub fn cast(&self, dtype: DType) -> Result<Tensor> {
         if dtype == self.dtype() { Ok(self.clone()) } else { apply_one(Cast(dtype), &[self]) }
     }

@@ -1,7 +1,7 @@
 //! Values held within bounds.
 
 use crate::device::cpu::convert::require_float;
-use crate::device::cpu::{Float, threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::error::{Error, Result};
 use crate::tensor::{Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
@@ -49,7 +49,7 @@ impl Op for Clip {
             let clip = |x| Float::minimum(Float::maximum(x, least), most);
             threads::split_rows(outputs[0].data_mut::<T>()?, 1, 1 << 15, |start, out| {
                 let x = &x[start..start + out.len()];
-                vectorize(#[inline(always)] || out.iter_mut().zip(x).for_each(|(out, &x)| *out = clip(x)));
+                T::vectorize(#[inline(always)] || out.iter_mut().zip(x).for_each(|(out, &x)| *out = clip(x)));
             });
             Ok(())
         })

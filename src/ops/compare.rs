@@ -41,7 +41,7 @@ macro_rules! comparisons {
                     let b = (inputs[1].data::<T>()?, inputs[1].shape());
                     let out = (output.data_mut::<bool>()?, shape);
                     match self {
-                        $(Compare::$variant => binary::cpu(a, b, out, |a, b| a $operator b),)*
+                        $(Compare::$variant => binary::cpu(a, b, out, &|a, b, out| binary::zip(a, b, out, |a, b| a $operator b)),)*
                     }
                 });
                 Ok(())

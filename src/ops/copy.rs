@@ -4,14 +4,16 @@ use crate::device::cpu::threads;
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::shape::Shape;
+use crate::shape::{MAX_RANK, Shape};
 use crate::tensor::Tensor;
 use bytemuck::Pod;
+use smallvec::SmallVec;
 
 /// The dtypes that the moving kernels are named after, one for each size of an element.
 pub const WORDS: &[DType] = &[DType::U8, DType::F16, DType::F32, DType::F64];
 
 static COPY: Kernel = Kernel::new("copy", "copy_block", WORDS);
+static STRIDED: Kernel = Kernel::new("copy", "copy_strided", WORDS);
 static PAD: Kernel = Kernel::new("copy", "copy_pad", WORDS);
 
 /// The one of [`WORDS`] that elements of `dtype` move as.
@@ -48,6 +50,21 @@ macro_rules! with_word {
     };
 }
 pub(crate) use with_word;
+
+/// Copies on a CUDA card the elements of `from` that the indices of `to`, an array of these extents, name by the strides.
+pub fn cuda_strided(
+    device: &CudaDevice,
+    from: &Tensor,
+    to: &Tensor,
+    extents: &[usize; MAX_RANK],
+    strides: &[usize; MAX_RANK],
+) -> Result<()> {
+    let n = to.shape().size();
+    let mut args = SmallVec::<[Arg; 32]>::new();
+    args.extend([Arg::output(to)?, Arg::input(from)?, Arg::I64(n as i64)]);
+    args.extend(extents.iter().chain(strides).map(|&x| Arg::I64(x as i64)));
+    device.launch(&STRIDED, word(to.dtype()), Grid::elements(n), &args)
+}
 
 /// The elements as words of their size.
 pub fn words<W: Pod>(tensor: &Tensor) -> Result<&[W]> {

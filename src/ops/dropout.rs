@@ -5,7 +5,7 @@ use crate::device::cpu::Float;
 use crate::device::cpu::convert::require_float;
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::error::{Error, Result};
-use crate::tensor::{Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
+use crate::tensor::{Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, given};
 use crate::with_float;
 
 /// x / (1 − rate) where a uniform number is at least `rate`, else 0.
@@ -45,7 +45,7 @@ impl Op for Dropout {
             return Err(Error::Config(format!("dropout: expected a rate in [0, 1), got {}", self.rate)));
         }
         let [x, state] = inputs else {
-            return Err(Error::shape("dropout", format!("expected a tensor and a generator's state, got {inputs:?}")));
+            return Err(Error::shape("dropout", format!("expected a tensor and a generator's state, got {}", given(inputs))));
         };
         check_state("dropout", state)?;
         require_float("dropout", x.dtype)?;

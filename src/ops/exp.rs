@@ -12,7 +12,10 @@ unary! {
 }
 
 impl Tensor {
-    /// eˣ element by element.
+    /// eˣ element by element ([Keras](https://keras.io/api/ops/numpy/#exp-function)).
+    ///
+    /// # Errors
+    /// A dtype that is no float.
     pub fn exp(&self) -> Result<Tensor> {
         Exp::of(self)
     }

@@ -1,6 +1,6 @@
 //! How memory is walked where axes are folded: the plan, the folding on the CPU, and the launch.
 
-use crate::device::cpu::{Float, threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
 use crate::error::Result;
@@ -139,7 +139,7 @@ fn fold_row<T: Float>(x: &[T], start: T, fold: impl Fn(T, T) -> T + Sync + Copy)
         let (a, b) = x.split_at((x.len() / 2).next_multiple_of(32));
         return fold(fold_row(a, start, fold), fold_row(b, start, fold));
     }
-    vectorize(
+    T::vectorize(
         #[inline(always)]
         || {
             let mut lanes = [start; 32];
@@ -169,13 +169,21 @@ fn fold_rows<'a, T: Float>(
         let middle = rows.start + rows.len() / 2;
         let mut half = [start; 512];
         let half = &mut half[..out.len()];
-        fold_rows(rows.start..middle, row_at, out, start, fold);
-        fold_rows(middle..rows.end, row_at, half, start, fold);
+        let large = rows.len() * out.len() >= 1 << 16;
+        let mut first = || fold_rows(rows.start..middle, row_at, out, start, fold);
+        let mut second = || fold_rows(middle..rows.end, row_at, half, start, fold);
+        // Either way the same halves, so the same bits.
+        if large {
+            rayon::join(first, second);
+        } else {
+            first();
+            second();
+        }
         out.iter_mut().zip(half).for_each(|(o, &mut h)| *o = fold(*o, h));
         return;
     }
     out.fill(start);
-    vectorize(
+    T::vectorize(
         #[inline(always)]
         || {
             for r in rows {

@@ -3,12 +3,12 @@
 use super::copy::{WORDS, with_word, word, words, words_mut};
 use super::index::{self, with_index};
 use crate::device::cpu::convert::{Convert, require_float};
-use crate::device::cpu::{Float, threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::{MAX_RANK, Shape};
-use crate::tensor::{Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
+use crate::tensor::{Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, given};
 use crate::with_float;
 use bytemuck::Pod;
 use smallvec::SmallVec;
@@ -68,7 +68,7 @@ fn copy_rows<W: Pod + Send + Sync, I: Convert>(x: &[W], indices: &[I], out: &mut
 /// Each thread owns rows of the output and passes over all indices, so a row's order of adding is that of the indices.
 fn add_rows<T: Float, I: Convert>(indices: &[I], dy: &[T], out: &mut [T], width: usize) {
     threads::split_rows(out, width, (1usize << 15).div_ceil(width.max(1)), |first, out| {
-        vectorize(#[inline(always)] || {
+        T::vectorize(#[inline(always)] || {
             out.fill(T::ZERO);
             for (i, dy) in indices.iter().zip(dy.chunks_exact(width)) {
                 let Some(at) = (i.to_i64() as usize).checked_sub(first).map(|row| row * width) else { continue };
@@ -167,7 +167,7 @@ impl Op for GatherGrad {
 
     fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
         let [indices, dy] = inputs else {
-            return Err(Error::shape("gather_grad", format!("expected indices and a gradient, got {inputs:?}")));
+            return Err(Error::shape("gather_grad", format!("expected indices and a gradient, got {}", given(inputs))));
         };
         check_indices("gather_grad", indices)?;
         require_float("gather_grad", dy.dtype)?;

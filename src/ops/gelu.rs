@@ -7,7 +7,7 @@ use crate::tensor::Tensor;
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 unary! {
-    /// x Φ(x) with Φ(x) = (1 + erf(x / √2)) / 2, with the slope Φ(x) + x e^(−x²/2) / √(2π).
+    /// x Φ(x) with Φ(x) = erfc(−x / √2) / 2, with the slope Φ(x) + x e^(−x²/2) / √(2π).
     GeluFunction, Gelu, GeluGrad, "gelu", slope of Input, over -4.0..4.0;
     value(x) x * normal_cdf(x);
     slope(x) {
@@ -18,7 +18,7 @@ unary! {
 
 #[inline(always)]
 fn normal_cdf<T: Float>(x: T) -> T {
-    T::of(0.5) * (T::ONE + (x * T::of(FRAC_1_SQRT_2)).erf())
+    T::of(0.5) * (x * T::of(-FRAC_1_SQRT_2)).erfc()
 }
 
 impl Tensor {

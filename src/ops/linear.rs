@@ -4,11 +4,11 @@ use super::activation::Activation;
 use super::unary::SlopeOf;
 use crate::device::cpu::convert::require_float;
 use crate::device::cpu::gemm::{View, gemm};
-use crate::device::cpu::vectorize;
+use crate::device::cpu::Float;
 use crate::device::Elements;
 use crate::device::cuda::{CudaDevice, Product};
 use crate::error::{Error, Result};
-use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
+use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, require_one_dtype};
 use crate::with_float;
 
 /// `activation(x·W + b)`: x is `(…, k)`, W `(k, n)`, b `(n,)` and may be left out, the output `(…, n)`.
@@ -18,10 +18,12 @@ use crate::with_float;
 pub struct Linear(pub Activation);
 
 impl Tensor {
-    /// `activation(self · kernel + bias)` over the last axis.
+    /// `activation(self · kernel + bias)` over the last axis, as [Keras's Dense
+    /// layer](https://keras.io/api/layers/core_layers/dense/) has it: `(…, k) · (k, n) + (n,) → (…, n)`. Floating-point,
+    /// one dtype.
     ///
     /// # Errors
-    /// Extents that do not fit, dtypes that differ or are no floats.
+    /// An input without axes, a kernel that is not 2-D, extents that do not fit, dtypes that differ or are no floats.
     pub fn linear(&self, kernel: &Tensor, bias: Option<&Tensor>, activation: Activation) -> Result<Tensor> {
         match bias {
             Some(bias) => apply_one(Linear(activation), &[self, kernel, bias]),
@@ -48,10 +50,7 @@ impl Op for Linear {
             _ => return Err(Error::shape("linear", format!("expected two or three tensors, got {}", inputs.len()))),
         };
         require_float("linear", x.dtype)?;
-        if w.dtype != x.dtype || b.is_some_and(|b| b.dtype != x.dtype) {
-            let dtypes: Vec<_> = inputs.iter().map(|m| m.dtype.name()).collect();
-            return Err(Error::dtype("linear", format!("the dtypes {} differ; cast to one first", dtypes.join(", "))));
-        }
+        require_one_dtype("linear", inputs)?;
         let (Some((&k, _)), [rows, n]) = (x.shape.split_last(), w.shape.dims()) else {
             let message = format!("expected an input with a last axis and a 2-D kernel, got {} and {}", x.shape, w.shape);
             return Err(Error::shape("linear", message));
@@ -77,7 +76,7 @@ impl Op for Linear {
             let finish = move |_: usize, column: usize, piece: &mut [T]| {
                 if let Some(bias) = bias {
                     let bias = &bias[column..column + piece.len()];
-                    vectorize(#[inline(always)] || piece.iter_mut().zip(bias).for_each(|(x, &b)| *x += b));
+                    T::vectorize(#[inline(always)] || piece.iter_mut().zip(bias).for_each(|(x, &b)| *x += b));
                 }
                 if !keeps_sum {
                     activation.cpu(piece);
@@ -163,6 +162,7 @@ impl Op for Linear {
             case(&[2, 3, 7], 5, true, Activation::Linear),
             case(&[0, 7], 5, true, Activation::Linear),
             case(&[4, 0], 5, true, Activation::Linear),
+            case(&[66_000, 2], 3, true, Activation::Relu),
         ];
         cases.extend(Activation::ALL.iter().map(|&a| case(&[5, 7], 33, true, a)));
         cases

@@ -5,7 +5,7 @@ use crate::device::cpu::gemm::{View, gemm};
 use crate::device::cuda::{CudaDevice, Product};
 use crate::error::{Error, Result};
 use crate::shape::Shape;
-use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
+use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, require_one_dtype};
 use crate::with_float;
 
 /// A·B over the last two axes, each operand transposed on request.
@@ -20,7 +20,8 @@ pub struct Matmul {
 impl Tensor {
     /// The matrix product over the last two axes: `(…, m, k) · (…, k, n) → (…, m, n)`.
     ///
-    /// The axes before them are a batch: both tensors have the same, or one of them has none and serves the whole batch.
+    /// The axes before them are a batch: both tensors have the same, or one of them has none and serves the whole batch
+    /// (NumPy would stretch batch axes of 1 too; [`Tensor::broadcast_to`] does).
     /// Floating-point, one dtype ([Keras](https://keras.io/api/ops/numpy/#matmul-function)).
     ///
     /// # Errors
@@ -30,6 +31,9 @@ impl Tensor {
     }
 
     /// [`Tensor::matmul`] with the last two axes of either operand swapped, without a copy.
+    ///
+    /// # Errors
+    /// As for [`Tensor::matmul`].
     pub fn matmul_with(&self, other: &Tensor, transpose_a: bool, transpose_b: bool) -> Result<Tensor> {
         apply_one(Matmul { transpose_a, transpose_b }, &[self, other])
     }
@@ -89,10 +93,7 @@ impl Op for Matmul {
             return Err(Error::shape("matmul", format!("expected two tensors, got {}", inputs.len())));
         };
         require_float("matmul", a.dtype)?;
-        if a.dtype != b.dtype {
-            let message = format!("the dtypes {} and {} differ; cast one of them first", a.dtype, b.dtype);
-            return Err(Error::dtype("matmul", message));
-        }
+        require_one_dtype("matmul", inputs)?;
         Ok(Metas::from_elem(Meta::new(self.extents(&a.shape, &b.shape)?.out, a.dtype), 1))
     }
 
@@ -182,6 +183,10 @@ impl Op for Matmul {
         case(&[5, 3], &[2, 7, 5], true, true);
         case(&[2, 2, 3, 5], &[2, 2, 5, 7], false, false);
         case(&[2, 2, 5, 3], &[2, 2, 7, 5], true, true);
+        case(&[3, 10_007], &[10_007, 2], false, false);
+        case(&[0, 3, 5], &[5, 7], false, false);
+        case(&[0, 3, 5], &[0, 5, 7], false, false);
+        case(&[66_000, 1, 2], &[66_000, 2, 1], false, false);
         cases
     }
 }

@@ -9,7 +9,7 @@ reduction! {
     MaxFunction, Max, "max", from f64::NEG_INFINITY, keeps Keeps { inputs: &[0], outputs: &[0] };
     fold(a, b) a.maximum(b);
     finish(max, _count) max;
-    gradient(axes, node) reduce::extreme_gradient(axes, node);
+    gradient(axes, node) reduce::extreme_gradient("max", axes, node);
 }
 
 impl Tensor {

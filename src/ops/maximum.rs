@@ -10,13 +10,13 @@ binary! {
     value(a, b) a.maximum(b);
     keeps Keeps::inputs(&[0, 1]);
     gradients(node, dy)
-        dy.mul(&Share::of(node.input(0)?, node.input(1)?)?),
-        dy.mul(&Share::of(node.input(1)?, node.input(0)?)?);
+        dy.mul(&MaximumSlope::of(node.input(0)?, node.input(1)?)?),
+        dy.mul(&MaximumSlope::of(node.input(1)?, node.input(0)?)?);
 }
 
 binary! {
-    /// The share that a has in max(a, b): 1 where it is larger, ½ where they are equal, else 0.
-    ShareFunction, Share, "share", over -2.0..2.0, -2.0..2.0;
+    /// The slope of max(a, b) in a: 1 where a is larger, ½ where they are equal, else 0.
+    MaximumSlopeFunction, MaximumSlope, "maximum_slope", over -2.0..2.0, -2.0..2.0;
     value(a, b) if a > b { T::ONE } else if a == b { T::of(0.5) } else { T::ZERO };
     no gradient;
 }

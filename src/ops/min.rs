@@ -9,7 +9,7 @@ reduction! {
     MinFunction, Min, "min", from f64::INFINITY, keeps Keeps { inputs: &[0], outputs: &[0] };
     fold(a, b) a.minimum(b);
     finish(min, _count) min;
-    gradient(axes, node) reduce::extreme_gradient(axes, node);
+    gradient(axes, node) reduce::extreme_gradient("min", axes, node);
 }
 
 impl Tensor {

@@ -1,7 +1,7 @@
 //! The smaller of two.
 
 use super::binary::binary;
-use super::maximum::Share;
+use super::maximum::MaximumSlope;
 use crate::error::Result;
 use crate::tensor::{Keeps, Tensor};
 
@@ -11,8 +11,8 @@ binary! {
     value(a, b) a.minimum(b);
     keeps Keeps::inputs(&[0, 1]);
     gradients(node, dy)
-        dy.mul(&Share::of(node.input(1)?, node.input(0)?)?),
-        dy.mul(&Share::of(node.input(0)?, node.input(1)?)?);
+        dy.mul(&MaximumSlope::of(node.input(1)?, node.input(0)?)?),
+        dy.mul(&MaximumSlope::of(node.input(0)?, node.input(1)?)?);
 }
 
 impl Tensor {

@@ -58,7 +58,7 @@ ops! {
     log_softmax: LogSoftmax, LogSoftmaxGrad;
     matmul: Matmul;
     max: Max;
-    maximum: Maximum, Share;
+    maximum: Maximum, MaximumSlope;
     mean: Mean;
     min: Min;
     minimum: Minimum;

@@ -6,13 +6,15 @@
 use crate::device::Device;
 use crate::device::cpu::convert::require_float;
 use crate::device::cpu::philox::Philox;
-use crate::device::cpu::{Float, threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::{IntoShape, Shape};
-use crate::tensor::{Meta, Sample, Tensor};
+use crate::tensor::{Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
 use crate::with_float;
+use std::fmt::Debug;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// A source of random numbers on a device: a seed, and the number of the step that it is at.
@@ -49,10 +51,19 @@ impl Generator {
         self.next_stream.fetch_add(1, Relaxed)
     }
 
+    /// Lets the streams of this step start anew: after a step that failed, and after a look that changes nothing.
+    pub(crate) fn rewind(&self) {
+        self.next_stream.store(0, Relaxed);
+    }
+
     /// Goes to the next step, where the streams start anew. It belongs behind the step's backward, which draws again
     /// what the forward drew.
     ///
-    /// On a CUDA card it writes in place, as a replayed graph needs; on the CPU in place where no tape holds the state.
+    /// On a CUDA card it writes in place, as a replayed graph needs; on the CPU in place where nothing else holds the state.
+    ///
+    /// # Errors
+    /// A CUDA card's state that a gradient tape still holds, since its walk back would draw other numbers; a device that
+    /// fails.
     pub fn advance(&mut self) -> Result<()> {
         match self.state.device() {
             Device::Cpu => {
@@ -60,90 +71,122 @@ impl Generator {
                 let state = self.state.data_mut::<i64>()?;
                 state[1] = state[1].wrapping_add(1);
             }
+            Device::Cuda(_) if !self.state.is_unique() => {
+                let message =
+                    "advance: a gradient tape still holds this step's random numbers; walk back or drop it first";
+                return Err(Error::Config(message.into()));
+            }
             Device::Cuda(device) => {
                 let one_thread = Grid { blocks: [1, 1, 1], threads: 1, shared: 0 };
                 device.launch(&ADVANCE, DType::I64, one_thread, &[Arg::output(&self.state)?])?;
             }
         }
-        self.next_stream.store(0, Relaxed);
+        self.rewind();
         Ok(())
     }
 }
 
-/// What a random op draws: a tensor of this shape and dtype from this stream.
+/// A distribution of random numbers with two parameters. [`Random`] makes an op of it.
+pub trait Distribution: Clone + Copy + Debug + Send + Sync + 'static {
+    /// The op's name.
+    const NAME: &'static str;
+    /// What the parameters must be, in words.
+    const EXPECTS: &'static str;
+    /// `kernel(out, state, n, stream, scale, shift)`, which does what [`Random`] does on the CPU.
+    fn kernel() -> &'static Kernel;
+    /// The numbers of a block of four elements, before they are scaled and shifted.
+    fn numbers(philox: &Philox, block: u64) -> [f32; 4];
+    /// The scale and shift for the parameters.
+    fn scale_and_shift(parameters: [f64; 2]) -> [f64; 2];
+}
+
+/// The op of a [`Distribution`]: `number · scale + shift`, in f32 whatever the dtype.
 #[derive(Clone, Copy, Debug)]
-pub struct Draw {
+pub struct Random<D> {
     shape: Shape,
     dtype: DType,
     stream: u32,
+    parameters: [f64; 2],
+    distribution: PhantomData<D>,
 }
 
-impl Draw {
-    /// A draw from the next stream of `generator`.
-    pub fn new(generator: &Generator, shape: impl IntoShape, dtype: DType) -> Result<Draw> {
-        Ok(Draw { shape: shape.into_shape()?, dtype, stream: generator.stream() })
+impl<D: Distribution> Random<D> {
+    /// Numbers from the next stream of `generator`.
+    pub fn of(generator: &Generator, shape: impl IntoShape, dtype: DType, parameters: [f64; 2]) -> Result<Tensor> {
+        let (shape, stream) = (shape.into_shape()?, generator.stream());
+        apply_one(Random { shape, dtype, stream, parameters, distribution: PhantomData::<D> }, &[generator.state()])
     }
 
-    /// The output for a state.
-    pub fn infer(&self, op: &'static str, inputs: &[Meta]) -> Result<Meta> {
-        match inputs {
-            [state] => check_state(op, state)?,
-            _ => return Err(Error::shape(op, format!("expected a generator's state, got {} inputs", inputs.len()))),
+    fn scale_and_shift(&self) -> [f32; 2] {
+        D::scale_and_shift(self.parameters).map(|x| x as f32)
+    }
+}
+
+impl<D: Distribution> Op for Random<D> {
+    fn name(&self) -> &'static str {
+        D::NAME
+    }
+
+    fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
+        // As f32, which the numbers are computed in.
+        let [scale, shift] = self.scale_and_shift();
+        if !(scale >= 0.0 && shift.is_finite() && (scale + shift).is_finite()) {
+            let [a, b] = self.parameters;
+            return Err(Error::Config(format!("{}: expected {} within float32, got {a} and {b}", D::NAME, D::EXPECTS)));
         }
-        require_float(op, self.dtype)?;
-        Ok(Meta::new(self.shape, self.dtype))
+        match inputs {
+            [state] => check_state(D::NAME, state)?,
+            _ => {
+                let message = format!("expected a generator's state, got {} inputs", inputs.len());
+                return Err(Error::shape(D::NAME, message));
+            }
+        }
+        require_float(D::NAME, self.dtype)?;
+        Ok(Metas::from_elem(Meta::new(self.shape, self.dtype), 1))
     }
 
-    /// Writes `number(philox, i) · scale + shift` for each block `i` of four elements; in f32 whatever the dtype.
-    pub fn cpu(
-        &self,
-        state: &Tensor,
-        output: &mut Tensor,
-        [scale, shift]: [f64; 2],
-        numbers: impl Fn(&Philox, u64) -> [f32; 4] + Sync + Copy,
-    ) -> Result<()> {
-        let philox = philox(state, self.stream)?;
-        let (scale, shift) = (scale as f32, shift as f32);
-        with_float!(output.dtype(), "random", T => {
-            blocks(output.data_mut::<T>()?, #[inline(always)] |i| numbers(&philox, i), #[inline(always)] |_, out, numbers| {
+    fn cpu(&self, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
+        let philox = philox(inputs[0], self.stream)?;
+        let [scale, shift] = self.scale_and_shift();
+        with_float!(outputs[0].dtype(), D::NAME, T => {
+            let out = outputs[0].data_mut::<T>()?;
+            blocks(out, #[inline(always)] |i| D::numbers(&philox, i), #[inline(always)] |_, out, numbers| {
                 out.iter_mut().zip(numbers).for_each(|(out, x)| *out = T::of(x.mul_add(scale, shift).into()));
             });
             Ok(())
         })
     }
 
-    /// Launches a kernel that does the same: `kernel(out, state, n, stream, scale, shift)`.
-    pub fn cuda(
-        &self,
-        device: &CudaDevice,
-        kernel: &Kernel,
-        state: &Tensor,
-        output: &Tensor,
-        [scale, shift]: [f64; 2],
-    ) -> Result<()> {
-        let n = output.shape().size();
+    fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
+        let n = outputs[0].shape().size();
+        let [scale, shift] = self.scale_and_shift().map(Arg::F32);
         let args = [
-            Arg::output(output)?,
-            Arg::input(state)?,
+            Arg::output(&outputs[0])?,
+            Arg::input(inputs[0])?,
             Arg::I64(n as i64),
             Arg::U32(self.stream),
-            Arg::F32(scale as f32),
-            Arg::F32(shift as f32),
+            scale,
+            shift,
         ];
-        device.launch(kernel, self.dtype, Grid::elements(n.div_ceil(4)), &args)
+        device.launch(D::kernel(), self.dtype, Grid::elements(n.div_ceil(4)), &args)
     }
 
-    /// Draws that every random op is tested on.
-    pub fn cases() -> impl Iterator<Item = Draw> {
-        let dtypes = crate::tensor::FLOATS.iter();
+    fn keeps(&self) -> Option<Keeps> {
+        None
+    }
+
+    fn backward(&self, _: &Backward) -> Result<Gradients> {
+        Ok(Gradients::new())
+    }
+
+    fn cases() -> Vec<Case> {
         let shapes: [&[usize]; 5] = [&[], &[0], &[33], &[7, 131], &[70_001]];
-        dtypes.flat_map(move |&dtype| {
-            shapes.into_iter().flat_map(Shape::new).enumerate().map(move |(i, shape)| Draw {
-                shape,
-                dtype,
-                stream: 3 * i as u32,
-            })
-        })
+        let shapes = || shapes.into_iter().flat_map(Shape::new).zip(0..);
+        let case = |dtype, shape, i: u32| {
+            let op = Random { shape, dtype, stream: 3 * i, parameters: [0.5, 2.0], distribution: PhantomData::<D> };
+            Case::new(op, [sample_state()]).dtypes(&[DType::F32])
+        };
+        FLOATS.iter().flat_map(|&dtype| shapes().map(move |(shape, i)| case(dtype, shape, i))).collect()
     }
 }
 
@@ -183,7 +226,7 @@ pub fn blocks<T: Float>(
         let start = range.start * 4 * PIECE;
         // SAFETY: `split` hands out ranges that do not overlap.
         let out = unsafe { parts.slice(start..(range.end * 4 * PIECE).min(n)) };
-        vectorize(
+        T::vectorize(
             #[inline(always)]
             || {
                 for (i, out) in range.zip(out.chunks_mut(4 * PIECE)) {
@@ -201,7 +244,6 @@ pub fn blocks<T: Float>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::GradientTape;
 
     #[test]
     fn numbers_depend_on_seed_step_and_stream_alone() -> Result<()> {
@@ -245,6 +287,12 @@ mod tests {
         assert!(g.uniform(3, DType::I32, 0.0, 1.0).is_err());
         assert!(g.normal(3, DType::F32, 0.0, -1.0).is_err());
         assert!(g.truncated_normal(3, DType::F32, f64::NAN, 1.0).is_err());
+        // The numbers are f32 in f64 tensors too.
+        assert!(g.uniform(3, DType::F64, -3e38, 3e38).is_err());
+        assert!(g.uniform(3, DType::F64, 1e38, 3.5e38).is_err());
+        assert!(g.normal(3, DType::F64, 1e39, 1.0).is_err());
+        let text = g.normal(3, DType::F32, 0.0, f64::INFINITY).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(text.contains("random_normal") && text.contains("stddev") && text.contains("inf"), "{text}");
         Ok(())
     }
 
@@ -266,19 +314,6 @@ mod tests {
         for rate in [1.0, -0.1, f64::NAN] {
             assert!(x.dropout(rate, &g).is_err());
         }
-        Ok(())
-    }
-
-    #[test]
-    fn the_backward_of_dropout_drops_the_same() -> Result<()> {
-        let mut g = Generator::new(5, &Device::Cpu)?;
-        let tape = GradientTape::new();
-        let x = tape.watch(&Tensor::ones(&Device::Cpu, 1001, DType::F32)?)?;
-        let y = x.dropout(0.3, &g)?;
-        // The tape holds the state of its step.
-        g.advance()?;
-        let gradient = tape.gradient(&y, &[&x])?.remove(0);
-        assert_eq!(gradient.map(|g| g.to_vec::<f32>()).transpose()?, Some(y.to_vec::<f32>()?));
         Ok(())
     }
 }

@@ -140,7 +140,7 @@ macro_rules! reduction {
 }
 pub(crate) use reduction;
 
-/// The axes that a reduction takes, as the user named them; none stands for all, as in NumPy.
+/// The axes that a reduction takes, as the user named them; none stands for all (NumPy would reduce over none).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Axes {
     axes: SmallVec<[isize; MAX_RANK]>,
@@ -197,11 +197,11 @@ impl Axes {
 }
 
 /// The gradient of the largest or smallest element: split evenly among the elements that are equal to it.
-pub fn extreme_gradient(axes: &Axes, node: &Backward) -> Result<Tensor> {
+pub fn extreme_gradient(op: &'static str, axes: &Axes, node: &Backward) -> Result<Tensor> {
     let (x, y, dy) = (node.input(0)?, node.output(0)?, node.grad()?);
     let (shape, dtype) = (x.shape(), dy.dtype());
-    let kept = axes.kept(&shape, "max")?;
-    let gone = axes.mask(&shape, "max")?;
+    let kept = axes.kept(&shape, op)?;
+    let gone = axes.mask(&shape, op)?;
     let gone: SmallVec<[isize; MAX_RANK]> = (0..shape.rank()).filter(|&i| gone[i]).map(|i| i as isize).collect();
     // A half cannot count far.
     let wide = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
@@ -220,6 +220,8 @@ pub const CASES: &[(&[usize], &[isize], bool)] = &[
     (&[3, 4, 5], &[1], false),
     (&[3, 4, 5, 2], &[0, 2], true),
     (&[2, 3, 4, 5], &[1, 3], false),
+    (&[2, 3, 2, 3, 2, 3, 2, 3], &[0, 2, 4, 6], false),
+    (&[2, 3, 2, 3, 2, 3, 2, 3], &[1, 3, 5, 7], true),
     (&[70_001], &[0], false),
     (&[257, 1031], &[0], false),
     (&[66_000, 2], &[1], false),

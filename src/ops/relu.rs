@@ -12,7 +12,11 @@ unary! {
 }
 
 impl Tensor {
-    /// The rectified linear unit, max(x, 0) element by element ([Keras](https://keras.io/api/layers/activations/#relu-function)).
+    /// The rectified linear unit, max(x, 0) element by element; NaN stays
+    /// ([Keras](https://keras.io/api/layers/activations/#relu-function)). The slope at 0 is 0.
+    ///
+    /// # Errors
+    /// A dtype that is no float.
     pub fn relu(&self) -> Result<Tensor> {
         Relu::of(self)
     }

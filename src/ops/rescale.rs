@@ -1,7 +1,7 @@
 //! A scale and an offset.
 
 use crate::device::cpu::convert::require_float;
-use crate::device::cpu::{threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::error::{Error, Result};
 use crate::tensor::{Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
@@ -27,16 +27,25 @@ impl Tensor {
     }
 
     /// x · factor element by element.
+    ///
+    /// # Errors
+    /// A dtype that is no float.
     pub fn mul_scalar(&self, factor: f64) -> Result<Tensor> {
         self.rescale(factor, 0.0)
     }
 
     /// x + term element by element.
+    ///
+    /// # Errors
+    /// A dtype that is no float.
     pub fn add_scalar(&self, term: f64) -> Result<Tensor> {
         self.rescale(1.0, term)
     }
 
     /// −x element by element ([Keras](https://keras.io/api/ops/numpy/#negative-function)).
+    ///
+    /// # Errors
+    /// A dtype that is no float.
     pub fn negative(&self) -> Result<Tensor> {
         self.rescale(-1.0, 0.0)
     }
@@ -59,7 +68,7 @@ impl Op for Rescale {
             let (x, scale, offset) = (inputs[0].data::<T>()?, self.scale as T, self.offset as T);
             threads::split_rows(outputs[0].data_mut::<T>()?, 1, 1 << 15, |start, out| {
                 let x = &x[start..start + out.len()];
-                vectorize(#[inline(always)] || out.iter_mut().zip(x).for_each(|(out, &x)| *out = x * scale + offset));
+                T::vectorize(#[inline(always)] || out.iter_mut().zip(x).for_each(|(out, &x)| *out = x * scale + offset));
             });
             Ok(())
         })

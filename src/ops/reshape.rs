@@ -18,7 +18,7 @@ impl Tensor {
     pub fn reshape(&self, shape: impl IntoShape) -> Result<Tensor> {
         let op = Reshape(shape.into_shape()?);
         op.infer(&[self.meta()])?;
-        Ok(record_shared(op.clone(), self, self.with_shape(op.0)))
+        record_shared(op.clone(), self, self.with_shape(op.0))
     }
 }
 

@@ -2,12 +2,12 @@
 
 use super::copy::Along;
 use crate::device::cpu::convert::require_float;
-use crate::device::cpu::{Float, threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
-use crate::tensor::{Meta, Tensor, apply_one};
+use crate::tensor::{Meta, Tensor, apply_one, given};
 
 /// As many rows as are worked on together, at most, while their elements are in the nearest cache.
 const GROUP: usize = 64;
@@ -100,13 +100,13 @@ pub fn log_sum_exp<T: Float>(x: &[T], count: usize, out: &mut [T]) {
     }
 }
 
-/// Calls `work(x, y, out)` for groups of rows of `count` elements, over the threads and inside [`vectorize`].
+/// Calls `work(x, y, out)` for groups of rows of `count` elements, over the threads and inside [`Float::vectorize`].
 fn over_groups<T: Float>(x: &[T], y: &[T], out: &mut [T], count: usize, work: impl Fn(&[T], &[T], &mut [T]) + Sync) {
     threads::split_rows(out, count, grain(count), |first, out| {
         let part = first * count..first * count + out.len();
         let (x, y) = (&x[part.clone()], &y[part]);
         let size = group(count) * count;
-        vectorize(
+        T::vectorize(
             #[inline(always)]
             || {
                 for ((x, y), out) in x.chunks(size).zip(y.chunks(size)).zip(out.chunks_mut(size)) {
@@ -125,7 +125,7 @@ pub fn shifts<T: Float>() -> [T; GROUP] {
 /// The output of a function of one or two arrays of one shape and dtype along `axis`.
 pub fn infer(op: &'static str, inputs: &[Meta], arity: usize, axis: isize) -> Result<Meta> {
     let Some(first) = inputs.first().filter(|first| inputs.len() == arity && inputs.iter().all(|x| x == *first)) else {
-        return Err(Error::shape(op, format!("expected {arity} of one shape and dtype, got {inputs:?}")));
+        return Err(Error::shape(op, format!("expected {arity} of one shape and dtype, got {}", given(inputs))));
     };
     require_float(op, first.dtype)?;
     first.shape.axis(axis, op)?;
@@ -151,7 +151,8 @@ pub fn cpu<T: Float>(
     let swapped = |t: &Tensor, a: usize, b: usize| -> Result<Tensor> {
         apply_one(super::transpose::Transpose::swap(), &[&t.detach().with_shape(Shape::new(&[outer, a, b])?)])
     };
-    let (x, y) = (swapped(x, count, inner)?, swapped(y, count, inner)?);
+    let x = swapped(x, count, inner)?;
+    let y = if inputs.len() > 1 { swapped(y, count, inner)? } else { x.clone() };
     let mut rows = Tensor::empty(&x.device(), x.shape(), x.dtype())?;
     over_groups(x.data()?, y.data()?, rows.data_mut()?, count, work);
     *output = swapped(&rows, inner, count)?.with_shape(shape);

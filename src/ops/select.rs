@@ -1,12 +1,13 @@
 //! One of two tensors, element by element.
 
 use super::binary::{self, Broadcast};
-use crate::device::cpu::{threads, vectorize};
+use super::copy::{with_word, words, words_mut};
+use crate::device::cpu::threads;
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
-use crate::dtype::{DType, Element};
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
-use crate::with_dtype;
+use bytemuck::Pod;
 use smallvec::SmallVec;
 
 /// a where a condition holds, b elsewhere.
@@ -46,7 +47,7 @@ impl Op for Select {
     }
 
     fn cpu(&self, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
-        with_dtype!(inputs[1].dtype(), T => select::<T>(inputs, &mut outputs[0]))
+        with_word!(inputs[1].dtype(), W => select::<W>(inputs, &mut outputs[0]))
     }
 
     fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
@@ -91,10 +92,10 @@ impl Op for Select {
     }
 }
 
-fn select<T: Element>(inputs: &[&Tensor], output: &mut Tensor) -> Result<()> {
+fn select<W: Pod + Send + Sync>(inputs: &[&Tensor], output: &mut Tensor) -> Result<()> {
     let shape = output.shape();
     let plan = Broadcast::new([0, 1, 2].map(|i: usize| inputs[i].shape()), &shape);
-    let (condition, a, b) = (inputs[0].data::<bool>()?, inputs[1].data::<T>()?, inputs[2].data::<T>()?);
+    let (condition, a, b) = (inputs[0].data::<bool>()?, words::<W>(inputs[1])?, words::<W>(inputs[2])?);
     let (row, [step_c, step_a, step_b]) = plan.row();
     if shape.size() == 0 {
         return Ok(());
@@ -102,7 +103,7 @@ fn select<T: Element>(inputs: &[&Tensor], output: &mut Tensor) -> Result<()> {
     // A long row is cut too, so that a tensor which is one row has several threads.
     let piece = row.min(1 << 14);
     let pieces = row.div_ceil(piece);
-    let parts = threads::Parts::new(output.data_mut::<T>()?);
+    let parts = threads::Parts::new(words_mut::<W>(output)?);
     threads::split(shape.size() / row * pieces, (1usize << 14).div_ceil(piece), &|range| {
         for i in range {
             let (r, start) = (i / pieces, i % pieces * piece);
@@ -110,12 +111,10 @@ fn select<T: Element>(inputs: &[&Tensor], output: &mut Tensor) -> Result<()> {
             let [at_c, at_a, at_b] = plan.offsets(r);
             // SAFETY: each piece is a part of its own of one row.
             let out = unsafe { parts.slice(r * row + start..r * row + end) };
-            vectorize(#[inline(always)] || {
-                for (j, out) in (start..end).zip(out) {
-                    let (a, b) = (a[at_a + j * step_a], b[at_b + j * step_b]);
-                    *out = if condition[at_c + j * step_c] { a } else { b };
-                }
-            });
+            for (j, out) in (start..end).zip(out) {
+                let (a, b) = (a[at_a + j * step_a], b[at_b + j * step_b]);
+                *out = if condition[at_c + j * step_c] { a } else { b };
+            }
         }
     });
     Ok(())

@@ -1,10 +1,10 @@
 //! The binary cross-entropy of logits.
 
 use crate::device::cpu::convert::require_float;
-use crate::device::cpu::{Float, threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::error::{Error, Result};
-use crate::tensor::{Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
+use crate::tensor::{Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, given, require_one_dtype};
 use crate::with_float;
 
 /// max(x, 0) − x·z + ln(1 + e^−|x|) element by element.
@@ -40,10 +40,11 @@ impl Op for SigmoidCrossEntropy {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
+        require_one_dtype("sigmoid_cross_entropy", inputs)?;
         match inputs {
             [x, z] if x == z => require_float("sigmoid_cross_entropy", x.dtype).map(|()| Metas::from_elem(*x, 1)),
             _ => {
-                let message = format!("expected logits and targets of one shape and dtype, got {inputs:?}");
+                let message = format!("expected logits and targets of one shape and dtype, got {}", given(inputs));
                 Err(Error::shape("sigmoid_cross_entropy", message))
             }
         }
@@ -98,7 +99,7 @@ impl Op for SigmoidCrossEntropyGrad {
                 require_float("sigmoid_cross_entropy_grad", x.dtype).map(|()| Metas::from_elem(*x, 1))
             }
             _ => {
-                let message = format!("expected logits, targets and a gradient of one shape and dtype, got {inputs:?}");
+                let message = format!("expected logits, targets and a gradient of one shape and dtype, got {}", given(inputs));
                 Err(Error::shape("sigmoid_cross_entropy_grad", message))
             }
         }
@@ -146,7 +147,7 @@ impl Op for SigmoidCrossEntropyGrad {
 }
 
 fn forward<T: Float>(x: &[T], z: &[T], out: &mut [T]) {
-    vectorize(#[inline(always)] || {
+    T::vectorize(#[inline(always)] || {
         for ((out, &x), &z) in out.iter_mut().zip(x).zip(z) {
             *out = x.maximum(T::ZERO) - x * z + (-x.abs()).exp().ln_1p();
         }
@@ -154,7 +155,7 @@ fn forward<T: Float>(x: &[T], z: &[T], out: &mut [T]) {
 }
 
 fn gradient<T: Float>(x: &[T], z: &[T], dy: &[T], out: &mut [T], of_targets: bool) {
-    vectorize(#[inline(always)] || {
+    T::vectorize(#[inline(always)] || {
         let rows = out.iter_mut().zip(x).zip(z).zip(dy);
         if of_targets {
             rows.for_each(|(((out, &x), _), &dy)| *out = -x * dy);
@@ -162,20 +163,4 @@ fn gradient<T: Float>(x: &[T], z: &[T], dy: &[T], out: &mut [T], of_targets: boo
             rows.for_each(|(((out, &x), &z), &dy)| *out = ((x.sigmoid() - z) * dy).flush());
         }
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn huge_logits_are_exact() -> Result<()> {
-        let x = Tensor::from_slice(&[1e4f32, -1e4, 1e4, 0.], 4)?;
-        let z = Tensor::from_slice(&[1f32, 1., 0., 0.5], 4)?;
-        let loss = x.sigmoid_cross_entropy(&z)?.to_vec::<f32>()?;
-        assert_eq!(loss[..3], [0., 1e4, 1e4]);
-        assert!((loss[3] - std::f32::consts::LN_2).abs() < 1e-6);
-        assert!(x.sigmoid_cross_entropy(&z.reshape([2, 2])?).is_err());
-        Ok(())
-    }
 }

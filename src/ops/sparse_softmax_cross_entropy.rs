@@ -4,11 +4,11 @@ use super::index::{self, require_labels, with_index};
 use super::rows;
 use super::softmax_cross_entropy as dense;
 use crate::device::cpu::convert::Convert;
-use crate::device::cpu::{Float, threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::tensor::{Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
+use crate::tensor::{Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, given};
 use crate::with_float;
 
 /// ln Σ e^x − x[label] over the last axis.
@@ -62,7 +62,7 @@ impl Op for SparseSoftmaxCrossEntropy {
         match inputs {
             [x, labels] => Ok(Metas::from_elem(infer("sparse_softmax_cross_entropy", x, labels)?, 1)),
             _ => {
-                let message = format!("expected logits and labels, got {inputs:?}");
+                let message = format!("expected logits and labels, got {}", given(inputs));
                 Err(Error::shape("sparse_softmax_cross_entropy", message))
             }
         }
@@ -133,7 +133,7 @@ impl Op for SparseSoftmaxCrossEntropyGrad {
                 Ok(Metas::from_elem(*x, 1))
             }
             _ => {
-                let message = format!("expected logits, labels and the losses' gradient, got {inputs:?}");
+                let message = format!("expected logits, labels and the losses' gradient, got {}", given(inputs));
                 Err(Error::shape("sparse_softmax_cross_entropy_grad", message))
             }
         }
@@ -184,7 +184,7 @@ fn gradient<T: Float, I: Convert>(x: &[T], labels: &[I], dy: &[T], out: &mut [T]
     let (group, mut shifts) = (rows::group(count), rows::shifts());
     let size = group * count;
     let groups = x.chunks(size).zip(labels.chunks(group)).zip(dy.chunks(group)).zip(out.chunks_mut(size));
-    vectorize(#[inline(always)] || {
+    T::vectorize(#[inline(always)] || {
         for (((x, labels), dy), out) in groups {
             rows::exponentials(x, count, out, &mut shifts);
             for ((label, &dy), out) in labels.iter().zip(dy).zip(out.chunks_exact_mut(count)) {

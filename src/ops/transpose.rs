@@ -1,6 +1,6 @@
 //! The axes of a tensor in another order.
 
-use super::copy::{WORDS, with_word, word, words, words_mut};
+use super::copy::{WORDS, cuda_strided, with_word, word, words, words_mut};
 use crate::device::cpu::threads;
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
@@ -14,7 +14,6 @@ use smallvec::SmallVec;
 #[derive(Clone, Debug)]
 pub struct Transpose(SmallVec<[isize; MAX_RANK]>);
 
-static ROWS: Kernel = Kernel::new("transpose", "transpose_rows", WORDS);
 static TILES: Kernel = Kernel::new("transpose", "transpose_tiles", WORDS);
 
 impl Tensor {
@@ -150,23 +149,20 @@ impl Plan {
             return Ok(());
         }
         let (last, inner, outer) = (self.rank - 1, self.contiguous(), self.outer());
+        if inner == last {
+            return cuda_strided(device, from, to, &self.extents, &self.from);
+        }
         let mut args = SmallVec::<[Arg; 32]>::new();
         args.extend([Arg::output(to)?, Arg::input(from)?]);
-        let dtype = word(to.dtype());
-        if inner == last {
-            args.extend([Arg::I64(n as i64), Arg::I32(self.rank as i32)]);
-            args.extend(self.extents.iter().chain(&self.from).map(|&x| Arg::I64(x as i64)));
-            return device.launch(&ROWS, dtype, Grid::elements(n), &args);
-        }
         let (rows, columns) = (self.extents[inner], self.extents[last]);
-        let tiles = n / rows / columns * rows.div_ceil(TILE) * columns.div_ceil(TILE);
-        args.extend([tiles, rows, columns, self.from[last], self.to[inner]].map(|x| Arg::I64(x as i64)));
-        args.push(Arg::I32(outer.len() as i32));
+        let matrices = n / rows / columns;
+        let tiles = matrices * rows.div_ceil(TILE) * columns.div_ceil(TILE);
+        args.extend([matrices, rows, columns, self.from[last], self.to[inner]].map(|x| Arg::I64(x as i64)));
         let axis = |i: usize| outer.get(i).copied().unwrap_or((1, 0, 0));
         args.extend((0..MAX_RANK - 2).map(|i| Arg::I64(axis(i).0 as i64)));
         args.extend((0..MAX_RANK - 2).map(|i| Arg::I64(axis(i).1 as i64)));
         args.extend((0..MAX_RANK - 2).map(|i| Arg::I64(axis(i).2 as i64)));
-        device.launch(&TILES, dtype, Grid::rows(tiles, 256), &args)
+        device.launch(&TILES, word(to.dtype()), Grid::rows(tiles, 256), &args)
     }
 }
 

@@ -1,10 +1,10 @@
 //! What the element-wise functions of one tensor share.
 
 use crate::device::cpu::convert::require_float;
-use crate::device::cpu::{Float, threads, vectorize};
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::error::{Error, Result};
-use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
+use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, given};
 use crate::with_float;
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -80,7 +80,7 @@ impl<F: Function> Op for Unary<F> {
             let x = inputs[0].data::<T>()?;
             threads::split_rows(outputs[0].data_mut::<T>()?, 1, GRAIN, |start, out| {
                 let x = &x[start..start + out.len()];
-                vectorize(#[inline(always)] || out.iter_mut().zip(x).for_each(|(out, &x)| *out = F::value(x)));
+                T::vectorize(#[inline(always)] || out.iter_mut().zip(x).for_each(|(out, &x)| *out = F::value(x)));
             });
             Ok(())
         })
@@ -121,7 +121,10 @@ impl<F: Function> Op for UnaryGrad<F> {
     fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
         match inputs {
             [from, dy] if from == dy => require_float(F::GRAD, dy.dtype).map(|()| Metas::from_elem(*dy, 1)),
-            _ => Err(Error::shape(F::GRAD, format!("expected two tensors of one shape and dtype, got {inputs:?}"))),
+            _ => Err(Error::shape(
+                F::GRAD,
+                format!("expected two tensors of one shape and dtype, got {}", given(inputs)),
+            )),
         }
     }
 
@@ -130,7 +133,7 @@ impl<F: Function> Op for UnaryGrad<F> {
             let (from, dy) = (inputs[0].data::<T>()?, inputs[1].data::<T>()?);
             threads::split_rows(outputs[0].data_mut::<T>()?, 1, GRAIN, |start, out| {
                 let (from, dy) = (&from[start..start + out.len()], &dy[start..start + out.len()]);
-                vectorize(#[inline(always)] || {
+                T::vectorize(#[inline(always)] || {
                     for ((out, &from), &dy) in out.iter_mut().zip(from).zip(dy) {
                         *out = (dy * F::slope(from)).flush();
                     }

@@ -16,7 +16,7 @@ pub struct State {
     pub slots: Vec<Vec<Tensor>>,
     /// Steps made.
     pub iteration: u64,
-    /// What the CUDA kernel reads of each parameter; written anew when an address changes.
+    /// What the CUDA kernel reads of each parameter in steps that are not captured; written anew when an address changes.
     table: Vec<i64>,
     device_table: Option<Tensor>,
     /// The list that the next table is written in.
@@ -134,15 +134,26 @@ impl State {
             table.extend([size as i64, chunks as i64, 0]);
             chunks += size.div_ceil(CHUNK);
         }
-        if self.device_table.is_none() || self.table != table {
-            self.device_table = Some(Tensor::constant(device, &table)?);
-            std::mem::swap(&mut self.table, &mut table);
+        if places.is_empty() {
+            return Ok(());
         }
+        // A graph reads its own table at each launch, so that it gets one that nobody else has: a table of steps that are
+        // not captured may hold the same addresses, and goes when the next such step has others.
+        let device_table = if device.is_capturing() {
+            Tensor::constant(device, &table)?
+        } else {
+            match self.device_table.take().filter(|_| self.table == table) {
+                Some(kept) => self.device_table.insert(kept).clone(),
+                None => {
+                    std::mem::swap(&mut self.table, &mut table);
+                    self.device_table.insert(Tensor::constant(device, &self.table)?).clone()
+                }
+            }
+        };
         self.scratch = table;
-        let Some(device_table) = self.device_table.as_ref().filter(|_| !places.is_empty()) else { return Ok(()) };
         let scales = scales.map_or(Ok(Arg::Ptr(0)), |scales| Arg::input(scales))?;
         let args = [
-            Arg::input(device_table)?,
+            Arg::input(&device_table)?,
             Arg::I64(places.len() as i64),
             Arg::I64(CHUNK as i64),
             Arg::input(hyper)?,
@@ -152,7 +163,8 @@ impl State {
     }
 }
 
-/// Gradients below this are taken as 0: no rule makes of them a step that a weight could show.
+/// Gradients below this are taken as 0: no rule makes of them a step that a weight could show. What a rule keeps is 0 below
+/// [`Float::NEGLIGIBLE`]. `kernels/optimizers.cu` does the same.
 const SMALLEST: f32 = 1e-15;
 
 /// What a rule starts from: the weight after its decay, and the gradient after clipping.
@@ -241,4 +253,34 @@ pub(super) fn three(hyper: &Hyper, piece: Piece, rule: impl Fn(f32, f32, [f32; 3
             }
         },
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::cuda::testing;
+    use crate::optimizers::SGD;
+
+    #[test]
+    fn what_is_negligible_is_0_on_every_device() -> Result<()> {
+        let devices = [Some(Device::Cpu), testing::device().map(Device::Cuda)];
+        for device in devices.into_iter().flatten() {
+            let put = |values: &[f32]| Tensor::from_slice(values, values.len())?.to_device(&device);
+            let optimizer = SGD::new(1.0).momentum(0.5);
+            let mut weights = [put(&[0.0; 4])?];
+            let mut state = State::new(&optimizer, &[&weights[0]])?;
+            state.slots[0][0] = put(&[1.5e-30, 4e-30, 0.0, 0.0])?;
+            let gradient = put(&[9e-16, 0.0, 2e-15, f32::NAN])?;
+            let hyper = put(&optimizer.hyper(0, 1.0))?;
+            state.step(&optimizer, &mut weights, &[0], &[gradient], &hyper, None)?;
+            let (weight, kept) = (weights[0].to_vec::<f32>()?, state.slots[0][0].to_vec::<f32>()?);
+            assert_eq!(
+                (&weight[..3], &kept[..3]),
+                (&[7.5e-31, 2e-30, -2e-15][..], &[0.0, 2e-30, -2e-15][..]),
+                "{device}"
+            );
+            assert!(weight[3].is_nan() && kept[3].is_nan(), "{device}");
+        }
+        Ok(())
+    }
 }

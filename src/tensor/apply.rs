@@ -12,7 +12,8 @@ use smallvec::SmallVec;
 /// The outputs of `op` for `inputs`, of which there is at least one.
 ///
 /// # Errors
-/// Inputs that the op's shape rule rejects or that lie on several devices, or a device that fails.
+/// Inputs that the op's shape rule rejects, that lie on several devices or that belong to a gradient tape which a newer one
+/// covers, or a device that fails.
 pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensors> {
     let mut metas: SmallVec<[_; 4]> = SmallVec::new();
     metas.extend(inputs.iter().map(|t| t.meta()));
@@ -31,7 +32,7 @@ pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensors> {
             op.cuda(device, inputs, &mut outputs)?;
         }
     }
-    record(op, inputs, &mut outputs);
+    record(op, inputs, &mut outputs)?;
     Ok(outputs)
 }
 
@@ -41,11 +42,11 @@ pub fn apply_one<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
 }
 
 /// Records `op` as what made `output`, which shares the storage of `input`: for ops that only rename.
-pub(crate) fn record_shared<O: Op>(op: O, input: &Tensor, output: Tensor) -> Tensor {
+pub(crate) fn record_shared<O: Op>(op: O, input: &Tensor, output: Tensor) -> Result<Tensor> {
     let mut output = [output];
-    record(op, &[input], &mut output);
+    record(op, &[input], &mut output)?;
     let [output] = output;
-    output
+    Ok(output)
 }
 
 fn same_device(op: &dyn Op, inputs: &[&Tensor]) -> Result<Device> {

@@ -4,14 +4,15 @@ use super::Op;
 use crate::dtype::DType;
 use crate::shape::{IntoShape, Shape};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The floating-point types.
 pub const FLOATS: &[DType] = &DType::FLOATS;
 
 /// One op with one set of inputs, run by the conformance suite on every device and for every dtype it names.
 pub struct Case {
-    /// Makes the op, with its arguments.
-    pub op: Box<dyn Fn() -> Box<dyn Op>>,
+    /// The op, with its arguments.
+    pub op: Arc<dyn Op>,
     /// Its inputs.
     pub inputs: Vec<Sample>,
     /// What stands for the dtype of [`Sample`]s that leave it open.
@@ -22,9 +23,8 @@ pub struct Case {
 
 impl Case {
     /// A case over the floating-point types.
-    pub fn new<O: Op + Clone>(op: O, inputs: impl IntoIterator<Item = Sample>) -> Case {
-        let inputs = inputs.into_iter().collect();
-        Case { op: Box::new(move || Box::new(op.clone())), inputs, dtypes: FLOATS, shown: usize::MAX }
+    pub fn new(op: impl Op, inputs: impl IntoIterator<Item = Sample>) -> Case {
+        Case { op: Arc::new(op), inputs: inputs.into_iter().collect(), dtypes: FLOATS, shown: usize::MAX }
     }
 
     /// The same over these types.

@@ -10,11 +10,12 @@ pub(crate) use apply::record_shared;
 pub use apply::{apply, apply_one};
 pub use case::{Case, FLOATS, Sample};
 pub use op::{Backward, Gradients, Keeps, Meta, Metas, Op, Tensors};
+pub(crate) use op::{given, require_one_dtype};
 pub use tape::{GradientTape, no_grad};
 pub(crate) use tape::{Node, Origin, Slot};
 
 use crate::device::cpu::convert::Convert;
-use crate::device::cuda::CudaDevice;
+use crate::device::cuda::{CudaBlock, CudaDevice};
 use crate::device::{Buffer, Device, Elements, Storage};
 use crate::dtype::{DType, Element, as_bytes};
 use crate::error::{Error, Result};
@@ -64,14 +65,19 @@ impl Tensor {
     /// What a file held, as a tensor on the CPU.
     ///
     /// # Errors
-    /// A shape that no tensor has, or a bool that is neither 0 nor 1.
+    /// A shape that no tensor has or that the bytes do not fill, or a bool that is neither 0 nor 1.
     pub fn from_array(array: &Array) -> Result<Tensor> {
         let shape = Shape::new(&array.shape)?;
         if array.dtype == DType::Bool {
             return Tensor::from_slice(&array.to_vec::<bool>()?, shape);
         }
         let mut tensor = Tensor::empty(&Device::Cpu, shape, array.dtype)?;
-        tensor.bytes_mut()?.copy_from_slice(&array.bytes);
+        let bytes = tensor.bytes_mut()?;
+        if bytes.len() != array.bytes.len() {
+            let message = format!("{} bytes do not fill the shape {shape} of {}", array.bytes.len(), array.dtype);
+            return Err(Error::shape("from_array", message));
+        }
+        bytes.copy_from_slice(&array.bytes);
         Ok(tensor)
     }
 
@@ -144,10 +150,13 @@ impl Tensor {
         self.shape.size() * self.dtype.size()
     }
 
-    /// The same values on `device`; shared where they are there already. The tape does not follow a copy.
+    /// The same values on `device`: this tensor where it is there already, else a copy, which the tape does not follow.
+    ///
+    /// # Errors
+    /// A device that fails or whose memory is full.
     pub fn to_device(&self, device: &Device) -> Result<Tensor> {
         match (&*self.storage, device) {
-            (Buffer::Cpu(_), Device::Cpu) => Ok(self.detach()),
+            (Buffer::Cpu(_), Device::Cpu) => Ok(self.clone()),
             (Buffer::Cpu(_), Device::Cuda(to)) => {
                 let copy = Tensor::empty(device, self.shape, self.dtype)?;
                 to.copy_from_host(self.bytes()?, copy.cuda_block()?)?;
@@ -158,7 +167,7 @@ impl Tensor {
                 block.device().copy_to_host(block, copy.bytes_mut()?)?;
                 Ok(copy)
             }
-            (Buffer::Cuda(block), Device::Cuda(to)) if block.device().ordinal() == to.ordinal() => Ok(self.detach()),
+            (Buffer::Cuda(block), Device::Cuda(to)) if block.device().ordinal() == to.ordinal() => Ok(self.clone()),
             (Buffer::Cuda(_), Device::Cuda(_)) => self.to_device(&Device::Cpu)?.to_device(device),
         }
     }
@@ -218,7 +227,13 @@ impl Tensor {
 
     /// The elements' bytes, where they live on the CPU.
     pub(crate) fn bytes(&self) -> Result<&[u8]> {
-        Ok(&self.storage.bytes()?[..self.size_in_bytes()])
+        match &*self.storage {
+            Buffer::Cpu(block) => Ok(&block.bytes()[..self.size_in_bytes()]),
+            Buffer::Cuda(_) => {
+                let message = format!("the elements lie on {}; copy them with to_vec or to_device", self.device());
+                Err(Error::Device { op: "data".into(), message })
+            }
+        }
     }
 
     pub(crate) fn bytes_mut(&mut self) -> Result<&mut [u8]> {
@@ -231,11 +246,8 @@ impl Tensor {
     }
 
     /// The device memory, where it lives on a CUDA card.
-    pub(crate) fn cuda_block(&self) -> Result<&crate::device::cuda::CudaBlock> {
-        match &*self.storage {
-            Buffer::Cuda(block) => Ok(block),
-            Buffer::Cpu(_) => Err(Error::Internal("a CUDA kernel was given host memory".into())),
-        }
+    pub(crate) fn cuda_block(&self) -> Result<&CudaBlock> {
+        (self as &dyn Elements).cuda_block()
     }
 
     fn check_element<T: Element>(&self) -> Result<()> {
@@ -246,26 +258,35 @@ impl Tensor {
     }
 
     /// Gives the tensor another value of the same shape and dtype. On a CUDA card it is written in place, so that a
-    /// captured graph reads it where it was.
+    /// captured graph reads it where it was, unless others share it: theirs stay as they are.
     pub(crate) fn assign(&mut self, value: &Tensor) -> Result<()> {
         if value.meta() != self.meta() {
-            let (to, from) = (self.meta(), value.meta());
-            let message = format!("{} {} cannot become {} {}", to.dtype, to.shape, from.dtype, from.shape);
-            return Err(Error::shape("assign", message));
+            return Err(Error::shape("assign", format!("{} cannot become {}", self.meta(), value.meta())));
+        }
+        if !self.device().is_cpu() {
+            self.make_unique()?;
         }
         match (&*self.storage, &*value.storage) {
-            (Buffer::Cuda(to), Buffer::Cuda(from)) => to.device().copy(from, to, self.size_in_bytes()),
+            (Buffer::Cuda(to), Buffer::Cuda(_)) => {
+                let value = value.to_device(&self.device())?;
+                to.device().copy(value.cuda_block()?, to, self.size_in_bytes())
+            }
             (Buffer::Cuda(to), Buffer::Cpu(_)) => to.device().copy_from_host(value.bytes()?, to),
             _ => {
-                *self = value.to_device(&self.device())?;
+                *self = value.detach().to_device(&self.device())?;
                 Ok(())
             }
         }
     }
 
+    /// Whether no other tensor shares the storage.
+    pub(crate) fn is_unique(&mut self) -> bool {
+        self.storage.get_mut().is_some()
+    }
+
     /// Makes this the only tensor that shares the storage, so that it may be written in place: a copy if need be.
     pub(crate) fn make_unique(&mut self) -> Result<()> {
-        if self.storage.get_mut().is_none() {
+        if !self.is_unique() {
             *self = self.copy()?;
         }
         Ok(())
@@ -297,5 +318,28 @@ impl Elements for Tensor {
 
     fn storage(&self) -> &Storage {
         &self.storage
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_array_whose_bytes_do_not_fill_its_shape_is_an_error() {
+        for dtype in [DType::F32, DType::Bool] {
+            let array = Array { dtype, shape: vec![2, 3], bytes: vec![0; 20] };
+            let text = Tensor::from_array(&array).err().map(|e| e.to_string()).unwrap_or_default();
+            assert!(text.contains("(2, 3)"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_tape_follows_a_tensor_that_stays_where_it_is() -> Result<()> {
+        let tape = GradientTape::new();
+        let x = tape.watch(&Tensor::scalar(3f32)?)?;
+        let y = x.to_device(&Device::Cpu)?.square()?;
+        assert_eq!(tape.gradient(&y, &[&x])?.remove(0).map(|g| g.item()).transpose()?, Some(6.0));
+        Ok(())
     }
 }

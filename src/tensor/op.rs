@@ -25,6 +25,31 @@ impl Meta {
     }
 }
 
+/// `float32 (2, 3)`.
+impl fmt::Display for Meta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.dtype, self.shape)
+    }
+}
+
+/// What an op was given where that is wrong: its inputs' dtypes and shapes.
+pub(crate) fn given(inputs: &[Meta]) -> String {
+    let texts: Vec<String> = inputs.iter().map(Meta::to_string).collect();
+    if texts.is_empty() { "nothing".into() } else { texts.join(", ") }
+}
+
+/// Checks that all inputs have one dtype.
+///
+/// # Errors
+/// [`Error::DType`] with the dtypes.
+pub(crate) fn require_one_dtype(op: &'static str, inputs: &[Meta]) -> Result<()> {
+    if inputs.windows(2).all(|pair| pair[0].dtype == pair[1].dtype) {
+        return Ok(());
+    }
+    let dtypes: Vec<&str> = inputs.iter().map(|m| m.dtype.name()).collect();
+    Err(Error::dtype(op, format!("the dtypes {} differ; cast to one of them first", dtypes.join(" and "))))
+}
+
 /// What an op returns, one entry an output; most have one.
 pub type Metas = SmallVec<[Meta; 1]>;
 /// The outputs of an op.

@@ -4,7 +4,7 @@ use super::{Batch, Trainer, step};
 use crate::device::Device;
 use crate::device::cuda::{CudaDevice, CudaGraph, Range};
 use crate::error::{Error, Result};
-use crate::tensor::Meta;
+use crate::tensor::{Meta, Tensor};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -17,6 +17,8 @@ pub(super) struct Captures {
     /// Shapes of which one step ran as it is, so that kernels and workspaces are there.
     seen: Vec<Key>,
     graphs: Vec<Captured>,
+    /// Where the weights stand that the graphs read and write.
+    places: Vec<u64>,
 }
 
 struct Captured {
@@ -38,12 +40,20 @@ impl Trainer {
         self
     }
 
+    /// Forgets the recorded steps, which what has changed since is no part of.
+    pub(super) fn forget_captures(&mut self) {
+        self.captures = self.captures.take().map(|_| Captures::default());
+    }
+
     /// One step on the device, by the graph for the batch's shape if there is one.
     pub(super) fn run_step(&mut self, batch: &Batch, scratch: &mut step::Scratch) -> Result<()> {
         let _range = Range::open("step");
-        match self.model.device.clone() {
-            Device::Cuda(device) if self.captures.is_some() => self.run_captured(&device, batch, scratch),
-            _ => self.step(batch, scratch),
+        let Device::Cuda(device) = self.model.device.clone() else { return self.step(batch, scratch) };
+        // A card writes weights in place. Those that somebody else holds, such as a clone of the model, stay as they are.
+        self.model.weights.iter_mut().try_for_each(Tensor::make_unique)?;
+        match self.captures.is_some() {
+            true => self.run_captured(&device, batch, scratch),
+            false => self.step(batch, scratch),
         }
     }
 
@@ -61,6 +71,12 @@ impl Trainer {
         batch: &Batch,
         scratch: &mut step::Scratch,
     ) -> Result<()> {
+        let places = self.model.weights.iter().map(|weight| weight.cuda_block().map_or(0, |block| block.pointer()));
+        if !places.clone().eq(captures.places.iter().copied()) {
+            // The graphs write the weights where they were.
+            captures.graphs.clear();
+            captures.places = places.collect();
+        }
         let key: Key = batch.inputs().iter().chain(batch.targets()).map(|t| t.meta()).collect();
         if let Some(captured) = captures.graphs.iter_mut().find(|c| c.key == key) {
             captured.batch.assign(batch)?;

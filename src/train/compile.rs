@@ -1,19 +1,20 @@
 //! From a model to a trainer.
 
-use super::{Trackers, Trainer, step};
+use super::{History, Trackers, Trainer, step};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::layers::{ActivationFn, Precision};
 use crate::losses::Loss;
 use crate::metrics::Metric;
 use crate::model::Model;
-use crate::ops::Generator;
+use crate::ops::{Activation, Generator};
 use crate::optimizers::{self, Optimizer};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
 impl Model {
-    /// What trains the model: an optimizer, a loss for each output (or `()` before [`Trainer::with_step`]), and metrics
-    /// (of the first output, or a list for each).
+    /// What trains the model: an optimizer, a loss for each output or one for all (or `()` before
+    /// [`Trainer::with_step`]), and metrics (of the first output, or a list for each).
     ///
     /// ```
     /// use uncrumple::prelude::*;
@@ -25,7 +26,8 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// Another number of losses than of outputs; a device that fails.
+    /// Another number of losses than of outputs; a loss from logits of an output that ends with softmax or sigmoid;
+    /// [`Precision::MixedF16`], whose gradients would need scaling; a device that fails.
     pub fn compile(
         self,
         optimizer: impl Into<Box<dyn Optimizer>>,
@@ -43,31 +45,22 @@ impl Trainer {
         losses: Vec<Box<dyn Loss>>,
         mut metrics: Vec<Vec<Box<dyn Metric>>>,
     ) -> Result<Trainer> {
+        check(&model, &losses, &metrics)?;
         let outputs = model.graph.outputs.len();
-        if !losses.is_empty() && losses.len() != outputs {
-            let message = format!(
-                "the model has {outputs} outputs and {} losses were given; one is needed for each",
-                losses.len()
-            );
-            return Err(Error::Config(message));
-        }
-        if metrics.len() > outputs {
-            return Err(Error::Config(format!(
-                "metrics for {} outputs were given, the model has {outputs}",
-                metrics.len()
-            )));
-        }
         metrics.resize_with(outputs, Vec::new);
         let device = model.device.clone();
         // Copies of its own, which the optimizer changes in place.
         model.weights = model.weights.iter().map(|w| w.copy()?.to_device(&device)).collect::<Result<_>>()?;
+        model.drawn = false;
         let trainable: Vec<usize> =
             model.graph.weights.iter().enumerate().filter(|(_, (_, w))| w.trainable).map(|(i, _)| i).collect();
         let parameters: Vec<&Tensor> = trainable.iter().map(|&i| &model.weights[i]).collect();
         let state = optimizers::State::new(&*optimizer, &parameters)?;
         let zero = |shape: &Shape| Tensor::zeros(&device, *shape, DType::F32);
+        let zeros = |n: usize| (0..n).map(|_| zero(&Shape::SCALAR)).collect::<Result<Vec<_>>>();
         let trackers = Trackers {
-            loss: vec![zero(&Shape::SCALAR)?, zero(&Shape::SCALAR)?],
+            loss: zeros(2)?,
+            losses: zeros(if outputs > 1 && !losses.is_empty() { outputs } else { 0 })?,
             metrics: metrics
                 .iter()
                 .flatten()
@@ -75,20 +68,21 @@ impl Trainer {
                 .collect::<Result<_>>()?,
         };
         let mut logits = 0;
-        for (i, loss) in losses.iter().enumerate().take(64) {
+        for i in 0..outputs.min(64) {
             let last = model.graph.output_activation(i);
-            if last.is_some() && last == loss.link() && !loss.takes_logits() {
+            if last.is_some_and(|_| loss_of(&losses, i).is_some_and(|l| last == l.link() && !l.takes_logits())) {
                 logits |= 1 << i;
             }
         }
         Ok(Trainer {
-            learning_rate: optimizer.settings().learning_rate,
             hyper: Tensor::zeros(&device, [8], DType::F32)?,
+            seed: model.seed,
             generator: Generator::new(model.seed, &device)?,
             model,
             optimizer,
             state,
             losses,
+            loss_weights: None,
             metrics,
             trainable,
             step: None,
@@ -96,12 +90,15 @@ impl Trainer {
             trackers,
             scratch: step::Scratch::default(),
             captures: Some(super::capture::Captures::default()),
+            history: History::default(),
+            figures: Vec::new(),
         })
     }
 
     /// The same trainer with a step of one's own: from a batch to the loss that is minimised.
     ///
-    /// The loop, the callbacks, the optimizer and the checkpoints stay. `step` may run once for many batches of one
+    /// The loop, the callbacks, the optimizer and the checkpoints stay; evaluation and validation run the step too, in
+    /// inference mode. Metrics are not known to it: training refuses them. `step` may run once for many batches of one
     /// shape, since a CUDA device records what it does and replays it: what it does must not depend on the values it
     /// sees.
     pub fn with_step(
@@ -109,25 +106,85 @@ impl Trainer {
         step: impl Fn(&super::Running, &super::Batch) -> Result<Tensor> + Send + Sync + 'static,
     ) -> Trainer {
         self.step = Some(Box::new(step));
+        self.trackers.losses.clear();
+        self.forget_captures();
         self
+    }
+
+    /// What the outputs' losses are multiplied by before they are added up, one number for each output; 1 unless told
+    /// otherwise. The outputs' own figures, `{output}_loss`, stay as they are.
+    ///
+    /// # Errors
+    /// Another number of weights than of outputs, a weight that is not finite.
+    pub fn loss_weights(mut self, weights: impl Into<Vec<f64>>) -> Result<Trainer> {
+        let (weights, outputs) = (weights.into(), self.metrics.len());
+        if weights.len() != outputs || weights.iter().any(|w| !w.is_finite()) {
+            return Err(Error::Config(format!("`loss_weights`: expected {outputs} finite numbers, got {weights:?}")));
+        }
+        self.loss_weights = Some(weights);
+        self.forget_captures();
+        Ok(self)
+    }
+
+    /// The same trainer with another seed of dropout and shuffling. The weights stay as they are.
+    pub fn seed(mut self, seed: u64) -> Result<Trainer> {
+        self.seed = seed as i64;
+        self.generator = Generator::at_step(self.seed, self.state.iteration as i64, self.device())?;
+        self.forget_captures();
+        Ok(self)
     }
 }
 
-/// What can be the losses of a model: one, a list with one for each output, or `()` for none.
+/// The loss of an output; one alone is every output's.
+pub(super) fn loss_of(losses: &[Box<dyn Loss>], output: usize) -> Option<&dyn Loss> {
+    losses.get(if losses.len() == 1 { 0 } else { output }).map(|loss| &**loss)
+}
+
+/// Refuses what would train wrongly or not at all.
+fn check(model: &Model, losses: &[Box<dyn Loss>], metrics: &[Vec<Box<dyn Metric>>]) -> Result<()> {
+    let refuse = |message: String| Err(Error::Config(message));
+    let names = model.graph.output_names();
+    let outputs = names.len();
+    if ![0, 1, outputs].contains(&losses.len()) {
+        let message = format!("the model has {outputs} outputs and {} losses were given", losses.len());
+        return refuse(format!("{message}; one is needed for each, or one for all"));
+    }
+    if metrics.len() > outputs {
+        return refuse(format!("metrics for {} outputs were given, the model has {outputs}", metrics.len()));
+    }
+    if model.precision == Precision::MixedF16 {
+        let message = "training in mixed_float16 needs loss scaling, which this engine does not have";
+        return refuse(format!("{message}: use Precision::MixedBf16"));
+    }
+    for (i, name) in names.iter().enumerate() {
+        let last = model.graph.output_layer(i).and_then(|l| l.layer.layer().output_activation());
+        let last = last.filter(|a| [ActivationFn::Softmax, Activation::Sigmoid.into()].contains(a));
+        if let (Some(loss), Some(last)) = (loss_of(losses, i).filter(|l| l.takes_logits()), last) {
+            let (class, last) = (loss.class_name(), last.name());
+            return refuse(format!(
+                "{class} from logits, but the output `{name}` went through {last} already: use {class}::new(), or \
+                 leave the activation out"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What can be the losses of a model: one for all outputs, a list or a tuple with one for each, or `()` for none.
 pub trait Losses {
     /// The losses.
     fn losses(self) -> Vec<Box<dyn Loss>>;
 }
 
-impl Losses for () {
-    fn losses(self) -> Vec<Box<dyn Loss>> {
-        Vec::new()
-    }
-}
-
 impl<L: Loss> Losses for L {
     fn losses(self) -> Vec<Box<dyn Loss>> {
         vec![Box::new(self)]
+    }
+}
+
+impl Losses for Box<dyn Loss> {
+    fn losses(self) -> Vec<Box<dyn Loss>> {
+        vec![self]
     }
 }
 
@@ -137,21 +194,34 @@ impl Losses for Vec<Box<dyn Loss>> {
     }
 }
 
-/// What can be the metrics of a model: `()` for none, a list for the first output, or a list for each output.
+impl<L: Loss, const N: usize> Losses for [L; N] {
+    fn losses(self) -> Vec<Box<dyn Loss>> {
+        self.into_iter().map(|l| Box::new(l) as Box<dyn Loss>).collect()
+    }
+}
+
+/// What can be the metrics of a model: one, a list or a tuple of them for the first output, a list of such lists for
+/// the outputs, or `()` for none.
 pub trait Metrics {
     /// The metrics of each output.
     fn metrics(self) -> Vec<Vec<Box<dyn Metric>>>;
 }
 
-impl Metrics for () {
+impl<M: Metric> Metrics for M {
     fn metrics(self) -> Vec<Vec<Box<dyn Metric>>> {
-        Vec::new()
+        vec![vec![Box::new(self)]]
     }
 }
 
 impl<M: Metric, const N: usize> Metrics for [M; N] {
     fn metrics(self) -> Vec<Vec<Box<dyn Metric>>> {
         vec![self.into_iter().map(|m| Box::new(m) as Box<dyn Metric>).collect()]
+    }
+}
+
+impl Metrics for Box<dyn Metric> {
+    fn metrics(self) -> Vec<Vec<Box<dyn Metric>>> {
+        vec![vec![self]]
     }
 }
 
@@ -166,3 +236,28 @@ impl Metrics for Vec<Vec<Box<dyn Metric>>> {
         self
     }
 }
+
+/// Tuples, whose members may be of different types.
+macro_rules! tuples {
+    ($(($($member:ident)*))*) => {
+        $(
+            #[allow(non_snake_case)]
+            impl<$($member: Into<Box<dyn Loss>>),*> Losses for ($($member,)*) {
+                fn losses(self) -> Vec<Box<dyn Loss>> {
+                    let ($($member,)*) = self;
+                    vec![$($member.into()),*]
+                }
+            }
+
+            #[allow(non_snake_case)]
+            impl<$($member: Into<Box<dyn Metric>>),*> Metrics for ($($member,)*) {
+                fn metrics(self) -> Vec<Vec<Box<dyn Metric>>> {
+                    let ($($member,)*) = self;
+                    vec![vec![$($member.into()),*]]
+                }
+            }
+        )*
+    };
+}
+
+tuples! { () (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E F) }

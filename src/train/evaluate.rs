@@ -1,11 +1,12 @@
 //! Looking without training: evaluation and prediction.
 
-use super::{Logs, Trainer};
+use super::{Batch, Logs, Trackers, Trainer};
 use crate::data::{Dataset, IntoTensors};
 use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::model::Model;
+use crate::metrics::mean_result;
+use crate::model::{Model, unique};
 use crate::tensor::{Tensor, Tensors};
 
 /// Samples of a batch where the user names no other number, as in Keras.
@@ -15,44 +16,69 @@ impl Trainer {
     /// Loss and metrics over a data set, in batches of 32.
     ///
     /// # Errors
-    /// Data that does not fit the model.
+    /// Data that does not fit the model, a label out of range.
     pub fn evaluate(&mut self, data: &Dataset) -> Result<Logs> {
         self.evaluate_with(data, BATCH_SIZE)
     }
 
     /// [`Trainer::evaluate`] in batches of another size.
     pub fn evaluate_with(&mut self, data: &Dataset, batch_size: usize) -> Result<Logs> {
-        self.reset_trackers()?;
-        for start in (0..data.len()).step_by(batch_size.max(1)) {
-            let end = (start + batch_size.max(1)).min(data.len());
-            let indices: Vec<i32> = (start as i32..end as i32).collect();
-            let batch =
-                data.gather(&Tensor::from_slice(&indices, indices.len())?.to_device(&data.inputs()[0].device())?)?;
-            self.look(&batch.to_device(self.device())?)?;
+        self.check_metrics()?;
+        self.check_data(data)?;
+        self.look_at(data, batch_size)
+    }
+
+    /// The same of data that was checked.
+    pub(super) fn look_at(&mut self, data: &Dataset, batch_size: usize) -> Result<Logs> {
+        self.reset_metrics()?;
+        let order: Vec<i32> = (0..data.len() as i32).collect();
+        for indices in order.chunks(batch_size.max(1)) {
+            let batch = self.batch(data, indices)?;
+            self.look(&batch)?;
         }
         self.logs()
     }
 
-    /// The figures since the last epoch, validation or evaluation began. It waits for the device.
+    /// The samples of these numbers on the trainer's device, gathered where the data lies.
+    pub(super) fn batch(&self, data: &Dataset, indices: &[i32]) -> Result<Batch> {
+        let indices = Tensor::from_slice(indices, indices.len())?.to_device(&data.inputs()[0].device())?;
+        data.gather(&indices)?.to_device(self.device())
+    }
+
+    /// The figures since the last epoch, validation or evaluation began, or since [`Trainer::reset_metrics`]: `loss`,
+    /// the outputs' losses where there are several (`{output}_loss`), and the metrics (then `{output}_{metric}`). It
+    /// waits for the device.
     pub fn logs(&self) -> Result<Logs> {
         let read = |t: &Tensor| t.to_vec::<f32>();
-        let mut logs = Logs::default();
         let loss = self.trackers.loss.iter().map(read).collect::<Result<Vec<_>>>()?;
-        logs.push("loss", crate::metrics::mean_result(&loss));
-        let outputs = self.metrics.len();
-        let named = self.metrics.iter().enumerate().flat_map(|(i, list)| list.iter().map(move |m| (i, m)));
-        for ((output, metric), state) in named.zip(&self.trackers.metrics) {
-            let state = state.iter().map(read).collect::<Result<Vec<_>>>()?;
-            let layer = self.model.graph.output_layer(output).map_or("", |l| l.name.as_str());
-            let name = if outputs > 1 { format!("{layer}_{}", metric.name()) } else { metric.name() };
-            logs.push(name, metric.result(&state));
+        let mut values = vec![mean_result(&loss)];
+        for total in &self.trackers.losses {
+            values.push(mean_result(&[read(total)?, loss[1].clone()]));
         }
+        for (metric, state) in self.metrics.iter().flatten().zip(&self.trackers.metrics) {
+            values.push(metric.result(&state.iter().map(read).collect::<Result<Vec<_>>>()?));
+        }
+        let mut logs = Logs::default();
+        self.names().into_iter().zip(values).for_each(|(name, value)| logs.push(name, value));
         Ok(logs)
     }
 
-    pub(super) fn reset_trackers(&mut self) -> Result<()> {
+    /// The names of the figures, in their order.
+    pub(super) fn names(&self) -> Vec<String> {
+        let outputs = self.model.graph.output_names();
+        let losses = outputs.iter().take(self.trackers.losses.len()).map(|output| format!("{output}_loss"));
+        let metrics = outputs.iter().zip(&self.metrics).flat_map(|(output, list)| {
+            let prefix = if outputs.len() > 1 { format!("{output}_") } else { String::new() };
+            list.iter().map(move |metric| format!("{prefix}{}", metric.name()))
+        });
+        unique(std::iter::once("loss".to_string()).chain(losses).chain(metrics))
+    }
+
+    /// Begins the running means of loss and metrics anew, as an epoch does.
+    pub fn reset_metrics(&mut self) -> Result<()> {
         let device = self.model.device.clone();
-        for state in self.trackers.loss.iter_mut().chain(self.trackers.metrics.iter_mut().flatten()) {
+        let Trackers { loss, losses, metrics } = &mut self.trackers;
+        for state in loss.iter_mut().chain(losses).chain(metrics.iter_mut().flatten()) {
             let zeros = Tensor::zeros(&device, state.shape(), DType::F32)?;
             state.assign(&zeros)?;
         }
@@ -66,10 +92,11 @@ impl Trainer {
 }
 
 impl Model {
-    /// The first output for these inputs, computed in batches of 32 on the model's device, on the CPU.
+    /// The first output for these inputs, computed in batches of 32 on the model's device, on the CPU. Inputs of
+    /// another dtype are converted, as by [`Model::call`].
     ///
     /// # Errors
-    /// Inputs of another number, shape or dtype, or of different lengths.
+    /// Inputs of another number or shape, or of different lengths.
     pub fn predict(&self, inputs: impl IntoTensors) -> Result<Tensor> {
         let mut outputs = self.predict_all(inputs, BATCH_SIZE)?;
         if outputs.is_empty() {
@@ -88,9 +115,9 @@ impl Model {
             return Err(Error::shape("predict", message));
         }
         let mut parts: Vec<Tensors> = Vec::new();
-        let mut start = 0;
+        let mut start = 0usize;
         loop {
-            let end = (start + batch_size.max(1)).min(n);
+            let end = start.saturating_add(batch_size.max(1)).min(n);
             let batch = inputs.iter().map(|t| t.slice(0, start..end)).collect::<Result<Vec<_>>>()?;
             let outputs = model.call(&batch.iter().collect::<Vec<_>>())?;
             parts.push(outputs.iter().map(|t| t.to_device(&Device::Cpu)).collect::<Result<_>>()?);

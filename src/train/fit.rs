@@ -5,9 +5,9 @@ use super::evaluate::BATCH_SIZE;
 use super::history::no_epochs;
 use super::{Callback, Control, Epoch, History, Trainer};
 use crate::data::Dataset;
+use crate::device::Device;
 use crate::device::cpu::threads;
-use crate::error::Result;
-use crate::tensor::Tensor;
+use crate::error::{Error, Result};
 
 /// How [`Trainer::fit`] goes over the data; the setters have Keras's names and defaults.
 pub struct Fit {
@@ -66,9 +66,13 @@ impl Fit {
 impl Trainer {
     /// Trains on a data set and returns the figures of each epoch.
     ///
+    /// The data is moved to the device first; where it does not fit there, batch by batch.
+    ///
     /// # Errors
-    /// Data that does not fit the model, a trainable weight that the loss does not depend on, a device or a callback
-    /// that fails. What was learnt before stays in the trainer.
+    /// Data that does not fit the model, a label out of range, a model without trainable weights, a trainable weight
+    /// that the loss does not depend on, a loss that is no finite number at the end of an epoch ([`Error::Diverged`]),
+    /// a device or a callback that fails. What was learnt before stays in the trainer, its figures in
+    /// [`Trainer::history`], and callbacks see the end of the run.
     pub fn fit(&mut self, data: &Dataset, fit: Fit) -> Result<History> {
         threads::enter(|| self.run(data, fit))
     }
@@ -78,42 +82,91 @@ impl Trainer {
         if epochs == 0 || batch_size == 0 {
             return Err(no_epochs());
         }
+        if !(0.0..1.0).contains(&validation_split) {
+            let message = format!("`validation_split`: expected at least 0 and less than 1, got {validation_split}");
+            return Err(Error::Config(message));
+        }
+        self.history = History::default();
+        self.check_trainable()?;
         let (train, validation) = match validation_data {
             Some(validation) => (data.clone(), Some(validation)),
             None if validation_split > 0.0 => data.split(1.0 - validation_split).map(|(t, v)| (t, Some(v)))?,
             None => (data.clone(), None),
         };
-        // Data lives on the device: a step then gathers its batch there.
-        let device = self.device().clone();
-        let train = train.to_device(&device)?;
-        let validation = validation.map(|v| v.to_device(&device)).transpose()?;
+        for data in [Some(&train), validation.as_ref()].into_iter().flatten() {
+            self.check_data(data)?;
+        }
+        let train = self.placed(train)?;
+        let validation = validation.map(|v| self.placed(v)).transpose()?;
+        self.figures = self.names();
+        if let Some(validation) = &validation {
+            // What does not fit shows now and not after an epoch.
+            let first: Vec<i32> = (0..batch_size.min(validation.len()) as i32).collect();
+            let batch = self.batch(validation, &first)?;
+            self.look(&batch)?;
+            let names = self.figures.iter().map(|name| format!("val_{name}")).collect::<Vec<_>>();
+            self.figures.extend(names);
+        }
         let samples = train.len();
-        let steps = samples.div_ceil(batch_size);
-        let mut history = History::default();
-        callbacks.iter_mut().try_for_each(|c| c.on_train_begin(self))?;
-        for number in 0..epochs {
-            let epoch = Epoch { number, epochs, steps, batch_size, samples };
+        let epoch = Epoch { number: 0, epochs, steps: samples.div_ceil(batch_size), batch_size, samples };
+        let mut begun = 0;
+        let mut result = callbacks.iter_mut().try_for_each(|callback| {
+            begun += 1;
+            callback.on_train_begin(self)
+        });
+        if result.is_ok() {
+            result = self.run_epochs(&train, validation.as_ref(), epoch, shuffle, &mut callbacks);
+        }
+        // Also after an error: what a callback put aside, such as the best weights, is put back.
+        for callback in &mut callbacks[..begun] {
+            result = result.and(callback.on_train_end(self));
+        }
+        result.map(|()| self.history.clone())
+    }
+
+    /// The data on the device, where a step then gathers its batch; on the host where it does not fit on the device.
+    fn placed(&self, data: Dataset) -> Result<Dataset> {
+        match data.to_device(self.device()) {
+            Err(Error::OutOfMemory { .. }) => data.to_device(&Device::Cpu),
+            placed => placed,
+        }
+    }
+
+    fn run_epochs(
+        &mut self,
+        train: &Dataset,
+        validation: Option<&Dataset>,
+        mut epoch: Epoch,
+        shuffle: bool,
+        callbacks: &mut [Box<dyn Callback>],
+    ) -> Result<()> {
+        for number in 0..epoch.epochs {
+            epoch.number = number;
             callbacks.iter_mut().try_for_each(|c| c.on_epoch_begin(self, &epoch))?;
-            self.reset_trackers()?;
+            self.reset_metrics()?;
             let order = if shuffle {
-                shuffled(samples, self.model.seed, self.state.iteration as i64)
+                shuffled(epoch.samples, self.seed, self.state.iteration as i64)
             } else {
-                (0..samples as i32).collect()
+                (0..epoch.samples as i32).collect()
             };
-            for (step, indices) in order.chunks(batch_size).enumerate() {
-                let indices = Tensor::from_slice(indices, indices.len())?.to_device(&device)?;
-                self.train_on_batch(&train.gather(&indices)?)?;
+            for (step, indices) in order.chunks(epoch.batch_size).enumerate() {
+                let batch = self.batch(train, indices)?;
+                self.train_on_batch(&batch)?;
                 callbacks.iter_mut().try_for_each(|c| c.on_step_end(self, &epoch, step))?;
             }
             let mut logs = self.logs()?;
-            if let Some(validation) = &validation {
-                for (name, value) in self.evaluate_with(validation, batch_size)?.iter() {
+            if let Some(loss) = logs.get("loss").filter(|loss| !loss.is_finite()) {
+                self.history.epochs.push(logs);
+                return Err(Error::Diverged { loss, epoch: number + 1 });
+            }
+            if let Some(validation) = validation {
+                for (name, value) in self.look_at(validation, epoch.batch_size)?.iter() {
                     logs.push(format!("val_{name}"), value);
                 }
             }
-            history.epochs.push(logs.clone());
+            self.history.epochs.push(logs.clone());
             let mut control = Control::Continue;
-            for callback in &mut callbacks {
+            for callback in callbacks.iter_mut() {
                 if callback.on_epoch_end(self, &epoch, &logs)? == Control::Stop {
                     control = Control::Stop;
                 }
@@ -122,7 +175,6 @@ impl Trainer {
                 break;
             }
         }
-        callbacks.iter_mut().try_for_each(|c| c.on_train_end(self))?;
-        Ok(history)
+        Ok(())
     }
 }

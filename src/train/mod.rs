@@ -3,6 +3,7 @@
 mod batches;
 mod callback;
 mod capture;
+mod check;
 mod compile;
 mod evaluate;
 mod fit;
@@ -17,7 +18,7 @@ pub use history::{History, Logs};
 pub use step::{Batch, Running};
 
 use crate::device::Device;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::losses::Loss;
 use crate::metrics::Metric;
 use crate::model::Model;
@@ -31,29 +32,39 @@ use crate::tensor::Tensor;
 pub struct Trainer {
     /// The model, its weights on the device.
     pub(crate) model: Model,
-    pub(crate) optimizer: Box<dyn Optimizer>,
-    pub(crate) state: optimizers::State,
-    /// One an output; none where [`Trainer::with_step`] replaces them.
-    pub(crate) losses: Vec<Box<dyn Loss>>,
+    optimizer: Box<dyn Optimizer>,
+    state: optimizers::State,
+    /// One an output, one for all of them, or none where [`Trainer::with_step`] replaces them.
+    losses: Vec<Box<dyn Loss>>,
+    /// What the outputs' losses are multiplied by.
+    loss_weights: Option<Vec<f64>>,
     /// The metrics of each output.
-    pub(crate) metrics: Vec<Vec<Box<dyn Metric>>>,
-    pub(crate) generator: Generator,
+    metrics: Vec<Vec<Box<dyn Metric>>>,
+    /// Decides dropout and shuffling.
+    seed: i64,
+    generator: Generator,
     /// The places of the trainable weights.
-    pub(crate) trainable: Vec<usize>,
+    trainable: Vec<usize>,
     step: Option<Box<step::CustomStep>>,
     /// Outputs that end with the activation that their loss undoes, as bits.
     logits: u64,
-    learning_rate: f64,
     hyper: Tensor,
     trackers: Trackers,
     scratch: step::Scratch,
     /// `None` where steps are not recorded.
     captures: Option<capture::Captures>,
+    /// Of the last run.
+    history: History,
+    /// What the present run's epochs are described by.
+    figures: Vec<String>,
 }
 
-/// The running means of an epoch: the loss, and the metrics' states.
+/// The running means of an epoch: the loss, those of the outputs where there are several, and the metrics' states.
 struct Trackers {
+    /// Sum and number of samples.
     loss: Vec<Tensor>,
+    /// Sums.
+    losses: Vec<Tensor>,
     metrics: Vec<Vec<Tensor>>,
 }
 
@@ -80,12 +91,29 @@ impl Trainer {
 
     /// The step size of the next step.
     pub fn learning_rate(&self) -> f64 {
-        self.learning_rate
+        self.optimizer.settings().learning_rate
     }
 
     /// Sets the step size from the next step on.
-    pub fn set_learning_rate(&mut self, rate: f64) {
-        self.learning_rate = rate;
+    ///
+    /// # Errors
+    /// A number below 0, infinity, NaN.
+    pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
+        if !(rate.is_finite() && rate >= 0.0) {
+            return Err(Error::Config(format!("expected a learning rate of at least 0, got {rate}")));
+        }
+        self.optimizer.settings_mut().learning_rate = rate;
+        Ok(())
+    }
+
+    /// The figures of each epoch of the last [`Trainer::fit`], also of one that ended in an error.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The names of the figures that each epoch of the present run will have, as callbacks may ask before the first.
+    pub fn figures(&self) -> &[String] {
+        &self.figures
     }
 
     /// Copies of all weights, on the device.
@@ -94,8 +122,24 @@ impl Trainer {
     }
 
     /// Sets all weights; what [`Trainer::weights`] returned.
+    ///
+    /// # Errors
+    /// Another number of weights, another shape or dtype; no weight changes then.
     pub fn set_weights(&mut self, weights: &[Tensor]) -> Result<()> {
-        for (to, from) in self.model.weights.iter_mut().zip(weights) {
+        let (want, got) = (self.model.weights.len(), weights.len());
+        if want != got {
+            return Err(Error::shape("set_weights", format!("expected {want} weights, got {got}")));
+        }
+        for ((to, from), path) in self.model.weights.iter().zip(weights).zip(self.model.weight_paths()) {
+            let (want, got) = (to.meta(), from.meta());
+            if want != got {
+                let message = format!("expected {} {}, got {} {}", want.dtype, want.shape, got.dtype, got.shape);
+                return Err(Error::shape(format!("weight `{path}`"), message));
+            }
+        }
+        let device = self.device().clone();
+        let weights = weights.iter().map(|w| w.to_device(&device)).collect::<Result<Vec<_>>>()?;
+        for (to, from) in self.model.weights.iter_mut().zip(&weights) {
             to.assign(from)?;
         }
         Ok(())

@@ -1,30 +1,90 @@
-//! Saving a model in training.
+//! A model in training, saved and gone on with.
 
 use super::Trainer;
-use crate::error::Result;
-use crate::model::keras::{self, Training};
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::model::keras::{self, Training, TrainingState};
+use crate::ops::Generator;
+use crate::tensor::Tensor;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// The entry of a file that holds what Keras has no word for.
+const OWN: &str = "uncrumple.json";
+
 impl Trainer {
-    /// Writes the model, optimizer, losses, metrics and the optimizer's state to the `.keras` file `path`, atomically;
-    /// Keras 3 opens it and goes on training.
+    /// Writes the model, optimizer, losses, their weights, metrics and the optimizer's state to the `.keras` file
+    /// `path`, atomically; Keras 3 opens it and goes on training. The learning rate is the one in force.
     ///
-    /// Where [`Trainer::with_step`] replaces the losses there is no compile config that Keras could read, so the model
-    /// alone is written.
+    /// A step of one's own is code and not written: [`Trainer::load`] needs it again.
     ///
     /// # Errors
-    /// A file that cannot be written; layers of names that Keras cannot tell apart.
+    /// A name that does not end in `.keras`; a file that cannot be written; layers of names that Keras cannot tell
+    /// apart.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let training = Training {
             optimizer: &*self.optimizer,
             iteration: self.state.iteration,
             slots: &self.state.slots,
             losses: &self.losses,
-            loss_weights: None,
+            loss_weights: self.loss_weights.as_deref(),
             metrics: &self.metrics,
         };
-        let training = (!self.losses.is_empty()).then_some(training);
-        keras::write(path, &self.model, training, &BTreeMap::new())
+        let own = json!({ "seed": self.seed }).to_string();
+        keras::write(path, &self.model, Some(training), &BTreeMap::from([(OWN.to_string(), own.into_bytes())]))
+    }
+
+    /// Goes on from the `.keras` file `path`, which [`Trainer::save`] or Keras 3 wrote: the model, optimizer, losses
+    /// and metrics as they were, on the CPU ([`Trainer::on`] moves them).
+    ///
+    /// What [`Trainer::save`] wrote goes on with the same bits as if it had never stopped. Keras's random numbers are
+    /// its own: dropout and shuffling start from seed 0.
+    ///
+    /// # Errors
+    /// A file that is damaged, or names what this engine does not know; one that holds a model alone.
+    pub fn load(path: impl AsRef<Path>) -> Result<Trainer> {
+        let path = path.as_ref();
+        let loaded = keras::read(path)?;
+        let alone =
+            || Error::file(path, "holds a model that was not compiled: open it with Model::load and compile it");
+        let TrainingState { optimizer, iteration, slots, losses, loss_weights, metrics } =
+            loaded.training.ok_or_else(alone)??;
+        let mut trainer = Trainer::new(loaded.model, optimizer, losses, metrics)?;
+        trainer.loss_weights = loss_weights;
+        if let Some(own) = loaded.extra.get(OWN) {
+            let own: Value = serde_json::from_slice(own).unwrap_or_default();
+            let damaged = || Error::file(path, format!("`{OWN}` does not say the seed"));
+            trainer.seed = own.get("seed").and_then(Value::as_i64).ok_or_else(damaged)?;
+        }
+        trainer.resume(iteration, &slots)?;
+        Ok(trainer)
+    }
+
+    /// The same trainer, on `device`.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn on(self, device: Device) -> Result<Trainer> {
+        let mut moved = Trainer::new(self.model.on(device), self.optimizer, self.losses, self.metrics)?;
+        moved.seed = self.seed;
+        moved.resume(self.state.iteration, &self.state.slots)?;
+        moved.loss_weights = self.loss_weights;
+        moved.history = self.history;
+        moved.captures = self.captures.map(|_| Default::default());
+        if self.step.is_some() {
+            moved.trackers.losses.clear();
+        }
+        Ok(Trainer { step: self.step, ..moved })
+    }
+
+    /// Takes over an optimizer's state.
+    fn resume(&mut self, iteration: u64, slots: &[Vec<Tensor>]) -> Result<()> {
+        let device = self.device().clone();
+        let moved = |list: &Vec<Tensor>| list.iter().map(|t| t.copy()?.to_device(&device)).collect::<Result<_>>();
+        self.state.slots = slots.iter().map(moved).collect::<Result<_>>()?;
+        self.state.iteration = iteration;
+        self.generator = Generator::at_step(self.seed, iteration as i64, &device)?;
+        Ok(())
     }
 }

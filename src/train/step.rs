@@ -1,6 +1,7 @@
 //! One training step: forward, backward, clipping, optimizer, metrics. Nothing in it waits for the device.
 
 use super::Trainer;
+use super::compile::loss_of;
 use crate::data::Dataset;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -18,33 +19,51 @@ pub type Batch = Dataset;
 /// A user's step.
 pub(super) type CustomStep = dyn Fn(&Running, &Batch) -> Result<Tensor> + Send + Sync;
 
-/// A model in the middle of a step: its weights are watched, its random layers draw, its statistics follow.
+/// A model in the middle of a step: its weights are watched, its random layers draw, its statistics follow. Where the
+/// step only looks, for an evaluation, it is in inference mode.
 pub struct Running<'a> {
     graph: &'a Graph,
     weights: &'a [Tensor],
     generator: &'a Generator,
     precision: Precision,
+    training: bool,
     updates: RefCell<Updates>,
 }
 
 impl Running<'_> {
-    /// The outputs for a batch of inputs.
+    /// The outputs for a batch of inputs, which are converted to the dtypes that the model takes.
     ///
     /// # Errors
-    /// Inputs of another number, shape or dtype.
+    /// Inputs of another number or shape.
     pub fn call(&self, inputs: &[&Tensor]) -> Result<Tensors> {
         self.call_logits(inputs, 0)
     }
 
     fn call_logits(&self, inputs: &[&Tensor], logits: u64) -> Result<Tensors> {
-        let mode = Mode { training: true, precision: self.precision, generator: Some(self.generator), logits };
-        self.graph.run(self.weights, inputs, mode, &mut self.updates.borrow_mut())
+        let (training, precision) = (self.training, self.precision);
+        let mode = Mode { training, precision, generator: Some(self.generator), logits };
+        let inputs = self.graph.cast(inputs)?;
+        let borrowed: SmallVec<[&Tensor; 4]> = inputs.iter().collect();
+        self.graph.run(self.weights, &borrowed, mode, &mut self.updates.borrow_mut())
+    }
+
+    /// Whether the step trains; else it only looks.
+    pub fn training(&self) -> bool {
+        self.training
     }
 
     /// The random numbers of the step.
     pub fn generator(&self) -> &Generator {
         self.generator
     }
+}
+
+/// What a forward leaves: the loss that is minimised and, unless the step is one's own, the outputs and, where there
+/// are several, the loss of each.
+struct Forward {
+    loss: Tensor,
+    losses: Tensors,
+    outputs: Tensors,
 }
 
 /// Lists that a step fills and the next one fills again.
@@ -58,10 +77,16 @@ pub(super) struct Scratch {
 impl Trainer {
     /// Trains on one batch, which lies on the trainer's device.
     ///
+    /// Its loss and metrics join those of the batches before it in [`Trainer::logs`], until [`Trainer::reset_metrics`],
+    /// [`Trainer::fit`] or [`Trainer::evaluate`] begins anew. Labels are not looked at: on a CUDA device one that is
+    /// out of range makes the loss NaN.
+    ///
     /// # Errors
-    /// Data that does not fit the model, a trainable weight that the loss does not depend on, a device that fails.
+    /// Data that does not fit the model, a trainable weight that the loss does not depend on, a device that fails. Of
+    /// the data's errors the weights do not change.
     pub fn train_on_batch(&mut self, batch: &Batch) -> Result<()> {
-        let hyper: Hyper = self.optimizer.hyper(self.state.iteration, self.learning_rate);
+        self.check_trainable()?;
+        let hyper: Hyper = self.optimizer.hyper(self.state.iteration, self.learning_rate());
         self.hyper.assign(&Tensor::from_slice(&hyper, [hyper.len()])?)?;
         let mut scratch = std::mem::take(&mut self.scratch);
         let result = self.run_step(batch, &mut scratch);
@@ -69,6 +94,9 @@ impl Trainer {
         scratch.found.clear();
         scratch.gradients.clear();
         self.scratch = scratch;
+        if result.is_err() {
+            self.generator.rewind();
+        }
         result?;
         self.state.iteration += 1;
         Ok(())
@@ -86,25 +114,15 @@ impl Trainer {
             weights: &scratch.watched,
             generator: &self.generator,
             precision: self.model.precision,
+            training: true,
             updates: RefCell::default(),
         };
-        let mut outputs = Tensors::new();
-        let loss = match &self.step {
-            Some(step) => step(&running, batch)?,
-            None => {
-                let inputs: SmallVec<[&Tensor; 4]> = batch.inputs().iter().collect();
-                outputs = running.call_logits(&inputs, self.logits)?;
-                self.loss(batch, &outputs)?
-            }
-        };
-        if loss.shape().size() != 1 {
-            return Err(Error::shape("step", format!("expected a loss of one number, got shape {}", loss.shape())));
-        }
+        let forward = self.forward(&running, batch)?;
         let updates = running.updates.into_inner();
 
         // Trainable weights were watched first and in order, so a gradient's node is its place among them.
         scratch.found.resize(self.trainable.len(), None);
-        tape.walk(&loss, None, |node, gradient| scratch.found[node as usize] = Some(gradient))?;
+        tape.walk(&forward.loss, None, |node, gradient| scratch.found[node as usize] = Some(gradient))?;
         scratch.watched.clear();
         if scratch.found.iter().any(Option::is_none) {
             let missing = self.trainable.iter().zip(&scratch.found).filter(|(_, g)| g.is_none());
@@ -113,6 +131,9 @@ impl Trainer {
         }
         scratch.gradients.extend(scratch.found.drain(..).flatten());
 
+        // Before anything changes: targets that do not fit a metric leave the weights alone.
+        no_grad(|| self.track(batch, &forward))?;
+        drop(forward);
         let scales = clip_scales(self.optimizer.settings(), &scratch.gradients)?;
         let weights = &mut self.model.weights;
         self.state.step(
@@ -126,52 +147,77 @@ impl Trainer {
         for (place, value) in updates {
             self.model.weights[place].assign(&value.detach())?;
         }
-        let samples = batch.len();
-        no_grad(|| self.track(batch, &loss.detach(), &mut outputs, samples))?;
         self.generator.advance()
     }
 
-    /// The sum of the outputs' losses, in f32.
-    fn loss(&self, batch: &Batch, outputs: &[Tensor]) -> Result<Tensor> {
-        if batch.targets().len() != outputs.len() || self.losses.len() != outputs.len() {
+    /// The forward of a batch, by one's own step if there is one.
+    fn forward(&self, running: &Running, batch: &Batch) -> Result<Forward> {
+        let forward = match &self.step {
+            Some(step) => Forward { loss: step(running, batch)?, losses: Tensors::new(), outputs: Tensors::new() },
+            None => {
+                let inputs: SmallVec<[&Tensor; 4]> = batch.inputs().iter().collect();
+                let outputs = running.call_logits(&inputs, self.logits)?;
+                let (loss, losses) = self.loss(batch, &outputs)?;
+                Forward { loss, losses, outputs }
+            }
+        };
+        match forward.loss.shape() {
+            shape if shape.size() == 1 => Ok(forward),
+            shape => Err(Error::shape("step", format!("expected a loss of one number, got shape {shape}"))),
+        }
+    }
+
+    /// The weighted sum of the outputs' losses, in f32, and where there are several each of them without its weight.
+    fn loss(&self, batch: &Batch, outputs: &[Tensor]) -> Result<(Tensor, Tensors)> {
+        if batch.targets().len() != outputs.len() {
             let (targets, outputs) = (batch.targets().len(), outputs.len());
             return Err(Error::Data(format!(
-                "the model has {outputs} outputs, {} losses and {targets} targets; each output needs one of both",
-                self.losses.len()
+                "the model has {outputs} outputs and the data {targets} targets; each output needs one"
             )));
         }
         let mut total: Option<Tensor> = None;
-        for (i, ((loss, output), target)) in self.losses.iter().zip(outputs).zip(batch.targets()).enumerate() {
+        let mut losses = Tensors::new();
+        for (i, (output, target)) in outputs.iter().zip(batch.targets()).enumerate() {
+            let Some(loss) = loss_of(&self.losses, i) else { break };
             let logits = self.logits >> i & 1 == 1 || loss.takes_logits();
-            let output = widened(output)?;
-            let one = loss.reduction().apply(&loss.call(target, &output, logits)?, None)?;
+            let mut one = loss.reduction().apply(&loss.call(target, &widened(output)?, logits)?, None)?;
+            if outputs.len() > 1 {
+                losses.push(one.detach());
+            }
+            if let Some(weight) = self.loss_weights.as_ref().and_then(|w| w.get(i)).filter(|w| **w != 1.0) {
+                one = one.mul_scalar(*weight)?;
+            }
             total = Some(match total {
                 None => one,
                 Some(sum) => sum.add(&one)?,
             });
         }
-        total.ok_or_else(|| Error::Config("there is no loss: give one to compile, or a step to with_step".into()))
+        let none = || Error::Config("there is no loss: give one to compile, or a step to with_step".into());
+        Ok((total.ok_or_else(none)?, losses))
     }
 
     /// Adds a batch to the running means of loss and metrics.
-    pub(super) fn track(&mut self, batch: &Batch, loss: &Tensor, outputs: &mut Tensors, samples: usize) -> Result<()> {
+    fn track(&mut self, batch: &Batch, forward: &Forward) -> Result<()> {
+        let samples = batch.len() as f64;
+        let add = |total: &mut Tensor, loss: &Tensor| {
+            let new = total.add(&widened(&loss.detach())?.reshape(())?.mul_scalar(samples)?)?;
+            total.assign(&new)
+        };
         let [total, count] = &mut self.trackers.loss[..] else {
             return Err(Error::Internal("the loss keeps two numbers".into()));
         };
-        let weighted = widened(loss)?.reshape(())?.mul_scalar(samples as f64)?;
-        let (new_total, new_count) = (total.add(&weighted)?, count.add_scalar(samples as f64)?);
-        total.assign(&new_total)?;
+        add(total, &forward.loss)?;
+        let new_count = count.add_scalar(samples)?;
         count.assign(&new_count)?;
-        if outputs.is_empty() {
-            return Ok(());
-        }
+        let mut each = self.trackers.losses.iter_mut().zip(&forward.losses);
+        each.try_for_each(|(total, loss)| add(total, loss))?;
         let mut states = self.trackers.metrics.iter_mut();
-        for (i, (metrics, output)) in self.metrics.iter().zip(outputs.iter_mut()).enumerate() {
+        for (i, (metrics, output)) in self.metrics.iter().zip(&forward.outputs).enumerate() {
             if metrics.is_empty() {
                 continue;
             }
             let output = widened(&output.detach())?;
-            let link = self.losses.get(i).and_then(|l| l.link()).filter(|_| self.logits >> i & 1 == 1);
+            let link = loss_of(&self.losses, i).and_then(|l| l.link()).filter(|_| self.logits >> i & 1 == 1);
             let prediction = link.map_or_else(|| Ok(output.clone()), |link: ActivationFn| link.call(&output))?;
             for metric in metrics {
                 let Some(state) = states.next() else { break };
@@ -187,11 +233,18 @@ impl Trainer {
     /// Adds a batch that was only looked at to the running means.
     pub(super) fn look(&mut self, batch: &Batch) -> Result<()> {
         no_grad(|| {
-            let inputs: SmallVec<[&Tensor; 4]> = batch.inputs().iter().collect();
-            let mode = Mode { training: false, precision: self.model.precision, generator: None, logits: self.logits };
-            let mut outputs = self.model.graph.run(&self.model.weights, &inputs, mode, &mut Updates::new())?;
-            let loss = self.loss(batch, &outputs)?;
-            self.track(batch, &loss, &mut outputs, batch.len())
+            let running = Running {
+                graph: &self.model.graph,
+                weights: &self.model.weights,
+                generator: &self.generator,
+                precision: self.model.precision,
+                training: false,
+                updates: RefCell::default(),
+            };
+            let forward = self.forward(&running, batch);
+            // What it drew is drawn again by the next step.
+            self.generator.rewind();
+            self.track(batch, &forward?)
         })
     }
 }

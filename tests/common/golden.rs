@@ -19,9 +19,7 @@ impl Golden {
     /// # Panics
     /// Where there are none, or one cannot be read.
     pub fn all(kind: &str) -> Vec<Golden> {
-        // At run time, so that a test binary runs on a machine where it was not built.
-        let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
-        let folder = PathBuf::from(root).join("tests/goldens").join(kind);
+        let folder = uncrumple::files::repository().join("tests/goldens").join(kind);
         let files = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
         let mut paths: Vec<PathBuf> = files.map(|f| f.unwrap().path()).collect();
         paths.retain(|p| p.extension().is_some_and(|e| e == "safetensors"));

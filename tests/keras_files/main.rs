@@ -6,17 +6,13 @@ mod hostile;
 
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use uncrumple::files::{Array, safetensors};
+use std::path::{Path, PathBuf};
+use uncrumple::files::{Array, repository, safetensors};
 use uncrumple::model::keras::{self, Loaded};
 use uncrumple::prelude::*;
 
-fn root() -> PathBuf {
-    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
-}
-
 fn goldens() -> PathBuf {
-    root().join("tests/goldens/keras_files")
+    repository().join("tests/goldens/keras_files")
 }
 
 struct Golden {
@@ -199,6 +195,24 @@ fn our_own_models_come_back() {
 }
 
 #[test]
+fn a_layer_keeps_a_precision_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.keras");
+    let head = Dense::new(2).shared().precision(Precision::F32);
+    let mixed = Sequential::new([4]).add(Dense::new(8).tanh()).add(head).build().unwrap();
+    let mixed = mixed.precision(Precision::MixedBf16);
+    mixed.save(&path).unwrap();
+    let again = Model::load(&path).unwrap();
+    let input = sample(1, [5, 4]);
+    let outputs = [&mixed, &again].map(|model| model.call(&[&input]).unwrap().remove(0));
+    assert!(outputs.iter().all(|y| y.dtype() == DType::F32));
+    let outputs = outputs.map(|y| y.to_vec::<f32>().unwrap());
+    assert_eq!(outputs[0], outputs[1]);
+    let whole = predict(&again.precision(Precision::F32), &[input]);
+    assert_ne!(outputs[1], whole[0], "the first layer computes in bf16");
+}
+
+#[test]
 fn a_nested_model_keeps_its_values_and_shares_them() {
     let mut inner = Sequential::new([2]).add(Dense::new(2)).build().unwrap().named("inner");
     inner.set_weight("dense/kernel", &Tensor::from_slice(&[1f32, 2., 3., 4.], [2, 2]).unwrap()).unwrap();
@@ -249,26 +263,28 @@ fn weights_alone() {
     assert!(message.contains("`dense/kernel`: expected float32 (4, 3), the file holds float32 [4, 5]"), "{message}");
 }
 
-/// Writes what `scripts/goldens/check_ours.py` opens with Keras, where `UNCRUMPLE_WRITE_KERAS` names the folder.
+/// Writes what `scripts/keras-check` opens with Keras, where `UNCRUMPLE_WRITE_KERAS` names the folder.
 #[test]
-#[ignore = "for scripts/goldens/check_ours.py"]
+#[ignore = "for scripts/keras-check"]
 fn write_files_for_keras() {
     let folder = PathBuf::from(std::env::var_os("UNCRUMPLE_WRITE_KERAS").expect("UNCRUMPLE_WRITE_KERAS is not set"));
+    let place = |group: &str, name: &str| {
+        let folder = folder.join(group).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    };
+    let put = |folder: &Path, stem: &str, tensor: &Tensor| {
+        uncrumple::files::npy::write(folder.join(format!("{stem}.npy")), &tensor.to_array().unwrap()).unwrap();
+    };
     let write = |name: &str, loaded: &Loaded, inputs: &[Tensor], next: &[(&str, Tensor)]| {
         let training = loaded.training.as_ref().map(|t| t.as_ref().unwrap().borrowed());
-        let folder = folder.join(if training.is_some() { "trained" } else { "inference" }).join(name);
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = place(if training.is_some() { "trained" } else { "inference" }, name);
         let extra = BTreeMap::from([("uncrumple.json".to_string(), b"{}".to_vec())]);
         keras::write(folder.join("model.keras"), &loaded.model, training, &extra).unwrap();
         let outputs = loaded.model.call(&inputs.iter().collect::<Vec<_>>()).unwrap();
-        for (stem, tensor) in next {
-            uncrumple::files::npy::write(folder.join(format!("{stem}.npy")), &tensor.to_array().unwrap()).unwrap();
-        }
+        next.iter().for_each(|(stem, tensor)| put(&folder, stem, tensor));
         for (stem, tensors) in [("x", inputs), ("y", &outputs[..])] {
-            for (i, tensor) in tensors.iter().enumerate() {
-                let path = folder.join(format!("{stem}.{i}.npy"));
-                uncrumple::files::npy::write(path, &tensor.to_array().unwrap()).unwrap();
-            }
+            tensors.iter().enumerate().for_each(|(i, tensor)| put(&folder, &format!("{stem}.{i}"), tensor));
         }
     };
     for golden in Golden::all() {
@@ -285,4 +301,22 @@ fn write_files_for_keras() {
     let x = Input::new([4]);
     let list = Model::new(&x, &intricate().as_layer().call([&x, &x]).unwrap()).unwrap();
     write("nested_output", &loaded(list), &inputs[..1], &[]);
+
+    // What a trainer saves, and the step that it makes next.
+    let folder = place("trained", "saved_by_a_trainer");
+    let (x, labels) = (sample(3, [20, 4]), (0..20).map(|i| i % 3).collect::<Vec<i32>>());
+    let data = Dataset::new(&x, Tensor::from_slice(&labels, 20).unwrap()).unwrap();
+    let model = Sequential::new([4]).add(Dense::new(8).tanh()).add(Dense::new(3).softmax()).build().unwrap();
+    let metric = SparseCategoricalAccuracy::new().named("acc");
+    let optimizer = Adam::new(0.02).clipnorm(0.5);
+    let mut trainer = model.compile(optimizer, SparseCategoricalCrossentropy::new(), [metric]).unwrap();
+    trainer.fit(&data, Fit::epochs(3).batch_size(6)).unwrap();
+    trainer.save(folder.join("model.keras")).unwrap();
+    put(&folder, "x", &x);
+    put(&folder, "target", &data.targets()[0]);
+    put(&folder, "y", &trainer.predict(&x).unwrap());
+    let loss = trainer.evaluate_with(&data, data.len()).unwrap().get("loss").unwrap();
+    put(&folder, "loss", &Tensor::from_slice(&[loss as f32], ()).unwrap());
+    trainer.train_on_batch(&data).unwrap();
+    put(&folder, "after", &trainer.predict(&x).unwrap());
 }

@@ -36,10 +36,6 @@ pub struct Arguments {
     #[arg(long, value_name = "POLICY", value_enum, default_value_t = Policy::Float32)]
     precision: Policy,
 
-    /// Seed of the weights and the data
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
-
     #[command(flatten)]
     compute: Compute,
 }
@@ -85,9 +81,9 @@ fn time(arguments: &Arguments, program: &'static Program, start: Instant) -> Res
         None => program.batch.1,
     };
     let precision: Precision = arguments.precision.into();
-    let model = program.model()?.seed(arguments.seed)?.precision(precision).on(device.clone());
+    let model = program.model()?.seed(arguments.compute.seed)?.precision(precision).on(device.clone());
     let mut trainer = program.compile(model, ())?;
-    let batch = |i| program.data(batch_size, arguments.seed.wrapping_add(i)).and_then(|b| b.to_device(&device));
+    let batch = |i| program.data(batch_size, arguments.compute.seed.wrapping_add(i)).and_then(|b| b.to_device(&device));
     // The first step needs one batch; making the others is no part of it.
     let mut batches = vec![batch(0)?];
     threads::enter(|| {

@@ -13,19 +13,18 @@ use uncrumple::prelude::*;
     missing is an error, unless --device asks for it."
 )]
 pub struct Arguments {
-    /// Fail unless this device can be used: auto, cpu or cuda:N
-    #[arg(long, value_name = "DEVICE", value_parser = options::device)]
-    device: Option<String>,
+    #[command(flatten)]
+    compute: options::Compute,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let report = cuda::report();
-    say(format!("{:11}{} threads", "cpu", threads::count()))?;
+    let device = arguments.compute.start();
+    let (threads, report) = (threads::count(), cuda::report());
+    say(format!("{:11}{threads} thread{}", "cpu", if threads == 1 { "" } else { "s" }))?;
     say(report.to_string().trim_end())?;
-    let best = arguments.device.as_deref().unwrap_or("auto").parse::<Device>()?;
-    let chosen = match arguments.device.as_deref() {
-        None | Some("auto") => format!("--device auto uses {}", options::describe(&best)),
-        Some(name) => format!("--device {name} can be used"),
-    };
-    say(format!("\n{chosen}."))
+    let device = device?;
+    say(match arguments.compute.device.as_str() {
+        "auto" => format!("\n--device auto uses {}.", options::describe(&device)),
+        name => format!("\n--device {name} can be used."),
+    })
 }

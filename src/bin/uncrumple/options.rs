@@ -5,9 +5,9 @@ use uncrumple::device::cpu::threads;
 use uncrumple::device::cuda;
 use uncrumple::prelude::*;
 
-/// Where to compute.
+/// What every command takes.
 #[derive(Args, Clone)]
-#[command(next_help_heading = "Where to compute")]
+#[command(next_help_heading = "Common options")]
 pub struct Compute {
     /// auto (the first CUDA device that can be used, else the CPU), cpu, or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device)]
@@ -16,6 +16,10 @@ pub struct Compute {
     /// Threads of the CPU; 0 stands for all of the machine's
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: usize,
+
+    /// Seed of all random numbers that the command draws
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
 
     /// Mark steps, layers and ops as NVTX ranges, for Nsight Systems
     #[arg(long)]
@@ -28,10 +32,21 @@ impl Compute {
         if self.threads > 0 {
             threads::set_count(self.threads)?;
         }
-        if self.profile && !cuda::enable_profiling(true) {
-            eprintln!("warning: there is no libnvToolsExt here, so --profile marks nothing");
+        if self.profile
+            && let Err(message) = cuda::enable_profiling(true)
+        {
+            eprintln!("warning: {message}");
         }
-        self.device.parse()
+        if self.device != "auto" {
+            return self.device.parse();
+        }
+        Ok(Device::first_cuda().unwrap_or_else(|error| {
+            // Whoever has a card expects it to be used.
+            if cuda::count() > 0 {
+                eprintln!("warning: computing on the CPU: {error}");
+            }
+            Device::Cpu
+        }))
     }
 }
 

@@ -27,8 +27,8 @@ pub struct Arguments {
     out: PathBuf,
 
     /// Samples that are computed at once
-    #[arg(long, value_name = "N", default_value_t = 32)]
-    batch_size: usize,
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    batch_size: u32,
 
     /// What layers compute in; the file's own unless given
     #[arg(long, value_name = "POLICY", value_enum)]
@@ -44,9 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(policy) = arguments.precision {
         model = model.precision(policy.into());
     }
-    let names: Vec<String> = (0..model.graph().outputs.len())
-        .map(|i| model.graph().output_layer(i).map_or_else(|| format!("arr_{i}"), |layer| layer.name.clone()))
-        .collect();
+    let names = model.graph().output_names();
     let many = is_npz(&arguments.out);
     if names.len() > 1 && !many {
         let message = format!(
@@ -59,7 +57,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let inputs = inputs(&model, &arguments.x)?;
     let samples = inputs.first().and_then(|t| t.shape().first().copied()).unwrap_or(0);
-    let outputs = model.predict_all(inputs, arguments.batch_size)?;
+    let outputs = model.predict_all(inputs, arguments.batch_size as usize)?;
     let arrays = outputs.iter().map(array).collect::<Result<Vec<_>>>()?;
     if many {
         npy::write_npz(&arguments.out, &names.iter().cloned().zip(arrays).collect::<BTreeMap<_, _>>())?;

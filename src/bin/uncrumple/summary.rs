@@ -1,32 +1,45 @@
 //! `uncrumple summary`: what a model is made of.
 
-use crate::options::Policy;
+use crate::options::{Compute, Policy};
 use crate::say;
 use clap::Args;
 use std::path::PathBuf;
+use uncrumple::model::keras;
 use uncrumple::prelude::*;
 
 /// Show the layers of a model file, their shapes and parameters, and what training it takes in memory
 #[derive(Args)]
+#[command(
+    after_help = "The optimizer is the one that the file was compiled with, Adam where it was not or where uncrumple \
+    does not know it."
+)]
 pub struct Arguments {
     /// A .keras file that uncrumple or Keras 3 wrote
     #[arg(value_name = "MODEL.keras")]
     model: PathBuf,
 
     /// Samples of the batch that activations are stated for
-    #[arg(long, value_name = "N", default_value_t = 32)]
-    batch_size: usize,
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    batch_size: u32,
 
     /// What layers compute in; the file's own unless given
     #[arg(long, value_name = "POLICY", value_enum)]
     precision: Option<Policy>,
+
+    #[command(flatten)]
+    compute: Compute,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let model = Model::load(&arguments.model)?;
-    let model = match arguments.precision {
-        Some(policy) => model.precision(policy.into()),
-        None => model,
-    };
-    say(model.summary().batch_size(arguments.batch_size))
+    let device = arguments.compute.start()?;
+    let keras::Loaded { model, training, .. } = keras::read(&arguments.model)?;
+    let mut model = model.on(device);
+    if let Some(policy) = arguments.precision {
+        model = model.precision(policy.into());
+    }
+    let summary = model.summary().batch_size(arguments.batch_size as usize);
+    match &training {
+        Some(Ok(training)) => say(summary.optimizer(&*training.optimizer)),
+        _ => say(summary),
+    }
 }

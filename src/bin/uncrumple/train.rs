@@ -49,10 +49,6 @@ struct Mnist {
     #[arg(long, value_name = "POLICY", value_enum, default_value_t = Policy::Float32)]
     precision: Policy,
 
-    /// Seed of the first weights and of the pictures' order
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
-
     #[command(flatten)]
     compute: Compute,
 }
@@ -77,7 +73,7 @@ fn train_mnist(arguments: &Mnist) -> Result<()> {
     let (train, test) = (vectors(&train, arguments.limit)?, vectors(&test, arguments.limit)?);
 
     let model = programs::find("dense-categorical")?.model()?;
-    let model = model.seed(arguments.seed)?.precision(arguments.precision.into()).on(device.clone());
+    let model = model.seed(arguments.compute.seed)?.precision(arguments.precision.into()).on(device.clone());
     say(format!(
         "dense-categorical (784 → 512 → 512 → 10) on {}\n{} pictures to learn from, {} to be tested on\n",
         describe(&device),

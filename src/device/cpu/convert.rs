@@ -1,13 +1,15 @@
 //! Conversion of element types on the CPU.
+//!
+//! Floats go to integers towards zero and saturate, NaN becomes 0, integers wrap, and anything but 0 is true, as Rust's `as`
+//! has it. Halves are converted by way of `f32`, as CUDA does.
 
-use super::threads;
+use super::{threads, vectorize};
 use crate::dtype::{DType, Element};
 use crate::error::{Error, Result};
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
-/// A type that any other converts to and from by way of the widest one: `f64` for numbers, `i64` between integers.
-///
-/// Floats go to integers towards zero and saturate, NaN becomes 0, and anything but 0 is true, as Rust's `as` has it.
+/// A type whose single values are converted to and from the widest ones.
 pub trait Convert: Element {
     /// As `f64`.
     fn to_f64(self) -> f64;
@@ -15,11 +17,25 @@ pub trait Convert: Element {
     fn to_i64(self) -> i64;
     /// From `f64`.
     fn from_f64(x: f64) -> Self;
-    /// From `i64`.
-    fn from_i64(x: i64) -> Self;
 }
 
-macro_rules! convert {
+/// A type that arrays of `S` are converted to.
+pub trait ConvertFrom<S: Element>: Element {
+    /// Converts each element of `from` into `to`, which is as long, on this thread.
+    fn convert_from(from: &[S], to: &mut [Self]);
+}
+
+macro_rules! pairs {
+    ($($from:ty => $to:ty: |$x:ident| $value:expr;)*) => {$(
+        impl ConvertFrom<$from> for $to {
+            fn convert_from(from: &[$from], to: &mut [$to]) {
+                to.iter_mut().zip(from).for_each(|(to, &$x)| *to = $value);
+            }
+        }
+    )*};
+}
+
+macro_rules! numbers {
     ($($type:ty),*) => {$(
         impl Convert for $type {
             #[inline(always)]
@@ -34,39 +50,58 @@ macro_rules! convert {
             fn from_f64(x: f64) -> $type {
                 x as $type
             }
-            #[inline(always)]
-            fn from_i64(x: i64) -> $type {
-                x as $type
-            }
+        }
+
+        pairs! {
+            f32 => $type: |x| x as $type;
+            f64 => $type: |x| x as $type;
+            i32 => $type: |x| x as $type;
+            i64 => $type: |x| x as $type;
+            u8 => $type: |x| x as $type;
+            bool => $type: |x| u8::from(x) as $type;
+            $type => bool: |x| x != 0 as $type;
         }
     )*};
 }
-convert!(f32, f64, i32, i64, u8);
+numbers!(f32, f64, i32, i64, u8);
 
-macro_rules! convert_half {
+macro_rules! halves {
     ($($type:ty),*) => {$(
         impl Convert for $type {
-            #[inline(always)]
             fn to_f64(self) -> f64 {
                 <$type>::to_f64(self)
             }
-            #[inline(always)]
             fn to_i64(self) -> i64 {
                 self.to_f32() as i64
             }
-            #[inline(always)]
             fn from_f64(x: f64) -> $type {
-                // By way of f32, as CUDA converts.
-                <$type>::from_f32(x as f32)
-            }
-            #[inline(always)]
-            fn from_i64(x: i64) -> $type {
                 <$type>::from_f32(x as f32)
             }
         }
+
+        pairs! {
+            $type => f64: |x| x.to_f64();
+            $type => i32: |x| x.to_f32() as i32;
+            $type => i64: |x| x.to_f32() as i64;
+            $type => u8: |x| x.to_f32() as u8;
+            $type => bool: |x| x.to_f32() != 0.0;
+            f64 => $type: |x| <$type>::from_f32(x as f32);
+            i32 => $type: |x| <$type>::from_f32(x as f32);
+            i64 => $type: |x| <$type>::from_f32(x as f32);
+            u8 => $type: |x| <$type>::from_f32(x.into());
+            bool => $type: |x| <$type>::from_f32(u8::from(x).into());
+        }
     )*};
 }
-convert_half!(f16, bf16);
+halves!(f16, bf16);
+
+pairs! {
+    f16 => f16: |x| x;
+    bf16 => bf16: |x| x;
+    f16 => bf16: |x| bf16::from_f32(x.to_f32());
+    bf16 => f16: |x| f16::from_f32(x.to_f32());
+    bool => bool: |x| x;
+}
 
 impl Convert for bool {
     fn to_f64(self) -> f64 {
@@ -78,27 +113,43 @@ impl Convert for bool {
     fn from_f64(x: f64) -> bool {
         x != 0.0
     }
-    fn from_i64(x: i64) -> bool {
-        x != 0
+}
+
+// What every op on halves goes through: processors have instructions for f16, and bf16 is a shift.
+
+impl ConvertFrom<f16> for f32 {
+    fn convert_from(from: &[f16], to: &mut [f32]) {
+        from.convert_to_f32_slice(to);
     }
 }
 
-/// Converts each element of `from` into `to`, which is as long.
-pub fn convert<S: Convert, D: Convert>(from: &[S], to: &mut [D]) {
-    let integers = !S::DTYPE.is_float() && !D::DTYPE.is_float();
-    threads::split_rows(to, 1, 1 << 16, |start, to| {
-        let from = &from[start..start + to.len()];
-        super::vectorize(
+impl ConvertFrom<f32> for f16 {
+    fn convert_from(from: &[f32], to: &mut [f16]) {
+        to.convert_from_f32_slice(from);
+    }
+}
+
+impl ConvertFrom<bf16> for f32 {
+    fn convert_from(from: &[bf16], to: &mut [f32]) {
+        vectorize(
             #[inline(always)]
-            || {
-                if integers {
-                    to.iter_mut().zip(from).for_each(|(d, &s)| *d = D::from_i64(s.to_i64()));
-                } else {
-                    to.iter_mut().zip(from).for_each(|(d, &s)| *d = D::from_f64(s.to_f64()));
-                }
-            },
+            || to.iter_mut().zip(from).for_each(|(to, x)| *to = x.to_f32()),
         );
-    });
+    }
+}
+
+impl ConvertFrom<f32> for bf16 {
+    fn convert_from(from: &[f32], to: &mut [bf16]) {
+        vectorize(
+            #[inline(always)]
+            || to.iter_mut().zip(from).for_each(|(to, &x)| *to = bf16::from_f32(x)),
+        );
+    }
+}
+
+/// Converts each element of `from` into `to`, which is as long, over the threads.
+pub fn convert<S: Element, D: ConvertFrom<S>>(from: &[S], to: &mut [D]) {
+    threads::split_rows(to, 1, 1 << 16, |start, to| D::convert_from(&from[start..start + to.len()], to));
 }
 
 /// Runs `$body` with `$type` standing for the Rust type of `$dtype`.

@@ -22,6 +22,8 @@ static HELD: AtomicUsize = AtomicUsize::new(0);
 pub struct Block {
     start: NonNull<u8>,
     class: usize,
+    /// Whether a tensor holds it, rather than a shelf.
+    in_use: bool,
 }
 
 // SAFETY: a block owns its bytes, and shared access to it only reads them.
@@ -35,7 +37,7 @@ impl Block {
         // SAFETY: `layout` has a size of at least `ALIGNMENT`.
         let start = NonNull::new(unsafe { alloc_zeroed(layout(class)?) })?;
         HELD.fetch_add(class_size(class), Relaxed);
-        Some(Block { start, class })
+        Some(Block { start, class, in_use: false })
     }
 
     /// All bytes of the block, at least as many as were asked for.
@@ -54,6 +56,9 @@ impl Block {
 impl Drop for Block {
     fn drop(&mut self) {
         HELD.fetch_sub(class_size(self.class), Relaxed);
+        if self.in_use {
+            IN_USE.fetch_sub(class_size(self.class), Relaxed);
+        }
         if let Some(layout) = layout(self.class) {
             // SAFETY: `start` came from `alloc_zeroed` with this layout.
             unsafe { dealloc(self.start.as_ptr(), layout) }
@@ -81,31 +86,42 @@ fn layout(class: usize) -> Option<Layout> {
 
 /// A block of at least `size` bytes that nobody else holds.
 pub fn take(size: usize) -> Result<Arc<Buffer>> {
+    let out_of_memory = || Error::OutOfMemory {
+        device: "cpu".into(),
+        requested: size,
+        in_use: bytes_in_use(),
+        advice: "A smaller batch size needs less.",
+    };
+    if size > isize::MAX as usize {
+        return Err(out_of_memory());
+    }
     let class = class_of(size);
     let waiting = SHELVES.lock().unwrap_or_else(PoisonError::into_inner)[class].pop();
-    let buffer = match waiting {
+    let mut buffer = match waiting {
         Some(buffer) => buffer,
         None => {
             let block = Block::new(class).or_else(|| {
                 release_all();
                 Block::new(class)
             });
-            Arc::new(Buffer::Cpu(block.ok_or(Error::OutOfMemory {
-                device: "cpu".into(),
-                requested: size,
-                in_use: bytes_in_use(),
-                advice: "A smaller batch size needs less.",
-            })?))
+            Arc::new(Buffer::Cpu(block.ok_or_else(out_of_memory)?))
         }
     };
-    IN_USE.fetch_add(class_size(class), Relaxed);
+    if let Some(Buffer::Cpu(block)) = Arc::get_mut(&mut buffer) {
+        block.in_use = true;
+        IN_USE.fetch_add(class_size(class), Relaxed);
+    }
     Ok(buffer)
 }
 
-/// Puts a block that nobody else holds on its shelf.
-pub(crate) fn give_back(buffer: Arc<Buffer>) {
-    if let Buffer::Cpu(block) = &*buffer {
+/// Puts a block of the host's on its shelf, if nobody else holds it.
+///
+/// Of two threads that let go of the last two shares at once, each may see the other's still there. The block then goes
+/// back to the system, and its drop counts it.
+pub(crate) fn give_back(mut buffer: Arc<Buffer>) {
+    if let Some(Buffer::Cpu(block)) = Arc::get_mut(&mut buffer) {
         let class = block.class;
+        block.in_use = false;
         IN_USE.fetch_sub(class_size(class), Relaxed);
         SHELVES.lock().unwrap_or_else(PoisonError::into_inner)[class].push(buffer);
     }
@@ -139,6 +155,13 @@ mod tests {
             let got = class_size(class_of(size));
             assert!(got >= size, "{size} got {got}");
             assert!(got <= size.max(ALIGNMENT) + size / 8 + 8, "{size} got {got}");
+        }
+    }
+
+    #[test]
+    fn too_much_is_out_of_memory() {
+        for size in [1 << 60, usize::MAX] {
+            assert!(matches!(take(size), Err(Error::OutOfMemory { requested, .. }) if requested == size), "{size}");
         }
     }
 

@@ -89,6 +89,15 @@ impl<T> Parts<T> {
         Parts { start: slice.as_mut_ptr(), len: slice.len() }
     }
 
+    /// Where `range` starts, for whoever writes only some of its elements: a tile of a matrix, whose rows lie apart.
+    ///
+    /// # Panics
+    /// When `range` reaches past the slice.
+    pub fn pointer(&self, range: Range<usize>) -> *mut T {
+        assert!(range.start <= range.end && range.end <= self.len);
+        self.start.wrapping_add(range.start)
+    }
+
     /// One part.
     ///
     /// # Safety
@@ -98,9 +107,8 @@ impl<T> Parts<T> {
     /// When `range` reaches past the slice.
     #[allow(clippy::mut_from_ref)]
     pub unsafe fn slice(&self, range: Range<usize>) -> &mut [T] {
-        assert!(range.start <= range.end && range.end <= self.len);
-        // SAFETY: in bounds by the assertion, alone by the caller's promise.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
+        // SAFETY: in bounds by `pointer`, alone by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.pointer(range.clone()), range.len()) }
     }
 }
 

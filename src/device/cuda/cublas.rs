@@ -6,6 +6,7 @@ use super::kernel_table::Kernel;
 use super::launch::{Arg, Grid};
 use super::lt::Lt;
 use super::product::{Gemm, Product};
+use crate::device::Elements;
 use crate::dtype::DType;
 use crate::error::{CudaError, Result};
 use cudarc::cublas::sys as blas;
@@ -16,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed as Unordered};
 
 pub(super) const SYMBOLS: &[&str] = &[
     "cublasCreate_v2",
+    "cublasDestroy_v2",
     "cublasGemmStridedBatchedEx",
     "cublasGetProperty",
     "cublasGetStatusName",
@@ -111,9 +113,19 @@ pub(super) struct Workspace {
     pub bytes: usize,
 }
 
+/// A handle of cuBLAS, which goes where setting it up fails.
+struct Context(Handle<blas::cublasContext>);
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // SAFETY: nobody uses the handle again. A failure changes nothing.
+        let _ = unsafe { blas::cublasDestroy_v2(self.0.0) };
+    }
+}
+
 /// cuBLAS on one device.
 pub(super) struct Products {
-    handle: Handle<blas::cublasContext>,
+    context: Context,
     workspace: Workspace,
     lt: Option<Lt>,
 }
@@ -123,22 +135,28 @@ impl Products {
         open()?;
         let capturing = device.pool.capture(device).is_some();
         let _relaxed = Relaxed::enter()?;
-        // What NVIDIA recommends from Hopper on, and before.
-        let bytes = if device.capability() >= Version::new(9, 0) { 32 << 20 } else { 8 << 20 };
-        let workspace = Workspace { address: device.allocate_from_driver(bytes, capturing)?, bytes };
         let mut handle = std::ptr::null_mut();
         // SAFETY: the library is open, and the caller's turn made the context current; the handle is written.
         check(unsafe { blas::cublasCreate_v2(&mut handle) }, || "cublasCreate".into())?;
-        let place = std::ptr::without_provenance_mut(workspace.address as usize);
+        let context = Context(Handle(handle));
         let math = blas::cublasMath_t::CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION;
-        // SAFETY: handle, stream and workspace live as long as the device; the workspace comes after the stream, which
-        // resets it. The flag alone is the default mode otherwise; with it, partial sums stay f32.
+        // SAFETY: handle and stream live as long as the device. The flag alone is the default mode otherwise; with it,
+        // partial sums stay f32.
         unsafe {
             check(blas::cublasSetStream_v2(handle, device.compute().cast()), || "cublasSetStream".into())?;
-            check(blas::cublasSetWorkspace_v2(handle, place, bytes), || "cublasSetWorkspace".into())?;
             check(blas::cublasSetMathMode(handle, math), || "cublasSetMathMode".into())?;
         }
-        Ok(Products { handle: Handle(handle), workspace, lt: None })
+        // What NVIDIA recommends from Hopper on, and before; whole size classes of the pool.
+        let bytes = if device.capability() >= Version::new(9, 0) { 32 << 20 } else { 8 << 20 };
+        let address = device.allocate_from_driver(bytes, capturing)?;
+        let place = std::ptr::without_provenance_mut(address as usize);
+        // SAFETY: the workspace lives as long as the handle; it comes after the stream, which resets it.
+        let set = check(unsafe { blas::cublasSetWorkspace_v2(handle, place, bytes) }, || "cublasSetWorkspace".into());
+        if let Err(error) = set {
+            device.pool.keep(bytes, address);
+            return Err(error.into());
+        }
+        Ok(Products { context, workspace: Workspace { address, bytes }, lt: None })
     }
 
     fn lt(&mut self) -> Result<&mut Lt> {
@@ -162,7 +180,7 @@ impl Products {
         // and as large as the sizes say (`Product::check`); α and β are constants of the type that is computed in.
         let status = unsafe {
             blas::cublasGemmStridedBatchedEx(
-                self.handle.0,
+                self.context.0.0,
                 operation(gemm.left.transposed),
                 operation(gemm.right.transposed),
                 gemm.m,
@@ -198,14 +216,19 @@ impl CudaDevice {
     /// f32 is computed in f32 (see [`set_tf32`]), f64 in f64, f16 and bf16 with sums in f32.
     ///
     /// # Errors
-    /// [`CudaError::NoCublas`]; the first product looks for the libraries.
-    pub fn matmul(&self, product: &Product) -> Result<()> {
+    /// Tensors of another device, dtype or size than the product's.
+    pub(crate) fn matmul(&self, product: &Product) -> Result<()> {
         product.check()?;
         let &Product { a, b, out, bias, m, n, k, batch, relu, .. } = product;
         let (dtype, size) = (out.dtype(), batch * m * n);
         if size == 0 {
             return Ok(());
         }
+        let place = |tensor: &dyn Elements| -> Result<u64> {
+            let block = tensor.cuda_block()?;
+            self.owns(block, tensor.shape().size() * tensor.dtype().size())?;
+            Ok(block.pointer())
+        };
         let _turn = self.turn()?;
         let follow = |device: &CudaDevice| match bias.is_some() || relu {
             true => device.add_bias(product, size),
@@ -216,9 +239,7 @@ impl CudaDevice {
             return follow(self);
         }
         let gemm = product.gemm()?;
-        let places = [b, a, out].map(|tensor| tensor.cuda_block().map(|block| block.pointer()));
-        let [left, right, out] = places;
-        let places = [left?, right?, out?];
+        let places = [place(b)?, place(a)?, place(out)?];
         let mut products = lock(&self.products);
         let products = match &mut *products {
             Some(products) => products,
@@ -226,7 +247,7 @@ impl CudaDevice {
         };
         // f64 is for checking: what cuBLASLt does not promise for it, the kernel does.
         if (bias.is_some() || relu) && dtype != DType::F64 {
-            let bias = bias.map(|bias| bias.cuda_block().map(|block| block.pointer())).transpose()?;
+            let bias = bias.map(place).transpose()?;
             if products.lt()?.multiply(self, &gemm, dtype, places, bias, relu)? {
                 return Ok(());
             }

@@ -11,7 +11,8 @@ use std::ffi::{CStr, c_char, c_int};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// The functions of the driver that this folder calls; a driver of CUDA 12.8 has them all.
+/// The functions of the driver that this folder calls. A driver of CUDA 11.4 has them all, so that one which is too old
+/// for the kernels is told so (`Card::runs`), and not that it is no driver.
 const SYMBOLS: &[&str] = &[
     "cuCtxSetCurrent",
     "cuDeviceGet",
@@ -24,7 +25,6 @@ const SYMBOLS: &[&str] = &[
     "cuDriverGetVersion",
     "cuEventCreate",
     "cuEventDestroy_v2",
-    "cuEventElapsedTime_v2",
     "cuEventRecord",
     "cuEventSynchronize",
     "cuFuncSetAttribute",
@@ -143,6 +143,11 @@ impl Driver {
     }
 }
 
+/// How many cards the driver sees; 0 where there is no driver.
+pub fn count() -> usize {
+    Driver::get().map_or(0, |driver| driver.cards)
+}
+
 /// What the driver says of a card.
 #[derive(Clone, Debug)]
 pub(super) struct Card {
@@ -186,13 +191,20 @@ impl Card {
         if let Some(needed) = ptx.cuda_of_ptx().filter(|needed| *needed > driver) {
             return Err(ptx_too_new(driver, ptx, needed));
         }
-        match Version::of_target(target).filter(|needed| *needed > self.capability) {
-            None => Ok(()),
-            Some(needed) => Err(CudaError::CardTooOld {
-                name: self.name.clone(),
-                found: self.capability.to_string(),
-                needed: needed.to_string(),
-            }),
+        let too_old = |needed: String| {
+            Err(CudaError::CardTooOld { name: self.name.clone(), found: self.capability.to_string(), needed })
+        };
+        let (needed, found) = match Version::of_target(target) {
+            Some(needed) => (needed, self.capability),
+            None => return Ok(()),
+        };
+        match target.chars().last() {
+            // PTX with an architecture's own features runs there only, one with a family's only in that family
+            // ("PTX ISA", `.target`).
+            Some('a') if found != needed => too_old(format!("exactly {needed} ({target})")),
+            Some('f') if found.major != needed.major => too_old(format!("{}.x ({target})", needed.major)),
+            _ if found < needed => too_old(format!("{needed} or newer")),
+            _ => Ok(()),
         }
     }
 }
@@ -329,8 +341,14 @@ mod tests {
             error.contains("supports CUDA 12.8") && error.contains("PTX ISA 9.0, which needs CUDA 13.0"),
             "{error}"
         );
-        let error = card.runs(Version::new(13, 1), ptx, "sm_80").unwrap_err().to_string();
-        assert!(error.contains("Tesla T4 has compute capability 7.5") && error.contains("need 8.0"), "{error}");
+        for (target, needed) in
+            [("sm_80", "8.0 or newer"), ("sm_70a", "exactly 7.0 (sm_70a)"), ("sm_100f", "10.x (sm_100f)")]
+        {
+            let error = card.runs(Version::new(13, 1), ptx, target).unwrap_err().to_string();
+            assert!(error.contains("Tesla T4 has compute capability 7.5"), "{error}");
+            assert!(error.ends_with(&format!("the kernels of this binary need {needed}")), "{error}");
+        }
+        assert!(card.runs(Version::new(13, 1), ptx, "sm_75a").is_ok());
     }
 
     #[test]
@@ -345,27 +363,17 @@ mod tests {
     /// Every function of a library that is called in this folder is in its list of symbols, and no other.
     #[test]
     fn the_lists_of_symbols_are_complete() {
-        let sources = [
-            include_str!("context.rs"),
-            include_str!("cublas.rs"),
-            include_str!("driver.rs"),
-            include_str!("graph.rs"),
-            include_str!("launch.rs"),
-            include_str!("lt.rs"),
-            include_str!("nvtx.rs"),
-            include_str!("pool.rs"),
-            include_str!("report.rs"),
-            include_str!("transfer.rs"),
-        ];
+        let folder = crate::files::repository().join("src/device/cuda");
+        let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let sources: Vec<_> = files.map(|file| std::fs::read_to_string(file).unwrap()).collect();
         for (prefix, listed) in [
             ("sys::cu", SYMBOLS),
             ("blas::cublas", super::super::cublas::SYMBOLS),
             ("lt::cublasLt", super::super::lt::SYMBOLS),
-            ("nvtx::nvtx", super::super::nvtx::SYMBOLS),
         ] {
             let module = prefix.find("::").map_or(0, |at| at + 2);
             let mut called = std::collections::BTreeSet::new();
-            for source in sources {
+            for source in &sources {
                 for (at, _) in source.match_indices(prefix) {
                     let name = &source[at + module..];
                     let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());

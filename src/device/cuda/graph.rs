@@ -31,14 +31,12 @@ impl CudaDevice {
         let memory = GraphMemory::new(self);
         let capture = Capture::begin(self, &memory)?;
         let result = work()?;
-        let graph = capture.end()?;
+        let recorded = capture.end()?;
         memory.write_constants()?;
         let mut executable = std::ptr::null_mut();
-        // SAFETY: the graph was just captured; the handle is written.
-        let instantiated = unsafe { sys::cuGraphInstantiateWithFlags(&mut executable, graph.0, 0) };
-        // SAFETY: the graph is not used again: the executable one is made of a copy. A failure changes nothing.
-        let _ = unsafe { sys::cuGraphDestroy(graph.0) };
-        check(instantiated, || "cuGraphInstantiate".into())?;
+        // SAFETY: the graph was just captured; the handle is written, of a copy.
+        let made = unsafe { sys::cuGraphInstantiateWithFlags(&mut executable, recorded.0, 0) };
+        check(made, || "cuGraphInstantiate".into())?;
         let graph = CudaGraph { device: self.clone(), executable: Handle(executable), _memory: memory };
         // SAFETY: graph and stream live. The first launch then costs no more than the others.
         check(unsafe { sys::cuGraphUpload(executable, self.compute()) }, || "cuGraphUpload".into())?;
@@ -88,7 +86,7 @@ impl<'a> Capture<'a> {
         Ok(Capture { device, ended: false })
     }
 
-    fn end(mut self) -> Result<Handle<sys::CUgraph_st>> {
+    fn end(mut self) -> Result<Recorded> {
         let graph = self.stop()?;
         if graph.0.is_null() {
             return Err(Error::Internal("the driver captured no graph".into()));
@@ -96,25 +94,33 @@ impl<'a> Capture<'a> {
         Ok(graph)
     }
 
-    fn stop(&mut self) -> Result<Handle<sys::CUgraph_st>, CudaError> {
+    fn stop(&mut self) -> Result<Recorded, CudaError> {
         self.ended = true;
         self.device.pool.set_capture(None);
         let mut graph = std::ptr::null_mut();
         // SAFETY: this thread began the capture of this stream; the handle is written, null where the capture failed.
         let result = unsafe { sys::cuStreamEndCapture(self.device.compute(), &mut graph) };
         check(result, || "cuStreamEndCapture".into())?;
-        Ok(Handle(graph))
+        Ok(Recorded(graph))
     }
 }
 
 impl Drop for Capture<'_> {
     fn drop(&mut self) {
-        if !self.ended
-            && let Ok(graph) = self.stop()
-            && !graph.0.is_null()
-        {
-            // SAFETY: nobody has seen the graph.
-            let _ = unsafe { sys::cuGraphDestroy(graph.0) };
+        if !self.ended {
+            let _ = self.stop();
+        }
+    }
+}
+
+/// What a capture recorded; null where it failed.
+struct Recorded(sys::CUgraph);
+
+impl Drop for Recorded {
+    fn drop(&mut self) {
+        if !self.0.is_null() {
+            // SAFETY: nobody uses the graph again. A failure changes nothing.
+            let _ = unsafe { sys::cuGraphDestroy(self.0) };
         }
     }
 }

@@ -183,8 +183,9 @@ fn c_string(text: &str) -> Result<CString> {
 impl CudaDevice {
     /// Puts `kernel` for `dtype` on the compute stream; a grid without blocks is no launch.
     ///
-    /// A debug build compares the arguments' sizes with the signature in the PTX.
-    pub fn launch(&self, kernel: &Kernel, dtype: DType, grid: Grid, args: &[Arg]) -> Result<()> {
+    /// # Errors
+    /// Arguments of other sizes than the signature in the PTX has; a dtype without a kernel; a driver that fails.
+    pub(crate) fn launch(&self, kernel: &Kernel, dtype: DType, grid: Grid, args: &[Arg]) -> Result<()> {
         let Some(place) = kernel.entry(dtype) else {
             return Err(match HAVE_KERNELS {
                 true => Error::dtype(kernel.name, format!("there is no CUDA kernel for {dtype}")),
@@ -192,9 +193,7 @@ impl CudaDevice {
             });
         };
         let entry = &ENTRIES[place];
-        if cfg!(debug_assertions) {
-            check_args(entry, args)?;
-        }
+        check_args(entry, args)?;
         grid.check(entry.name)?;
         if grid.blocks.contains(&0) {
             return Ok(());
@@ -242,10 +241,11 @@ impl CudaDevice {
 
 /// Whether the arguments have the sizes of the entry's parameters.
 fn check_args(entry: &Entry, args: &[Arg]) -> Result<()> {
-    let sizes: SmallVec<[u16; 32]> = args.iter().map(|arg| arg.place().1).collect();
-    if sizes[..] == *entry.params {
+    let sizes = args.iter().map(|arg| arg.place().1);
+    if sizes.clone().eq(entry.params.iter().copied()) {
         return Ok(());
     }
+    let sizes: Vec<_> = sizes.collect();
     Err(Error::Internal(format!(
         "{}: the kernel takes parameters of {:?} bytes, it was given {sizes:?}",
         entry.name, entry.params

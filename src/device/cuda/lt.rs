@@ -37,7 +37,7 @@ pub(super) const SYMBOLS: &[&str] = &[
 ];
 
 /// Opens cuBLASLt, once.
-fn open() -> Result<(), CudaError> {
+pub(super) fn open() -> Result<(), CudaError> {
     static CUBLASLT: OnceLock<Result<(), CudaError>> = OnceLock::new();
     let none = |(searched, reason)| CudaError::NoCublas { library: "cuBLASLt", searched, reason };
     CUBLASLT.get_or_init(|| load(&["cublasLt"], SYMBOLS).map_err(none)).clone()

@@ -30,11 +30,11 @@ mod transfer;
 
 pub use context::CudaDevice;
 pub use cublas::{set_tf32, tf32};
-pub use driver::Version;
+pub use driver::{Version, count};
 pub use graph::CudaGraph;
 pub use kernel_table::Kernel;
-pub use launch::{Arg, Grid};
+pub(crate) use launch::{Arg, Grid};
 pub use nvtx::{Range, enable_profiling};
 pub use pool::CudaBlock;
-pub use product::Product;
+pub(crate) use product::Product;
 pub use report::{CardReport, KernelReport, Report, report};

@@ -176,6 +176,11 @@ impl Pool {
             }
         }
     }
+
+    /// Puts memory that `allocate_from_driver` gave and nobody uses where it waits for use.
+    pub fn keep(&self, bytes: usize, pointer: u64) {
+        lock(&self.state).shelves.put(class_of(bytes), pointer);
+    }
 }
 
 impl CudaDevice {
@@ -242,18 +247,27 @@ impl CudaDevice {
     }
 
     /// Gives the blocks that wait for use back to the driver; waits for all work.
+    ///
+    /// # Errors
+    /// A driver that takes one not; it stays in the pool, as do those after it.
     pub fn release_all(&self) -> Result<()> {
         let _turn = self.turn_outside_capture("release memory")?;
-        let shelves = std::mem::take(&mut lock(&self.pool.state).shelves);
-        for (class, shelf) in shelves.0.into_iter().enumerate() {
-            for pointer in shelf {
-                self.pool.held.fetch_sub(class_size(class), Unordered);
-                // SAFETY: the pointer came from `cuMemAllocAsync`, and nobody holds it; work that uses it is ahead in the
-                // stream.
-                let result = unsafe { sys::cuMemFreeAsync(pointer, self.compute()) };
-                check(result, || format!("cuMemFreeAsync of {} bytes", class_size(class)))?;
+        let shelves = std::mem::take(&mut lock(&self.pool.state).shelves).0;
+        let mut blocks =
+            shelves.into_iter().enumerate().flat_map(|(class, shelf)| shelf.into_iter().map(move |p| (class, p)));
+        let mut result = Ok(());
+        for (class, pointer) in &mut blocks {
+            // SAFETY: the pointer came from `cuMemAllocAsync`, and nobody holds it; work that uses it is ahead in the stream.
+            let freed = unsafe { sys::cuMemFreeAsync(pointer, self.compute()) };
+            result = check(freed, || format!("cuMemFreeAsync of {} bytes", class_size(class)));
+            if result.is_err() {
+                lock(&self.pool.state).shelves.put(class, pointer);
+                break;
             }
+            self.pool.held.fetch_sub(class_size(class), Unordered);
         }
+        blocks.for_each(|(class, pointer)| lock(&self.pool.state).shelves.put(class, pointer));
+        result?;
         self.synchronize()?;
         // SAFETY: the pool is the device's own, which is always there.
         check(unsafe { sys::cuMemPoolTrimTo(self.pool.driver.0, 0) }, || "cuMemPoolTrimTo".into())?;
@@ -330,7 +344,8 @@ mod tests {
     #[test]
     fn blocks_come_back_and_are_counted() -> Result<()> {
         let Some(device) = testing::device() else { return Ok(()) };
-        // A size that no other test takes, so that the shelf is this test's alone.
+        // No other test of this process takes blocks meanwhile.
+        let _turn = device.turn()?;
         const SIZE: usize = 777_777;
         let block = device.allocate(SIZE)?;
         let pointer = block.pointer();

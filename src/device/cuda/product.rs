@@ -5,8 +5,6 @@ use crate::error::{Error, Result};
 
 /// `out = a · b`, plus `bias`, then ReLU, for each item of a batch: `a` is (m, k), `b` (k, n) and `out` (m, n), row-major
 /// and dense, all of one floating-point dtype; `bias` is (n).
-///
-/// [`Product::new`] gives one item and nothing but the product.
 #[derive(Clone, Copy)]
 pub struct Product<'a> {
     /// The left factor; (k, m) if `transpose_a`.
@@ -41,6 +39,7 @@ pub struct Product<'a> {
 
 impl<'a> Product<'a> {
     /// `out = a · b` for one item, nothing transposed.
+    #[cfg(test)]
     pub fn new(a: &'a dyn Elements, b: &'a dyn Elements, out: &'a dyn Elements, [m, n, k]: [usize; 3]) -> Product<'a> {
         Product {
             a,

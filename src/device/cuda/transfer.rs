@@ -27,8 +27,7 @@ pub(super) struct Staging {
 impl Staging {
     /// Never freed, as its device lives as long as the process.
     fn new() -> Result<Staging> {
-        let untimed = sys::CUevent_flags::CU_EVENT_DISABLE_TIMING;
-        let read: Result<Vec<_>, _> = (0..SLOTS).map(|_| Event::new(untimed)).collect();
+        let read: Result<Vec<_>, _> = (0..SLOTS).map(|_| Event::new()).collect();
         let read = read?;
         let mut memory = std::ptr::null_mut();
         // SAFETY: a context is current in the turn that the caller has; the address is written.
@@ -63,7 +62,7 @@ impl CudaDevice {
     /// # Errors
     /// Also in a step that is captured as a CUDA graph, which would repeat these bytes for ever.
     pub fn copy_from_host(&self, from: &[u8], to: &CudaBlock) -> Result<()> {
-        room(from.len(), to)?;
+        self.owns(to, from.len())?;
         self.send(from, to.pointer())
     }
 
@@ -89,7 +88,7 @@ impl CudaDevice {
     /// # Errors
     /// Also in a step that is captured as a CUDA graph, which cannot wait.
     pub fn copy_to_host(&self, from: &CudaBlock, to: &mut [u8]) -> Result<()> {
-        room(to.len(), from)?;
+        self.owns(from, to.len())?;
         if to.is_empty() {
             return Ok(());
         }
@@ -105,10 +104,10 @@ impl CudaDevice {
         Ok(())
     }
 
-    /// Copies the first `bytes` of one block to another, in stream order.
+    /// Copies the first `bytes` of one block to another of this card, in stream order.
     pub fn copy(&self, from: &CudaBlock, to: &CudaBlock, bytes: usize) -> Result<()> {
-        room(bytes, from)?;
-        room(bytes, to)?;
+        self.owns(from, bytes)?;
+        self.owns(to, bytes)?;
         if bytes == 0 || from.pointer() == to.pointer() {
             return Ok(());
         }
@@ -121,7 +120,7 @@ impl CudaDevice {
 
     /// Repeats the `pattern` of one element (1, 2, 4 or 8 bytes) over the first `count` elements, in stream order.
     pub fn fill(&self, to: &CudaBlock, pattern: &[u8], count: usize) -> Result<()> {
-        room(pattern.len().saturating_mul(count), to)?;
+        self.owns(to, pattern.len().saturating_mul(count))?;
         if count == 0 {
             return Ok(());
         }
@@ -151,14 +150,15 @@ impl CudaDevice {
         check(result, || format!("cuMemset of {count} elements of {} bytes", pattern.len()))?;
         Ok(())
     }
-}
 
-/// Whether the block has this many bytes.
-fn room(bytes: usize, block: &CudaBlock) -> Result<()> {
-    if bytes <= block.size() {
-        return Ok(());
+    /// Whether the block is this card's, whose stream orders all that is done with it, and has this many bytes.
+    pub(super) fn owns(&self, block: &CudaBlock, bytes: usize) -> Result<()> {
+        if block.device().ordinal() == self.ordinal() && bytes <= block.size() {
+            return Ok(());
+        }
+        let (size, other) = (block.size(), block.device());
+        Err(Error::Internal(format!("{bytes} bytes of {self} were expected in a block of {size} bytes of {other}")))
     }
-    Err(Error::Internal(format!("a copy of {bytes} bytes does not fit a block of {}", block.size())))
 }
 
 #[cfg(test)]

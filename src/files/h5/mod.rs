@@ -57,7 +57,7 @@
 //!
 //! **Types**: datasets are contiguous, little endian, of the variable's own type; `float32` under `mixed_bfloat16`.
 //! HDF5 had no `bfloat16`: those are opaque elements of two bytes, and the dataset's string attribute `dtype` is
-//! `bfloat16`. A `bool` is HDF5's customary enumeration of `FALSE` and `TRUE` over `int8`.
+//! `bfloat16` (that there is this attribute says enough, since two opaque bytes are nothing else here). A `bool` is HDF5's customary enumeration of `FALSE` and `TRUE` over `int8`.
 //!
 //! **Sharded weights** (`*.weights.json` beside `*_00000.weights.h5`, …) are another format, which Keras writes only
 //! when `save_weights` is told a `max_shard_size`, never into a `.keras` file; each shard is a file of this form.
@@ -81,8 +81,9 @@ use std::collections::BTreeMap;
 pub(crate) struct Tree {
     /// The datasets.
     pub arrays: BTreeMap<String, Array>,
-    /// The groups, with their string attributes. Reading lists every group but the root; for writing, a group that
-    /// has members need not be listed.
+    /// The groups, with their string attributes. Reading lists every group but the root, and no attributes: nobody asks
+    /// for them, and a few bytes of a file can make many of them. For writing, a group that has members need not be
+    /// listed.
     pub groups: BTreeMap<String, BTreeMap<String, String>>,
 }
 

@@ -6,10 +6,8 @@ use crate::error::{Error, Result};
 use crate::files::archive::Limits;
 use crate::files::array::checked_shape;
 use crate::files::{Array, Number, guard};
-use hdf5_pure::{
-    AttrValue, Dataset, Datatype, DatatypeByteOrder, FixedPointLayout, FloatingPointLayout, Group, Layout,
-};
-use std::collections::{BTreeMap, HashMap};
+use hdf5_pure::{Dataset, Datatype, DatatypeByteOrder, FixedPointLayout, FloatingPointLayout, Group, Layout};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Groups inside groups, and bytes of a path: far more than any model has, and little enough for the stack.
@@ -83,8 +81,7 @@ impl Reader<'_> {
         }
         for (child, group) in group.iter_groups().map_err(|e| self.bad(name, e))? {
             let child = self.child(name, &child)?;
-            let attributes = texts(group.attrs().map_err(|e| self.bad(&child, e))?);
-            self.tree.groups.insert(child.clone(), attributes);
+            self.tree.groups.insert(child.clone(), BTreeMap::new());
             self.group(&group, &child, depth + 1)?;
         }
         Ok(())
@@ -106,8 +103,12 @@ impl Reader<'_> {
         let datatype = dataset.datatype().map_err(fail)?;
         let known = match &datatype {
             Datatype::Opaque { size: 2, .. } => {
-                let dtype = texts(dataset.attrs().map_err(fail)?).remove("dtype");
-                (dtype.as_deref() == Some("bfloat16")).then_some((Number::Same(DType::BF16), false))
+                // The attribute's type alone: as values, a few strings of a small file can be gigabytes.
+                let types = dataset.attr_datatypes().map_err(fail)?;
+                let is_text = |of: &Datatype| {
+                    matches!(of, Datatype::String { .. } | Datatype::VariableLength { is_string: true, .. })
+                };
+                types.get("dtype").is_some_and(is_text).then_some((Number::Same(DType::BF16), false))
             }
             other => number(other),
         };
@@ -147,10 +148,6 @@ impl Reader<'_> {
         }
         number.decode(big_endian, shape, raw).map_err(|e| self.bad(name, e))
     }
-}
-
-fn texts(attributes: HashMap<String, AttrValue>) -> BTreeMap<String, String> {
-    attributes.into_iter().filter_map(|(key, value)| value.as_str().map(str::to_string).map(|v| (key, v))).collect()
 }
 
 fn number(datatype: &Datatype) -> Option<(Number, bool)> {

@@ -12,21 +12,20 @@ use serde_json::{Value, json};
 
 /// What a compile config says; the state comes from the weights file.
 pub(super) fn read(config: &Config, model: &Model) -> Result<TrainingState> {
-    let outputs = output_names(model);
+    let outputs = model.graph.output_names();
     let get = |key| config.get(key).filter(|v: &&Value| !v.is_null());
     let optimizer =
         get("optimizer").ok_or_else(|| Error::Config("the file was compiled without an optimizer".into()))?;
-    let loss = get("loss").ok_or_else(|| Error::Config("the file was compiled without a loss".into()))?;
     if let Some(weighted) = get("weighted_metrics").filter(|v| v.as_array().is_none_or(|list| !list.is_empty())) {
         let message = format!("`weighted_metrics` {} are not supported: give them as metrics", short(weighted));
         return Err(Error::Config(message));
     }
-    // Keras uses one loss for all outputs where only one is given.
-    let losses = match loss {
-        Value::Array(list) if list.len() == 1 && outputs.len() > 1 => vec![Some(&list[0]); outputs.len()],
-        Value::Array(_) => by_output(loss, &outputs, "loss")?,
-        _ if is_dict(loss) => by_output(loss, &outputs, "loss")?,
-        _ => vec![Some(loss); outputs.len()],
+    // Keras uses one loss for all outputs where only one is given; with none, a step of one's own knows the loss.
+    let losses = match get("loss") {
+        None => Vec::new(),
+        Some(Value::Array(list)) if list.len() == 1 && outputs.len() > 1 => vec![Some(&list[0]); outputs.len()],
+        Some(loss) if loss.is_array() || is_dict(loss) => by_output(loss, &outputs, "loss")?,
+        Some(loss) => vec![Some(loss); outputs.len()],
     };
     let without = |name: &String| Error::Config(format!("output `{name}` has no loss: leave it out of the model"));
     let losses = losses.into_iter().zip(&outputs).map(|(l, name)| read_loss(l.ok_or_else(|| without(name))?));
@@ -55,12 +54,6 @@ pub(super) fn read(config: &Config, model: &Model) -> Result<TrainingState> {
         loss_weights,
         metrics: metrics.into_iter().map(|m| m.map_or_else(|| Ok(Vec::new()), read_metrics)).collect::<Result<_>>()?,
     })
-}
-
-/// Keras's name of an output: that of the layer which makes it.
-fn output_names(model: &Model) -> Vec<String> {
-    let name = |o| model.graph.output_layer(o).map_or_else(String::new, |l| l.name.clone());
-    (0..model.graph.outputs.len()).map(name).collect()
 }
 
 /// Whether a value is a dict of the user's and no serialized object.
@@ -120,15 +113,23 @@ fn read_metrics(value: &Value) -> Result<Vec<Box<dyn Metric>>> {
 /// Keras's compile config.
 pub(super) fn write(training: &Training, model: &Model) -> Result<Config> {
     let outputs = model.graph.outputs.len();
-    if training.losses.len() != outputs || !matches!(training.metrics.len(), 0) && training.metrics.len() != outputs {
+    let (losses, metrics) = (training.losses.len(), training.metrics.len());
+    if ![0, 1, outputs].contains(&losses) || ![0, outputs].contains(&metrics) {
         return Err(Error::Internal(format!(
             "a model with {outputs} outputs needs as many losses and lists of metrics"
         )));
     }
-    let losses: Vec<Value> = training.losses.iter().map(|loss| loss.serialized()).collect();
+    // Keras takes weights of losses only where there are as many.
+    let repeated = if losses == 1 { outputs } else { 1 };
+    let losses: Vec<Value> =
+        training.losses.iter().map(|loss| loss.serialized()).cycle().take(losses * repeated).collect();
     let list = |metrics: &Vec<Box<dyn Metric>>| metrics.iter().map(|metric| metric.serialized()).collect();
     let metrics: Vec<Value> = training.metrics.iter().map(list).collect();
-    let single = |mut values: Vec<Value>| if values.len() == 1 { values.swap_remove(0) } else { Value::Array(values) };
+    let single = |mut values: Vec<Value>| match values.len() {
+        0 => Value::Null,
+        1 => values.swap_remove(0),
+        _ => Value::Array(values),
+    };
     Ok(object(json!({
         "optimizer": training.optimizer.serialized(),
         "loss": single(losses),

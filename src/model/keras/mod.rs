@@ -3,10 +3,9 @@
 //! A file is data: reading one runs nothing, and a class that this engine does not know is an error that names it. The
 //! graph is built from the config without a weight being drawn; its shapes are then held against the arrays that the
 //! file really has, so that a config cannot ask for more memory than the file brings.
-//!
-//! Layers whose dtype policies differ are read as `float32`, which is exact for all of them.
 
 mod compile;
+mod inbound;
 mod object;
 mod order;
 mod read_config;
@@ -54,7 +53,7 @@ pub struct TrainingState {
     pub iteration: u64,
     /// The optimizer's numbers for each trainable weight in the model's order, in the order of [`Optimizer::slots`].
     pub slots: Vec<Vec<Tensor>>,
-    /// The loss of each output.
+    /// The loss of each output; none where a step of one's own computes it.
     pub losses: Vec<Box<dyn Loss>>,
     /// What the losses are multiplied by before they are added; nothing if absent.
     pub loss_weights: Option<Vec<f64>>,
@@ -85,7 +84,7 @@ pub struct Training<'a> {
     pub iteration: u64,
     /// The optimizer's numbers for each trainable weight in the model's order, on any device.
     pub slots: &'a [Vec<Tensor>],
-    /// The loss of each output.
+    /// The loss of each output, one for all of them, or none where a step of one's own computes it.
     pub losses: &'a [Box<dyn Loss>],
     /// What the losses are multiplied by.
     pub loss_weights: Option<&'a [f64]>,
@@ -97,7 +96,8 @@ impl Model {
     /// Writes the model to the `.keras` file `path`, atomically; Keras 3 opens it without code of its own.
     ///
     /// # Errors
-    /// A file that cannot be written; layers of names that Keras cannot tell apart.
+    /// A name that does not end in `.keras`; a file that cannot be written; layers of names that Keras cannot tell
+    /// apart.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         write(path, self, None, &BTreeMap::new())
     }
@@ -114,7 +114,8 @@ impl Model {
 /// Writes a model, how it is being trained, and entries of one's own, to the `.keras` file `path`, atomically.
 ///
 /// # Errors
-/// A file that cannot be written; names that Keras cannot tell apart; an entry that has the name of one of Keras's.
+/// A name that does not end in `.keras`; a file that cannot be written; names that Keras cannot tell apart; an entry
+/// that has the name of one of Keras's.
 pub fn write(
     path: impl AsRef<Path>,
     model: &Model,
@@ -122,6 +123,7 @@ pub fn write(
     extra: &BTreeMap<String, Vec<u8>>,
 ) -> Result<()> {
     let path = path.as_ref();
+    check_name(path)?;
     if let Some(taken) = extra.keys().find(|name| [METADATA, CONFIG, WEIGHTS].contains(&name.as_str())) {
         return Err(Error::Config(format!("the entry `{taken}` is Keras's own")));
     }
@@ -174,6 +176,14 @@ pub fn read(path: impl AsRef<Path>) -> Result<Loaded> {
         Ok(training)
     });
     Ok(Loaded { model, training: training.map(|t| t.map_err(in_file)), extra: entries })
+}
+
+/// Keras opens a file as what its name says that it is.
+pub(crate) fn check_name(path: &Path) -> Result<()> {
+    if path.extension().is_some_and(|e| e == "keras") {
+        return Ok(());
+    }
+    Err(Error::file(path, "expected a name that ends in .keras, as Keras does"))
 }
 
 fn json(bytes: Vec<u8>, name: &str, path: &Path) -> Result<Value> {

@@ -49,6 +49,11 @@ fn refuse_code(value: &Value) -> Result<()> {
     Ok(())
 }
 
+/// The class that a serialized object names.
+pub(super) fn class_of(value: &Value) -> Option<&str> {
+    value.get("class_name").and_then(Value::as_str)
+}
+
 /// A name alone, an object, or a function of Keras's, as compile configs have them: the name and the arguments.
 pub(super) fn named<'a>(value: &'a Value, what: &str) -> Result<(&'a str, Option<&'a Config>)> {
     if let Some(name) = value.as_str() {

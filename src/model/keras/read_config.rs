@@ -1,6 +1,7 @@
 //! config.json to a graph, without drawing a weight.
 
-use super::object::{Object, clip, short};
+use super::inbound::{History, calls, ends};
+use super::object::{Object, class_of, clip, short};
 use super::order::members;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -26,30 +27,29 @@ pub(super) struct Described {
     pub name: String,
     pub graph: Graph,
     pub sequential: bool,
-    /// The policy of the layers; where they differ, the one that is exact.
+    /// The policy of the layers that have none of their own.
     pub precision: Precision,
 }
 
 /// Reads the top level of config.json.
 pub(super) fn read(value: &Value) -> Result<Described> {
     let object = Object::read(value, "a model")?;
-    let mut reader = Reader { layers: 0, policy: None };
+    let policy = common_policy(object.config, 0);
+    let mut reader = Reader { layers: 0, policy };
     let (graph, _) = reader.model(object, 0, !object.config.flag("trainable", true)?)?;
     Ok(Described {
         name: object.config.word("name", "model")?,
         graph,
         sequential: object.class == "Sequential",
-        precision: reader.policy.unwrap_or_default(),
+        precision: policy,
     })
 }
 
 struct Reader {
     layers: usize,
-    policy: Option<Precision>,
+    /// The model's; layers of another are told theirs.
+    policy: Precision,
 }
-
-/// An output of a call: the layer's name, which of its calls, which output.
-type History<'a> = (&'a str, usize, usize);
 
 /// A layer of a functional config.
 struct Listed<'a> {
@@ -187,30 +187,42 @@ impl Reader {
                     (LayerRef::new(Nested { graph: Arc::new(graph), sequential }), cost)
                 }
                 class => {
-                    self.policy(object.config.find("dtype"))?;
-                    (layers::from_config(class, object.config)?, 1)
+                    // No layer here adds to the loss.
+                    object.config.refuse(&["activity_regularizer"])?;
+                    let layer = layers::from_config(class, object.config)?;
+                    let policy = policy(object.config.find("dtype"))?;
+                    (if policy == self.policy { layer } else { layer.precision(policy) }, 1)
                 }
             };
             Ok((layer.named(name).trainable(trainable), cost.max(1)))
         };
         read().map_err(|e| e.in_layer(name))
     }
+}
 
-    fn policy(&mut self, dtype: Option<&Value>) -> Result<()> {
-        let name = match dtype {
-            None => Some("float32"),
-            Some(Value::String(name)) => Some(name.as_str()),
-            Some(object) => object.get("config").and_then(|c| c.get("name")).and_then(Value::as_str),
-        };
-        let known = [Precision::F32, Precision::MixedBf16, Precision::MixedF16];
-        let Some(policy) = known.into_iter().find(|p| Some(p.name()) == name) else {
-            let got = dtype.map(short).unwrap_or_default();
-            let message = format!("argument `dtype`: expected float32, mixed_bfloat16 or mixed_float16, got {got}");
-            return Err(Error::Config(message));
-        };
-        self.policy = Some(if self.policy.is_some_and(|p| p != policy) { Precision::F32 } else { policy });
-        Ok(())
-    }
+/// The policy that a layer's `dtype` stands for.
+fn policy(dtype: Option<&Value>) -> Result<Precision> {
+    let name = match dtype {
+        None => Some("float32"),
+        Some(Value::String(name)) => Some(name.as_str()),
+        Some(object) => object.get("config").and_then(|c| c.get("name")).and_then(Value::as_str),
+    };
+    let known = [Precision::F32, Precision::MixedBf16, Precision::MixedF16];
+    known.into_iter().find(|p| Some(p.name()) == name).ok_or_else(|| {
+        let got = dtype.map(short).unwrap_or_default();
+        Error::Config(format!("argument `dtype`: expected float32, mixed_bfloat16 or mixed_float16, got {got}"))
+    })
+}
+
+/// The policy of a model's layers, where they differ the first mixed one: layers of another keep theirs.
+fn common_policy(model: &Config, depth: usize) -> Precision {
+    let layers = model.get("layers").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let of = |layer: &Value| match (class_of(layer), layer.get("config").and_then(Value::as_object)) {
+        (Some("Sequential" | "Functional"), Some(config)) if depth < MAX_DEPTH => common_policy(config, depth + 1),
+        (Some("InputLayer"), _) => Precision::F32,
+        (_, config) => policy(config.and_then(|c| c.find("dtype"))).unwrap_or_default(),
+    };
+    layers.iter().map(of).find(|p| *p != Precision::F32).unwrap_or_default()
 }
 
 /// Makes the calls, each after those that it reads from; for each the place of its outputs in `symbols`, which holds
@@ -298,10 +310,6 @@ fn count(total: usize, cost: usize) -> Result<usize> {
     }
 }
 
-fn class_of(value: &Value) -> Option<&str> {
-    value.get("class_name").and_then(Value::as_str)
-}
-
 fn name_of(value: &Value) -> Option<&str> {
     let config = value.get("config").and_then(|c| c.get("name"));
     config.or_else(|| value.get("name")).and_then(Value::as_str)
@@ -347,77 +355,4 @@ fn dims(value: &Value) -> Result<Vec<Option<usize>>> {
     let dims = value.as_array().and_then(|dims| dims.iter().map(extent).collect::<Option<Vec<_>>>());
     dims.filter(|dims| (1..=crate::shape::MAX_RANK).contains(&dims.len()))
         .ok_or_else(|| Error::Config(format!("expected a shape of a batch of samples, got {}", short(value))))
-}
-
-/// What each call of a layer reads: its inbound nodes.
-fn calls(value: &Value) -> Result<Vec<Vec<History<'_>>>> {
-    let nodes = match value.get("inbound_nodes") {
-        None => return Ok(Vec::new()),
-        Some(Value::Array(nodes)) => nodes,
-        Some(other) => return Err(Error::Config(format!("expected a list of inbound nodes, got {}", short(other)))),
-    };
-    nodes.iter().map(call).collect()
-}
-
-fn call(node: &Value) -> Result<Vec<History<'_>>> {
-    let (Some(args), Some(kwargs)) =
-        (node.get("args").and_then(Value::as_array), node.get("kwargs").and_then(Value::as_object))
-    else {
-        let message = format!("expected a call's args and kwargs, as Keras 3 writes them, got {}", short(node));
-        return Err(Error::Config(message));
-    };
-    // What the model is called with overrides `training`, and a mask that is null means none.
-    let meant = kwargs.iter().find(|(key, v)| !(v.is_null() || *key == "training" && v.is_boolean()));
-    if let Some((key, v)) = meant {
-        return Err(Error::Config(format!(
-            "is called with `{}` = {}, which this engine cannot pass on",
-            clip(key),
-            short(v)
-        )));
-    }
-    let mut args = args.iter().filter(|a| !a.is_null());
-    let inputs = match (args.next(), args.next()) {
-        (Some(Value::Array(list)), None) => list.iter().map(history).collect::<Result<Vec<_>>>()?,
-        (Some(one), None) => vec![history(one)?],
-        _ => {
-            return Err(Error::Config(format!("expected a call on one tensor or a list of them, got {}", short(node))));
-        }
-    };
-    if inputs.is_empty() {
-        return Err(Error::Config("is called on nothing".into()));
-    }
-    Ok(inputs)
-}
-
-fn history(value: &Value) -> Result<History<'_>> {
-    let wrong = || Error::Config(format!("expected the output of a layer's call, got {}", short(value)));
-    if class_of(value) != Some("__keras_tensor__") {
-        return Err(wrong());
-    }
-    value.get("config").and_then(|c| c.get("keras_history")).and_then(triple).ok_or_else(wrong)
-}
-
-/// `["dense", 0, 0]`.
-fn triple(value: &Value) -> Option<History<'_>> {
-    match value.as_array()?.as_slice() {
-        [name, call, output] => {
-            let number = |v: &Value| v.as_u64().and_then(|n| usize::try_from(n).ok());
-            Some((name.as_str()?, number(call)?, number(output)?))
-        }
-        _ => None,
-    }
-}
-
-/// The model's inputs or outputs: one triple, or a list of them.
-fn ends<'a>(value: Option<&'a Value>, key: &str) -> Result<Vec<History<'a>>> {
-    let value = value.ok_or_else(|| Error::Config(format!("the model has no `{key}`")))?;
-    if let Some(one) = triple(value) {
-        return Ok(vec![one]);
-    }
-    if value.is_object() {
-        let message = format!("`{key}` is a dict: inputs and outputs by name are not supported, give them as a list");
-        return Err(Error::Config(message));
-    }
-    let list = value.as_array().and_then(|list| list.iter().map(triple).collect::<Option<Vec<_>>>());
-    list.ok_or_else(|| Error::Config(format!("`{key}`: expected a list of tensors, got {}", short(value))))
 }

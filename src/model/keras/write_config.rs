@@ -32,7 +32,7 @@ impl Writer {
                 "config": {
                     "name": name,
                     "trainable": trainable,
-                    "dtype": policy(self.policy),
+                    "dtype": dtype(self.policy),
                     "layers": inputs.chain(layers).collect::<Result<Vec<Value>>>()?,
                     "build_input_shape": input,
                 },
@@ -68,15 +68,16 @@ impl Writer {
 
     fn layer(&self, graph: &Graph, place: usize, trainable: bool) -> Result<Config> {
         let entry = &graph.layers[place];
+        let policy = entry.layer.own_precision().map_or(self.policy, |p| p.name());
         // Keras freezes what is inside of what is frozen.
         let trainable = trainable && entry.layer.is_trainable();
         if let Some(nested) = Nested::of(&entry.layer) {
-            return self
+            return Writer { policy }
                 .model(&nested.graph, &entry.name, nested.sequential, trainable)
                 .map_err(|e| e.in_layer(&entry.name));
         }
         let layer = entry.layer.layer();
-        let mut config = object(json!({"name": entry.name, "trainable": trainable, "dtype": policy(self.policy)}));
+        let mut config = object(json!({"name": entry.name, "trainable": trainable, "dtype": dtype(policy)}));
         config.extend(layer.config());
         let mut value = object(json!({
             "module": "keras.layers", "class_name": layer.class_name(), "config": config, "registered_name": null,
@@ -101,7 +102,7 @@ fn input_layer(name: &str, spec: &Spec) -> Config {
     }))
 }
 
-fn policy(name: &str) -> Value {
+fn dtype(name: &str) -> Value {
     json!({"module": "keras", "class_name": "DTypePolicy", "config": {"name": name}, "registered_name": null})
 }
 

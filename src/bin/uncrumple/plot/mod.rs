@@ -9,6 +9,7 @@ pub use learning_curves::learning_curves;
 use plotters::prelude::*;
 use plotters::style::register_font;
 use std::path::Path;
+use uncrumple::files::atomic_write;
 use uncrumple::{Error, Result};
 
 const REGULAR: &str = "Noto Sans";
@@ -32,10 +33,18 @@ fn draw(
     for (name, font) in [(REGULAR, notosans::REGULAR_TTF), (BOLD, notosans::BOLD_TTF)] {
         register_font(name, FontStyle::Normal, font).map_err(|_| failed(&"its font is damaged"))?;
     }
-    let area = BitMapBackend::new(path, size).into_drawing_area();
+    let mut pixels = vec![0; size.0 as usize * size.1 as usize * 3];
+    let area = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
     area.fill(&WHITE).map_err(|e| failed(&e))?;
     picture(&area).map_err(|e| failed(&e))?;
-    area.present().map_err(|e| failed(&e))
+    area.present().map_err(|e| failed(&e))?;
+    drop(area);
+    atomic_write(path, |out| {
+        let mut encoder = png::Encoder::new(out, size.0, size.1);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.write_header()?.write_image_data(&pixels)?;
+        Ok(())
+    })
 }
 
 type Drawn = Result<(), Box<dyn std::error::Error>>;

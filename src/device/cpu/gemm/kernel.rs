@@ -1,5 +1,7 @@
 //! The innermost loop of a matrix product: one tile of C in vector registers.
 
+#[cfg(target_arch = "x86_64")]
+use super::x86;
 use crate::device::cpu::Float;
 use std::sync::LazyLock;
 
@@ -17,8 +19,8 @@ pub struct Step<'a, T> {
     pub a_rows: Option<usize>,
     /// B's columns, packed; as many lanes a row as hold `width`.
     pub b: &'a [T],
-    /// The tile of C, from its first element to its last.
-    pub c: &'a mut [T],
+    /// The first element of the tile of C.
+    pub c: *mut T,
     /// The distance of C's rows.
     pub c_stride: usize,
     /// Whether the product is added to C instead of replacing it.
@@ -42,8 +44,11 @@ type Raw<T> = unsafe fn(usize, *const T, usize, *const T, *mut T, usize, usize, 
 
 impl<T: Float> Tile<T> {
     /// Runs the kernel for one tile.
+    ///
+    /// # Safety
+    /// From `c` on there are `height` rows of `width` elements, `c_stride` apart, that nobody else touches meanwhile.
     #[inline]
-    pub fn run(&self, step: Step<T>) {
+    pub unsafe fn run(&self, step: Step<T>) {
         let vectors = step.width.div_ceil(self.lanes);
         let lanes = vectors * self.lanes;
         let a_last = match step.a_rows {
@@ -52,16 +57,16 @@ impl<T: Float> Tile<T> {
         };
         assert!(step.height - 1 < self.kernels.len() && (1..=2).contains(&vectors) && step.depth > 0);
         assert!(a_last <= step.a.len() && step.depth * lanes <= step.b.len());
-        assert!((step.height - 1) * step.c_stride + step.width <= step.c.len());
         let kernel = self.kernels[step.height - 1][vectors - 1][usize::from(step.a_rows.is_none())];
         let (a, a_rows, b) = (step.a.as_ptr(), step.a_rows.unwrap_or(0), step.b.as_ptr());
-        // SAFETY: the assertions above bound every access; the machine has the instructions, or the table would be another.
-        unsafe { kernel(step.depth, a, a_rows, b, step.c.as_mut_ptr(), step.c_stride, step.width, step.accumulate) }
+        // SAFETY: the assertions above bound every access to A and B, the caller's promise those to C; the machine has the
+        // instructions, or the table would be another.
+        unsafe { kernel(step.depth, a, a_rows, b, step.c, step.c_stride, step.width, step.accumulate) }
     }
 }
 
 /// A vector register of elements.
-trait Vector: Copy {
+pub(super) trait Vector: Copy {
     type T;
     const LANES: usize;
     unsafe fn splat(x: Self::T) -> Self;
@@ -199,149 +204,6 @@ impl<T: Float> Vector for Plain<T> {
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
         Plain(std::array::from_fn(|i| self.0[i] + other.0[i]))
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::Vector;
-    use std::arch::x86_64::*;
-
-    macro_rules! vector {
-        (
-            $type:ty, $element:ty, $lanes:literal, $set:ident, $load:ident, $store:ident, $fma:ident, $add:ident,
-            mask($n:ident) $mask:expr, $load_first:ident, $store_first:ident
-        ) => {
-            impl Vector for $type {
-                type T = $element;
-                const LANES: usize = $lanes;
-                #[inline(always)]
-                unsafe fn splat(x: $element) -> Self {
-                    // SAFETY: the machine has the instruction, by the caller's promise; so below.
-                    unsafe { $set(x) }
-                }
-                #[inline(always)]
-                unsafe fn load(from: *const $element) -> Self {
-                    // SAFETY: as above.
-                    unsafe { $load(from) }
-                }
-                #[inline(always)]
-                unsafe fn store(self, to: *mut $element) {
-                    // SAFETY: as above.
-                    unsafe { $store(to, self) }
-                }
-                #[inline(always)]
-                unsafe fn load_first(from: *const $element, $n: usize) -> Self {
-                    // SAFETY: as above; lanes beyond the mask are not touched.
-                    unsafe { $load_first($mask, from) }
-                }
-                #[inline(always)]
-                unsafe fn store_first(self, to: *mut $element, $n: usize) {
-                    // SAFETY: as above; lanes beyond the mask are not touched.
-                    unsafe { $store_first(to, $mask, self) }
-                }
-                #[inline(always)]
-                unsafe fn mul_add(self, a: Self, b: Self) -> Self {
-                    // SAFETY: as above.
-                    unsafe { $fma(self, a, b) }
-                }
-                #[inline(always)]
-                unsafe fn add(self, other: Self) -> Self {
-                    // SAFETY: as above.
-                    unsafe { $add(self, other) }
-                }
-            }
-        };
-    }
-    /// The arguments of AVX2's masked load in the order of AVX-512's.
-    #[inline(always)]
-    unsafe fn load_ps(mask: __m256i, from: *const f32) -> __m256 {
-        // SAFETY: passed on from the caller; so below.
-        unsafe { _mm256_maskload_ps(from, mask) }
-    }
-
-    #[inline(always)]
-    unsafe fn load_pd(mask: __m256i, from: *const f64) -> __m256d {
-        // SAFETY: as above.
-        unsafe { _mm256_maskload_pd(from, mask) }
-    }
-
-    /// All bits of the first `n` of eight lanes of 32 bits.
-    #[inline(always)]
-    unsafe fn first_32(n: usize) -> __m256i {
-        // SAFETY: the machine has AVX2, by the caller's promise; so below.
-        unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
-    }
-
-    /// All bits of the first `n` of four lanes of 64 bits.
-    #[inline(always)]
-    unsafe fn first_64(n: usize) -> __m256i {
-        // SAFETY: as above.
-        unsafe { _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), _mm256_setr_epi64x(0, 1, 2, 3)) }
-    }
-
-    vector!(
-        __m512,
-        f32,
-        16,
-        _mm512_set1_ps,
-        _mm512_loadu_ps,
-        _mm512_storeu_ps,
-        _mm512_fmadd_ps,
-        _mm512_add_ps,
-        mask(n)(1u16 << n) - 1,
-        _mm512_maskz_loadu_ps,
-        _mm512_mask_storeu_ps
-    );
-    vector!(
-        __m512d,
-        f64,
-        8,
-        _mm512_set1_pd,
-        _mm512_loadu_pd,
-        _mm512_storeu_pd,
-        _mm512_fmadd_pd,
-        _mm512_add_pd,
-        mask(n)(1u8 << n) - 1,
-        _mm512_maskz_loadu_pd,
-        _mm512_mask_storeu_pd
-    );
-    vector!(
-        __m256, f32, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps,
-        mask(n) first_32(n), load_ps, _mm256_maskstore_ps
-    );
-    vector!(
-        __m256d, f64, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_add_pd,
-        mask(n) first_64(n), load_pd, _mm256_maskstore_pd
-    );
-
-    #[target_feature(enable = "avx2")]
-    pub fn transpose_8x8(from: [&[f32; 8]; 8], out: &mut [f32], stride: usize) {
-        assert!(out.len() >= 7 * stride + 8);
-        // SAFETY: each row holds 8 elements.
-        let r = from.map(|row| unsafe { _mm256_loadu_ps(row.as_ptr()) });
-        // Pairs, then quads, then halves change places.
-        let mut t = r;
-        for i in 0..4 {
-            t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
-            t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
-        }
-        let mut s = t;
-        for i in [0, 4] {
-            s[i] = _mm256_shuffle_ps::<0x44>(t[i], t[i + 2]);
-            s[i + 1] = _mm256_shuffle_ps::<0xee>(t[i], t[i + 2]);
-            s[i + 2] = _mm256_shuffle_ps::<0x44>(t[i + 1], t[i + 3]);
-            s[i + 3] = _mm256_shuffle_ps::<0xee>(t[i + 1], t[i + 3]);
-        }
-        for i in 0..4 {
-            let low = _mm256_permute2f128_ps::<0x20>(s[i], s[i + 4]);
-            let high = _mm256_permute2f128_ps::<0x31>(s[i], s[i + 4]);
-            // SAFETY: the assertion above bounds both rows.
-            unsafe {
-                _mm256_storeu_ps(out.as_mut_ptr().add(i * stride), low);
-                _mm256_storeu_ps(out.as_mut_ptr().add((i + 4) * stride), high);
-            }
-        }
     }
 }
 

@@ -1,0 +1,46 @@
+//! Metrics under names of one's own.
+
+use super::Metric;
+use crate::error::Result;
+use crate::layers::Config;
+use crate::shape::Shape;
+use crate::tensor::{Tensor, Tensors};
+
+/// A metric under a name of one's own, which logs, history and a `.keras` file show:
+/// `SparseCategoricalAccuracy::new().named("acc")`.
+///
+/// What Keras chooses a class for, [`super::Accuracy`], is a word in a file, `accuracy` or `acc`: another name of it is
+/// known while the program runs and not written.
+#[derive(Debug)]
+pub struct Named {
+    pub(super) metric: Box<dyn Metric>,
+    pub(super) name: String,
+}
+
+impl Metric for Named {
+    fn class_name(&self) -> &'static str {
+        self.metric.class_name()
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn state(&self) -> Vec<Shape> {
+        self.metric.state()
+    }
+
+    fn update(&self, state: &[Tensor], y_true: &Tensor, y_pred: &Tensor, weights: Option<&Tensor>) -> Result<Tensors> {
+        self.metric.update(state, y_true, y_pred, weights)
+    }
+
+    fn result(&self, state: &[Vec<f32>]) -> f64 {
+        self.metric.result(state)
+    }
+
+    fn config(&self) -> Config {
+        let mut config = self.metric.config();
+        config.insert("name".into(), self.name.clone().into());
+        config
+    }
+}

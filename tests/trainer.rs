@@ -1,0 +1,413 @@
+//! The trainer: what it refuses and when, what it reports, and how it goes on from a file.
+
+mod common;
+
+use common::golden::Golden;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use uncrumple::prelude::*;
+use uncrumple::{losses, metrics};
+
+fn random(shape: &[usize], seed: u64) -> Result<Tensor> {
+    let mut random = common::Random(seed);
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| random.next() as f32 * 2.0 - 1.0).collect();
+    Tensor::from_slice(&values, shape)
+}
+
+fn samples(labels: &[i32]) -> Result<Dataset> {
+    Dataset::new(random(&[labels.len(), 4], 5)?, Tensor::from_slice(labels, labels.len())?)
+}
+
+fn chain() -> Result<Model> {
+    Sequential::new(4).add(Dense::new(8).tanh()).add(Dropout::new(0.3)).add(Dense::new(3).softmax()).build()
+}
+
+fn small() -> Result<Trainer> {
+    chain()?.compile(Adam::new(1e-2), SparseCategoricalCrossentropy::new(), Accuracy::new())
+}
+
+fn regression() -> Result<Trainer> {
+    Sequential::new(4).add(Dense::new(3)).build()?.compile(SGD::new(0.1), MeanSquaredError::new(), ())
+}
+
+/// A model with two outputs, `left` and `right`.
+fn forked() -> Result<Model> {
+    let input = Input::new(4);
+    let x = Dense::new(5).tanh().call(&input)?;
+    let outputs = [Dense::new(3).named("left").call(&x)?, Dense::new(3).named("right").call(&x)?];
+    Model::new(&input, outputs.each_ref())
+}
+
+fn weights(trainer: &Trainer) -> Result<Vec<Vec<f32>>> {
+    trainer.weights()?.iter().map(|w| w.to_vec()).collect()
+}
+
+#[track_caller]
+fn refused<T>(result: Result<T>, words: &[&str]) {
+    let text = result.map(|_| ()).expect_err("nothing was refused").to_string();
+    assert!(words.iter().all(|word| text.contains(word)), "`{text}` lacks one of {words:?}");
+}
+
+#[test]
+fn labels_out_of_range_are_found_before_the_first_step() -> Result<()> {
+    let good = samples(&[0, 1, 2, 0])?;
+    for (bad, words) in [
+        (samples(&[0, 1, 2, 3])?, ["label 3", "sample 3", "0 to 2"]),
+        (samples(&[0, -1, 2, 2])?, ["label -1", "sample 1", "`dense_1`"]),
+        (Dataset::new(&good.inputs()[0], Tensor::from_slice(&[0f32, 1., 1.5, 2.], 4)?)?, ["label 1.5", "sample 2", ""]),
+    ] {
+        let mut trainer = small()?;
+        refused(trainer.fit(&bad, Fit::epochs(1).batch_size(1)), &words);
+        refused(trainer.fit(&good, Fit::epochs(1).validation_data(&bad)), &words);
+        refused(trainer.evaluate(&bad), &words);
+        assert_eq!(trainer.iterations(), 0);
+    }
+    Ok(())
+}
+
+#[test]
+fn validation_that_does_not_fit_is_found_before_the_first_step() -> Result<()> {
+    let mut trainer = small()?;
+    let wide = Dataset::new(random(&[2, 5], 1)?, Tensor::from_slice(&[0i32, 1], 2)?)?;
+    refused(trainer.fit(&samples(&[0, 1])?, Fit::epochs(1).validation_data(&wide)), &["(None, 4)", "(2, 5)"]);
+    for split in [f64::NAN, -0.1, 1.0] {
+        refused(trainer.fit(&samples(&[0, 1])?, Fit::epochs(1).validation_split(split)), &["validation_split"]);
+    }
+    assert_eq!(trainer.iterations(), 0);
+    Ok(())
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_the_run_in_words() -> Result<()> {
+    let data = Dataset::new(random(&[8, 4], 1)?, random(&[8, 3], 2)?)?;
+    let mut trainer =
+        Sequential::new(4).add(Dense::new(3)).build()?.compile(SGD::new(1e6), MeanSquaredError::new(), ())?;
+    let error = trainer.fit(&data, Fit::epochs(50).batch_size(1)).map(|_| ()).expect_err("it learnt");
+    let epochs = trainer.history().epochs.len();
+    assert!(matches!(error, Error::Diverged { epoch, loss } if epoch == epochs && !loss.is_finite()), "{error}");
+    assert!(epochs >= 1 && error.to_string().contains("smaller learning rate"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn what_would_train_wrongly_is_refused_when_it_is_compiled() -> Result<()> {
+    let model = chain()?;
+    let loss = SparseCategoricalCrossentropy::from_logits();
+    let error = model.clone().compile(SGD::new(0.1), loss, ());
+    refused(error, &["SparseCategoricalCrossentropy", "from logits", "`dense_1`", "softmax"]);
+    let sigmoid = Sequential::new(4).add(Dense::new(3)).add(Activation::sigmoid()).build()?;
+    refused(sigmoid.compile(SGD::new(0.1), BinaryCrossentropy::from_logits(), ()), &["`activation`", "sigmoid"]);
+    let half = model.clone().precision(Precision::MixedF16);
+    refused(half.compile(SGD::new(0.1), SparseCategoricalCrossentropy::new(), ()), &["mixed_float16", "MixedBf16"]);
+    let mse = || MeanSquaredError::new();
+    refused(forked()?.compile(SGD::new(0.1), [mse(), mse(), mse()], ()), &["2 outputs", "3 losses"]);
+    refused(forked()?.compile(SGD::new(0.1), mse(), ())?.loss_weights([1.0]), &["loss_weights", "2"]);
+    Ok(())
+}
+
+#[test]
+fn what_cannot_train_is_refused() -> Result<()> {
+    let mut trainer = small()?;
+    for rate in [f64::NAN, f64::INFINITY, -0.1] {
+        refused(trainer.set_learning_rate(rate), &["learning rate", &rate.to_string()]);
+    }
+    assert_eq!(trainer.learning_rate(), 1e-2);
+
+    let frozen = Sequential::new(4).add(Dense::new(3).shared().trainable(false)).build()?;
+    let mut frozen = frozen.compile(SGD::new(0.1), MeanSquaredError::new(), ())?;
+    let data = Dataset::new(random(&[2, 4], 1)?, random(&[2, 3], 2)?)?;
+    refused(frozen.fit(&data, Fit::epochs(1)), &["no trainable weights"]);
+    refused(frozen.train_on_batch(&data), &["no trainable weights"]);
+    assert!(frozen.evaluate(&data)?.get("loss").is_some());
+    Ok(())
+}
+
+#[test]
+fn weights_are_set_together_or_not_at_all() -> Result<()> {
+    let mut trainer = small()?;
+    let before = weights(&trainer)?;
+    let mut other = trainer.weights()?;
+    other[0] = Tensor::zeros(&Device::Cpu, other[0].shape(), DType::F32)?;
+    refused(trainer.set_weights(&other[..3]), &["4 weights", "3"]);
+    other[3] = Tensor::zeros(&Device::Cpu, [7], DType::F32)?;
+    refused(trainer.set_weights(&other), &["dense_1/bias", "(3,)", "(7,)"]);
+    assert_eq!(weights(&trainer)?, before);
+    Ok(())
+}
+
+#[test]
+fn a_step_that_fails_leaves_no_trace() -> Result<()> {
+    let (batch, fine) = (random(&[6, 4], 1)?, random(&[6, 3], 2)?);
+    let good = Dataset::new(&batch, &fine)?;
+    // The loss takes them; the metric, which wants one label a sample, does not.
+    let compile = |metrics: Vec<Box<dyn metrics::Metric>>| {
+        let model = Sequential::new(4).add(Dropout::new(0.5)).add(Dense::new(3)).build()?;
+        model.compile(SGD::new(0.1), MeanSquaredError::new(), metrics)
+    };
+    let mut trainer = compile(vec![SparseCategoricalAccuracy::new().into()])?;
+    let before = weights(&trainer)?;
+    refused(trainer.train_on_batch(&good), &["labels"]);
+    assert_eq!((weights(&trainer)?, trainer.iterations()), (before, 0));
+
+    let (mut failed, mut fresh) = (compile(vec![])?, compile(vec![])?);
+    refused(failed.train_on_batch(&Dataset::new(&batch, random(&[6, 2], 3)?)?), &["(6, 2)"]);
+    failed.train_on_batch(&good)?;
+    fresh.train_on_batch(&good)?;
+    assert_eq!(weights(&failed)?, weights(&fresh)?);
+    Ok(())
+}
+
+#[test]
+fn batches_add_up_until_the_figures_are_reset() -> Result<()> {
+    let (a, b) = (samples(&[0, 1])?, samples(&[2, 2, 2])?);
+    let mut trainer = Sequential::new(4).add(Dense::new(3).softmax()).build()?.compile(
+        SGD::new(0.0),
+        SparseCategoricalCrossentropy::new(),
+        (),
+    )?;
+    let mut loss = |batches: &[&Dataset]| -> Result<f64> {
+        trainer.reset_metrics()?;
+        batches.iter().try_for_each(|batch| trainer.train_on_batch(batch))?;
+        Ok(trainer.logs()?.get("loss").unwrap())
+    };
+    let (first, second, both) = (loss(&[&a])?, loss(&[&b])?, loss(&[&a, &b])?);
+    assert!((both - (2.0 * first + 3.0 * second) / 5.0).abs() < 1e-6 && first != second, "{both}: {first}, {second}");
+    Ok(())
+}
+
+#[test]
+fn inputs_are_converted_to_what_the_model_takes() -> Result<()> {
+    let pixels: Vec<u8> = (0..24).collect();
+    let pixels = Tensor::from_slice(&pixels, [6, 4])?;
+    let run = |inputs: Tensor| -> Result<(Vec<f64>, Vec<Vec<f32>>)> {
+        let (mut trainer, targets) = (regression()?, random(&[6, 3], 2)?);
+        trainer.set_learning_rate(1e-3)?;
+        let data = Dataset::new(inputs, targets)?;
+        let history = trainer.fit(&data, Fit::epochs(2).batch_size(4).validation_data(&data))?;
+        Ok((history.values("val_loss"), weights(&trainer)?))
+    };
+    assert_eq!(run(pixels.clone())?, run(pixels.cast(DType::F32)?)?);
+    Ok(())
+}
+
+#[test]
+fn a_step_of_ones_own_is_validated_and_takes_no_metrics() -> Result<()> {
+    let (model, data) = (chain()?, samples(&[0, 1, 2, 1])?);
+    let step = |model: &uncrumple::train::Running, batch: &Dataset| {
+        let p = model.call(&[&batch.inputs()[0]])?.remove(0);
+        SparseCategoricalCrossentropy::new().reduced(&batch.targets()[0], &p)
+    };
+    let mut own = model.clone().compile(SGD::new(0.1), (), ())?.with_step(step);
+    let mut usual = model.clone().compile(SGD::new(0.1), SparseCategoricalCrossentropy::new(), ())?;
+    let fit = || Fit::epochs(2).batch_size(2).validation_data(&data);
+    let (own_history, usual_history) = (own.fit(&data, fit())?, usual.fit(&data, fit())?);
+    for name in ["loss", "val_loss"] {
+        for (own, usual) in own_history.values(name).iter().zip(usual_history.values(name)) {
+            assert!((own - usual).abs() < 1e-5, "{name}: {own} is not {usual}");
+        }
+    }
+    // Validation draws nothing from the steps' random numbers.
+    let mut alone = model.clone().compile(SGD::new(0.1), (), ())?.with_step(step);
+    alone.fit(&data, Fit::epochs(2).batch_size(2))?;
+    assert_eq!(weights(&alone)?, weights(&own)?);
+
+    let mut measured = model.compile(SGD::new(0.1), (), [Accuracy::new()])?.with_step(step);
+    for error in [measured.fit(&data, fit()).err(), measured.evaluate(&data).err()] {
+        refused(error.map_or(Ok(()), Err), &["metrics", "step of one's own"]);
+    }
+    Ok(())
+}
+
+/// The loss of a batch, as a step of one's own computes it.
+trait Reduced {
+    fn reduced(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor>;
+}
+
+impl Reduced for SparseCategoricalCrossentropy {
+    fn reduced(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+        use losses::Loss;
+        Loss::reduction(self).apply(&self.call(y_true, y_pred, false)?, None)
+    }
+}
+
+#[test]
+fn another_step_is_not_the_recorded_one() -> Result<()> {
+    let Some(device) = common::cuda() else { return Ok(()) };
+    let (data, model) = (samples(&[0, 1, 2, 1])?.to_device(&device)?, chain()?.on(device));
+    let step = |sign: f64| {
+        move |model: &uncrumple::train::Running, batch: &Dataset| {
+            model.call(&[&batch.inputs()[0]])?[0].square()?.mean(&[], false)?.mul_scalar(sign)
+        }
+    };
+    let mut trainer = model.compile(SGD::new(0.1), (), ())?.with_step(step(1.0));
+    (0..4).try_for_each(|_| trainer.train_on_batch(&data))?;
+    let mut trainer = trainer.with_step(step(-1.0));
+    trainer.reset_metrics()?;
+    (0..4).try_for_each(|_| trainer.train_on_batch(&data))?;
+    assert!(trainer.logs()?.get("loss").unwrap() < 0.0);
+    Ok(())
+}
+
+#[test]
+fn losses_are_weighted_and_each_output_has_its_own_figure() -> Result<()> {
+    let (x, targets) = (random(&[6, 4], 1)?, [random(&[6, 3], 2)?, random(&[6, 3], 3)?]);
+    let data = Dataset::new(x, targets)?;
+    let figures = |weights: Option<[f64; 2]>| -> Result<[f64; 3]> {
+        // One loss is every output's.
+        let mut trainer = forked()?.compile(SGD::new(0.0), MeanSquaredError::new(), ())?;
+        if let Some(weights) = weights {
+            trainer = trainer.loss_weights(weights)?;
+        }
+        let history = trainer.fit(&data, Fit::epochs(1).batch_size(4).validation_data(&data))?;
+        let logs = &history.epochs[0];
+        let names: Vec<&str> = logs.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["loss", "left_loss", "right_loss", "val_loss", "val_left_loss", "val_right_loss"]);
+        assert_eq!(trainer.figures(), names);
+        Ok(["val_loss", "val_left_loss", "val_right_loss"].map(|name| logs.get(name).unwrap()))
+    };
+    let [loss, left, right] = figures(None)?;
+    assert!((loss - left - right).abs() < 1e-6 && left != right, "{loss}: {left}, {right}");
+    let [weighted, same_left, same_right] = figures(Some([0.25, 3.0]))?;
+    assert!((weighted - 0.25 * left - 3.0 * right).abs() < 1e-6, "{weighted}: {left}, {right}");
+    assert_eq!([same_left, same_right], [left, right]);
+    Ok(())
+}
+
+#[test]
+fn figures_have_names_of_their_own() -> Result<()> {
+    let encoder = Sequential::new(4).add(Dense::new(3)).build()?.named("encoder").as_layer();
+    let (a, b) = (Input::new(4), Input::new(4));
+    let model = Model::new([&a, &b], [&encoder.call(&a)?, &encoder.call(&b)?])?;
+    let list = || -> Vec<Box<dyn metrics::Metric>> {
+        vec![metrics::MeanAbsoluteError::new().into(), metrics::MeanAbsoluteError::new().into()]
+    };
+    let (mse, mae) = (losses::MeanSquaredError::new(), losses::MeanAbsoluteError::new());
+    let trainer = model.compile(SGD::new(0.1), (mse, mae), vec![list(), list()])?;
+    let names: Vec<String> = trainer.logs()?.iter().map(|(name, _)| name.to_string()).collect();
+    assert_eq!(names[..3], ["loss", "encoder_loss", "encoder_1_loss"]);
+    let mae = "mean_absolute_error";
+    let [a, b] = ["encoder", "encoder_1"].map(|output| format!("{output}_{mae}"));
+    assert_eq!(names[3..], [a.clone(), a + "_1", b.clone(), b + "_1"]);
+    Ok(())
+}
+
+#[test]
+fn metrics_of_several_kinds_are_a_tuple() -> Result<()> {
+    let metrics = (Accuracy::new(), metrics::MeanAbsoluteError::new());
+    let trainer = chain()?.compile(SGD::new(0.1), CategoricalCrossentropy::new(), metrics)?;
+    let logs = trainer.logs()?;
+    assert_eq!(logs.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["loss", "accuracy", "mean_absolute_error"]);
+    Ok(())
+}
+
+#[test]
+fn a_seed_of_training_leaves_the_weights() -> Result<()> {
+    let data = samples(&[0, 1, 2, 0, 1, 2, 1])?;
+    let run = |seed: u64| -> Result<_> {
+        let mut trainer = small()?.seed(seed)?;
+        let before = weights(&trainer)?;
+        trainer.fit(&data, Fit::epochs(2).batch_size(3))?;
+        Ok((before, weights(&trainer)?))
+    };
+    let (one, two) = (run(1)?, run(2)?);
+    assert_eq!(one.0, two.0);
+    assert_ne!(one.1, two.1);
+    assert_eq!(run(1)?, one);
+    Ok(())
+}
+
+fn saved(trainer: &Trainer, folder: &Path) -> Result<Trainer> {
+    let path = folder.join("m.keras");
+    trainer.save(&path)?;
+    Trainer::load(&path)
+}
+
+#[test]
+fn a_run_that_was_stopped_goes_on_with_the_same_bits() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let data = samples(&[0, 1, 2, 0, 1, 2, 1])?;
+    for shuffle in [false, true] {
+        let fit = |epochs| Fit::epochs(epochs).batch_size(3).shuffle(shuffle);
+        let mut whole = small()?.seed(7)?;
+        let history = whole.fit(&data, fit(4))?;
+
+        let mut first = small()?.seed(7)?;
+        first.fit(&data, fit(2))?;
+        let mut second = saved(&first, folder.path())?;
+        assert_eq!(second.iterations(), 6);
+        let rest = second.fit(&data, fit(2))?;
+        assert_eq!(rest.epochs, history.epochs[2..]);
+        assert_eq!(weights(&second)?, weights(&whole)?);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_file_holds_all_that_training_needs() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    // The learning rate in force, and the losses' weights.
+    let mut trainer = forked()?.compile(Adam::new(0.1), MeanSquaredError::new(), ())?.loss_weights([0.5, 2.0])?;
+    trainer.set_learning_rate(0.0125)?;
+    let data = Dataset::new(random(&[6, 4], 1)?, [random(&[6, 3], 2)?, random(&[6, 3], 3)?])?;
+    trainer.train_on_batch(&data)?;
+    let mut again = saved(&trainer, folder.path())?;
+    assert_eq!(again.learning_rate(), 0.0125);
+    for _ in 0..2 {
+        again.train_on_batch(&data)?;
+        trainer.train_on_batch(&data)?;
+    }
+    assert_eq!(weights(&again)?, weights(&trainer)?);
+
+    // A step of one's own is given again; the optimizer's numbers are in the file.
+    let step = |model: &uncrumple::train::Running, batch: &Dataset| {
+        model.call(&[&batch.inputs()[0]])?[0].square()?.mean(&[], false)
+    };
+    let mut trainer = regression()?.into_model().compile(Adam::new(0.1), (), ())?.with_step(step);
+    trainer.train_on_batch(&data)?;
+    let loaded = saved(&trainer, folder.path())?;
+    refused(saved(&trainer, folder.path())?.train_on_batch(&data), &["targets"]);
+    let mut again = loaded.with_step(step);
+    again.train_on_batch(&data)?;
+    trainer.train_on_batch(&data)?;
+    assert_eq!((weights(&again)?, again.iterations()), (weights(&trainer)?, 2));
+
+    for name in ["m.h5", "m", "m.keras.bak"] {
+        refused(trainer.save(folder.path().join(name)), &[name, ".keras"]);
+        refused(trainer.model().save(folder.path().join(name)), &[name, ".keras"]);
+    }
+    let alone = folder.path().join("alone.keras");
+    trainer.model().save(&alone)?;
+    refused(Trainer::load(&alone), &["alone.keras", "not compiled"]);
+    Ok(())
+}
+
+#[test]
+fn a_trainer_of_a_file_goes_on_as_keras_does() -> Result<()> {
+    let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
+    let folder = PathBuf::from(root).join("tests/goldens/keras_files");
+    let mut devices = vec![Device::Cpu];
+    devices.extend(common::cuda());
+    let mut seen = 0;
+    for golden in Golden::all("keras_files").into_iter().filter(|g| g.about["next_step"] == Value::Bool(true)) {
+        for device in &devices {
+            let mut trainer = Trainer::load(folder.join(golden.about["file"].as_str().unwrap()))?.on(device.clone())?;
+            let (x, y) = (golden.tensor("input.0")?, golden.tensor("target.0")?);
+            trainer.train_on_batch(&Dataset::new(&x, y)?.to_device(device)?)?;
+            let close = |what: &str, got: &[f32], want: &[f32]| {
+                let near = |(g, w): (&f32, &f32)| (g - w).abs() <= 2e-6 + 1e-5 * w.abs();
+                assert!(got.len() == want.len() && got.iter().zip(want).all(near), "{}: {what}", golden.name);
+            };
+            let loss = trainer.logs()?.get("loss").unwrap() as f32;
+            close("loss", &[loss], &golden.tensor("next.loss")?.to_vec::<f32>()?);
+            let output = trainer.predict(&x)?.to_vec::<f32>()?;
+            close("output", &output, &golden.tensor("next.output.0")?.to_vec::<f32>()?);
+            for path in trainer.model().weight_paths() {
+                let want = golden.tensor(&format!("next.weight.{path}"))?.to_vec::<f32>()?;
+                close(path, &trainer.model().weight(path)?.to_vec::<f32>()?, &want);
+            }
+        }
+        seen += 1;
+    }
+    assert!(seen >= 7, "{seen} files say what comes next");
+    Ok(())
+}

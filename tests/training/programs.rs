@@ -1,0 +1,192 @@
+//! The dense programs through twenty steps, as in Keras.
+
+use super::common::golden::{Golden, config_difference};
+use super::{bits, devices, draw, paths};
+use serde_json::Value;
+use uncrumple::model::keras;
+use uncrumple::prelude::*;
+use uncrumple::{losses, optimizers, programs};
+
+fn number(value: &Value, key: &str) -> f64 {
+    value[key].as_f64().unwrap_or_else(|| panic!("{key} in {value}"))
+}
+
+/// A dense program with the initial weights of its golden.
+fn model(golden: &Golden) -> Result<Model> {
+    let about = &golden.about;
+    let mut chain = Sequential::new([about["input"].as_u64().unwrap() as usize]);
+    for layer in about["dense"].as_array().unwrap() {
+        let activation = ActivationFn::from_name(layer["activation"].as_str().unwrap())?;
+        chain = chain.add(Dense::new(layer["units"].as_u64().unwrap() as usize).activation(activation));
+    }
+    let mut model = chain.build()?;
+    for (path, weight) in paths(&model).iter().zip(about["weights"].as_array().unwrap()) {
+        let dims: Vec<usize> =
+            weight["shape"].as_array().unwrap().iter().map(|d| d.as_u64().unwrap() as usize).collect();
+        let (seed, scale) = (number(weight, "seed") as u32, number(weight, "scale") as f32);
+        let values: Vec<f32> = (0..dims.iter().product::<usize>() as u32).map(|i| draw(seed, i, scale)).collect();
+        let head = golden.tensor(&format!("initial.head.{}", weight["path"].as_str().unwrap()))?.to_vec::<f32>()?;
+        assert_eq!(values[..head.len()], head, "{}: the formula of the initial weights", golden.name);
+        model.set_weight(path, &Tensor::from_slice(&values, &dims)?)?;
+    }
+    Ok(model)
+}
+
+/// The batches of a golden.
+fn batches(golden: &Golden) -> Result<Vec<Dataset>> {
+    let about = Value::Object(golden.about.clone());
+    let (batch, features) = (number(&about, "batch") as usize, number(&about, "input") as usize);
+    let (input_seed, label_seed) = (number(&about, "input_seed") as u32, number(&about, "label_seed") as u32);
+    let width = about["label_shape"][1].as_u64().unwrap() as usize;
+    let program = about["program"].as_str().unwrap();
+    let batch_of = |step: usize| -> Result<Dataset> {
+        let rows = step * batch..(step + 1) * batch;
+        let inputs = (rows.start * features..rows.end * features).map(|i| draw(input_seed, i as u32, 1.0));
+        let labels = (rows.start * width..rows.end * width).map(|i| i as u32);
+        let targets = match program {
+            "dense-categorical" => {
+                let label = |i| ((bits(label_seed, i) >> 8) % 10) as i32;
+                Tensor::from_slice(&labels.map(label).collect::<Vec<_>>(), [batch, width])?
+            }
+            "dense-regression" => {
+                Tensor::from_slice(&labels.map(|i| draw(label_seed, i, 1.0)).collect::<Vec<_>>(), [batch, width])?
+            }
+            _ => {
+                let label = |i| (bits(label_seed, i) >> 31) as f32;
+                Tensor::from_slice(&labels.map(label).collect::<Vec<_>>(), [batch, width])?
+            }
+        };
+        Dataset::new(Tensor::from_slice(&inputs.collect::<Vec<_>>(), [batch, features])?, targets)
+    };
+    (0..number(&about, "steps") as usize).map(batch_of).collect()
+}
+
+fn loss(golden: &Golden) -> Result<Vec<Box<dyn losses::Loss>>> {
+    let loss = &golden.about["loss"];
+    Ok(vec![losses::from_config(loss["class_name"].as_str().unwrap(), loss["config"].as_object().unwrap())?])
+}
+
+fn sampled(tensor: &Tensor, stride: usize) -> Result<Vec<f32>> {
+    Ok(tensor.to_vec::<f32>()?.into_iter().step_by(stride).collect())
+}
+
+fn worst(got: &[f32], want: &[f32]) -> f64 {
+    assert_eq!(got.len(), want.len());
+    let off = |(g, w): (&f32, &f32)| (f64::from(*g) - f64::from(*w)).abs();
+    // NaN is the worst of all.
+    got.iter().zip(want).map(off).fold(0.0, |a, b| if b.is_nan() { f64::INFINITY } else { a.max(b) })
+}
+
+#[test]
+fn dense_programs_train_as_in_keras() -> Result<()> {
+    for golden in Golden::all("programs") {
+        for device in devices() {
+            check_run(&golden, &device)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_run(golden: &Golden, device: &Device) -> Result<()> {
+    let name = format!("{} on {device}", golden.name);
+    let about = &golden.about["optimizer"];
+    let config = about["config"].as_object().unwrap();
+    let optimizer = optimizers::from_config(about["class_name"].as_str().unwrap(), config)?;
+    let mut trainer = model(golden)?.on(device.clone()).compile(optimizer, loss(golden)?, ())?;
+    let wanted = golden.tensor("losses")?.to_vec::<f32>()?;
+    let mut before = 0.0;
+    for (step, (batch, want)) in batches(golden)?.iter().zip(&wanted).enumerate() {
+        trainer.train_on_batch(&batch.to_device(device)?)?;
+        // The trainer knows the mean of the losses so far; all batches have one size.
+        let sum = trainer.logs()?.get("loss").unwrap() * (step + 1) as f64;
+        let (got, want) = (sum - before, f64::from(*want));
+        before = sum;
+        // The mean of up to 20 losses in f32 leaves an error of its own, a fifth of what is allowed.
+        assert!((got - want).abs() <= 1e-4 * want.abs(), "{name}, step {step}: loss {got}, Keras's is {want}");
+    }
+    let trained = trainer.model();
+    for (path, weight) in paths(trained).iter().zip(golden.about["weights"].as_array().unwrap()) {
+        let stride = number(weight, "stride") as usize;
+        let want = golden.tensor(&format!("final.{}", weight["path"].as_str().unwrap()))?.to_vec::<f32>()?;
+        let off = worst(&sampled(&trained.weight(path)?, stride)?, &want);
+        // AdamW's decay alone moves a weight of 0.05 by 4e-6 in 20 steps.
+        assert!(off <= 1e-6 + 3.0 * number(&weight["reference_error"], "final"), "{name}: {path} is off by {off}");
+    }
+    Ok(())
+}
+
+#[test]
+fn first_gradients_are_kerass() -> Result<()> {
+    for golden in Golden::all("programs").into_iter().filter(|g| g.name.ends_with("_sgd")) {
+        for device in devices() {
+            // A step of plain descent at rate 1 takes the gradient away from the weight.
+            let mut trainer = model(&golden)?.on(device.clone()).compile(SGD::new(1.0), loss(&golden)?, ())?;
+            let before = trainer.weights()?;
+            trainer.train_on_batch(&batches(&golden)?[0].to_device(&device)?)?;
+            for ((path, before), weight) in
+                paths(trainer.model()).iter().zip(before).zip(golden.about["weights"].as_array().unwrap())
+            {
+                let gradient =
+                    before.to_device(&Device::Cpu)?.sub(&trainer.model().weight(path)?.to_device(&Device::Cpu)?)?;
+                let key = format!("first_gradient.{}", weight["path"].as_str().unwrap());
+                let got = sampled(&gradient, number(weight, "stride") as usize)?;
+                let off = worst(&got, &golden.tensor(&key)?.to_vec()?);
+                assert!(off <= 1e-7, "{} on {device}: {path} is off by {off}", golden.name);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a golden trains is what the program of its name trains.
+#[test]
+fn the_goldens_are_the_programs() -> Result<()> {
+    let layers = |model: &Model| -> Vec<_> {
+        model.graph().layers.iter().map(|l| (l.layer.layer().class_name(), l.layer.layer().config())).collect()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("program.keras");
+    for golden in Golden::all("programs") {
+        let name = golden.about["program"].as_str().unwrap();
+        let program = programs::find(name)?;
+        program.compile(program.model()?, ())?.save(&path)?;
+        let loaded = keras::read(&path)?;
+        assert_eq!(layers(&loaded.model), layers(&model(&golden)?), "{name}");
+        let training = loaded.training.unwrap()?;
+        let same = |class: &str, config, theirs: &Value| {
+            assert_eq!(class, theirs["class_name"], "{name}");
+            assert_eq!(config_difference(&Value::Object(config), &theirs["config"]), None, "{name}: {class}");
+        };
+        assert_eq!(training.losses.len(), 1, "{name}");
+        same(training.losses[0].class_name(), training.losses[0].full_config(), &golden.about["loss"]);
+        // Of the optimizers that the goldens try, one is the program's.
+        if golden.name.ends_with("_rmsprop") {
+            let mut config = training.optimizer.full_config();
+            // Keras rounds it to f32.
+            config["learning_rate"] = (training.optimizer.settings().learning_rate as f32).into();
+            same(training.optimizer.class_name(), config, &golden.about["optimizer"]);
+        }
+    }
+    Ok(())
+}
+
+/// Names, batches on the CPU and on a GPU, samples of inputs and targets: what a timing under a name means.
+#[test]
+fn the_programs_are_what_they_are_called() -> Result<()> {
+    let table = [
+        ("dense-binary", (128, 1024), &[64][..], &[1][..], DType::F32),
+        ("dense-categorical", (128, 1024), &[784], &[], DType::I32),
+        ("dense-multilabel", (128, 1024), &[64], &[20], DType::F32),
+        ("dense-regression", (16, 1024), &[13], &[1], DType::F32),
+    ];
+    assert!(programs::ALL.iter().map(|p| p.name).eq(table.iter().map(|row| row.0)));
+    for (name, batch, input, target, dtype) in table {
+        let program = programs::find(name)?;
+        assert_eq!(program.batch, batch, "{name}");
+        let data = program.data(3, 0)?;
+        let (x, y) = (&data.inputs()[0], &data.targets()[0]);
+        assert_eq!((x.shape().dims(), x.dtype()), (&[&[3], input].concat()[..], DType::F32), "{name}");
+        assert_eq!((y.shape().dims(), y.dtype()), (&[&[3], target].concat()[..], dtype), "{name}");
+    }
+    Ok(())
+}
