@@ -174,13 +174,25 @@ fn away(loss: f64) -> Rounding {
     if loss > 0.0 { Rounding::Up } else { Rounding::Down }
 }
 
+/// `x` as an `f32` whose last bit is 1 where bits were lost, so that rounding it again gives what rounding `x` once would
+/// (Boldo and Melquiond, *When double rounding is odd*, 2005).
+fn to_odd(x: f64) -> f32 {
+    let near = x as f32;
+    let back = f64::from(near);
+    if back == x || x.is_nan() {
+        return near;
+    }
+    f32::from_bits(if back.abs() > x.abs() { near.to_bits() - 1 } else { near.to_bits() } | 1)
+}
+
 /// The bits of `x` as a half.
 fn to_half(x: f64, bf: bool, mode: Rounding) -> u16 {
+    let odd = to_odd(x);
     let (near, back) = if bf {
-        let h = bf16::from_f64(x);
+        let h = bf16::from_f32(odd);
         (h.to_bits(), h.to_f64())
     } else {
-        let h = f16::from_f64(x);
+        let h = f16::from_f32(odd);
         (h.to_bits(), h.to_f64())
     };
     if x.is_nan() {

@@ -291,6 +291,7 @@ impl<'c, 'm> Cursor<'c, 'm> {
             Operand::Bits64(bits) if ty == Type::F32 => u64::from((f64::from_bits(*bits) as f32).to_bits()),
             Operand::Bits32(bits) => u64::from(*bits),
             Operand::Bits64(bits) => *bits,
+            Operand::Name(name) if name == "WARP_SZ" => crate::machine::WARP as u64,
             Operand::Name(name) => match self.special(name) {
                 Some(special) => return Ok(self.decoder.special(special)),
                 None => match self.decoder.symbol(name)? {

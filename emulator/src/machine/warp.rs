@@ -66,6 +66,8 @@ pub struct Warp {
     /// The line of the instruction that runs.
     pub line: u32,
     groups: Vec<Group>,
+    /// The lanes of the group that runs, which is not among the others meanwhile.
+    running: u32,
     jumps: u32,
 }
 
@@ -82,6 +84,7 @@ impl Warp {
             copies: Default::default(),
             line: 0,
             groups: Vec::new(),
+            running: 0,
             jumps: 0,
         }
     }
@@ -98,7 +101,7 @@ impl Warp {
         self.clock.0.resize(warps, 0);
         self.clock.0[self.number] = 1;
         self.copies = Default::default();
-        self.jumps = 0;
+        (self.jumps, self.running) = (0, 0);
         for &(register, value) in &kernel.constants {
             self.registers[register as usize] = [value; WARP];
         }
@@ -113,7 +116,7 @@ impl Warp {
 
     /// The lanes that have not ended.
     pub fn live(&self) -> u32 {
-        self.groups.iter().fold(0, |all, g| all | g.mask)
+        self.groups.iter().fold(self.running, |all, g| all | g.mask)
     }
 
     /// Writes a register's lanes of `mask`.
@@ -178,7 +181,9 @@ impl Warp {
             let mut group = self.groups.swap_remove(chosen);
             // The group runs up to where another one is.
             let limit = self.groups.iter().filter(|g| g.at > group.at).map(|g| g.at).min().unwrap_or(usize::MAX);
+            self.running = group.mask;
             let yielded = self.run(kernel, block, &mut group, limit)?;
+            self.running = 0;
             if group.mask != 0 {
                 self.merge(group);
             }
@@ -267,7 +272,7 @@ impl Warp {
             }
             if mask != group.mask {
                 self.merge(Group { at: group.at + 1, mask: group.mask & !mask, state: State::Ready });
-                group.mask = mask;
+                (group.mask, self.running) = (mask, mask);
             }
             match flow {
                 Flow::Next => {}
@@ -293,9 +298,9 @@ impl Warp {
                     // They go on alone up to the next instruction.
                     let others = Group { mask: group.mask & !lanes, ..*group };
                     group.mask = lanes;
+                    self.merge(others);
                     let flow = step.run.run(self, block, lanes)?;
                     if flow == Flow::Next {
-                        self.merge(others);
                         group.at += 1;
                     } else {
                         return Err(Trouble::new(

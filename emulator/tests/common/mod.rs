@@ -126,8 +126,7 @@ impl Device {
             assert_eq!(param.bytes, bytes.len(), "the size of an argument of {name}");
             params[param.offset..][..param.bytes].copy_from_slice(bytes);
         }
-        let launch =
-            Launch { grid: Dim(grid), block: Dim(block), shared, params: &params, checks: true, threads: 2 };
+        let launch = Launch { grid: Dim(grid), block: Dim(block), shared, params: &params, checks: true, threads: 2 };
         machine::run(&kernel, &launch, &self.global.view())
     }
 }
