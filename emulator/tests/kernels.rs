@@ -239,7 +239,19 @@ fn locks_between_lanes_and_blocks() {
 }
 
 #[test]
-fn a_switch_is_a_table() {
+fn a_table_of_branches() {
+    let Some((device, module)) = compile("control") else { return };
+    let x: Vec<i32> = (0..32).map(|i| i * 5 % 4).collect();
+    let out = device.empty(128);
+    device.run(&module, "table", [[1; 3], [32, 1, 1]], 0, args![&device.buffer(&x), &out]).unwrap();
+    let expected: Vec<i32> = x.iter().map(|&x| [42, 143, 132, 143][x as usize]).collect();
+    assert_eq!(out.read::<i32>(), expected);
+    let fault = device.run(&module, "table", [[1; 3], [32, 1, 1]], 0, args![&device.buffer(&[4i32; 32]), &out]);
+    assert_eq!(fault.unwrap_err().kind, Kind::Undefined);
+}
+
+#[test]
+fn a_switch() {
     let Some((device, module)) = compile("control") else { return };
     let x: Vec<i32> = (0..64).map(|i| i * 7 % 12 - 1).collect();
     let start = numbers(64, 16);

@@ -47,3 +47,21 @@ extern "C" __global__ void choose(const int* x, float* out) {
     }
     out[i] = y;
 }
+
+// A table of branches, which nvcc writes for large switches only.
+extern "C" __global__ void table(const int* x, int* out) {
+    int y = 0;
+    asm volatile(
+        "{\n"
+        "TABLE: .branchtargets ZERO, ONE, TWO, ONE;\n"
+        "brx.idx %1, TABLE;\n"
+        "ZERO: mov.b32 %0, 10; bra.uni DONE;\n"
+        "ONE: mov.b32 %0, 11;\n"
+        "TWO: add.s32 %0, %0, 100;\n"
+        "DONE:\n"
+        "}"
+        : "+r"(y)
+        : "r"(x[threadIdx.x]));
+    // All lanes are together again.
+    out[threadIdx.x] = y + __popc(__activemask());
+}
