@@ -70,7 +70,7 @@ fn check(name: &str, [m, k]: [usize; 2], kinds: [&Kinds; 4], tolerance: f64) {
         let per_lane = (rows * columns / 32).max(1);
         let (mut numbers, mut lanes) = (vec![0.0; rows * columns], vec![vec![0; per_lane]; 32]);
         for i in 0..rows * columns {
-            let bits = (kind.to)(value(i + start, std::ptr::eq(kind, &raw const S8) || (kind.from)(0xff) < 0.0));
+            let bits = (kind.to)(value(i + start, (kind.from)(0xff) < 0.0));
             numbers[i] = (kind.from)(bits);
             let (lane, element) = place(i / columns, i % columns);
             lanes[lane][element] = bits;
@@ -162,6 +162,22 @@ fn edges_of_f16_products() {
         );
         run_ptx(&device, 32, &body, &[&out]).unwrap();
         assert_eq!(out.read::<u32>(), [expected], "{a:04x} {b:04x}");
+    }
+}
+
+#[test]
+fn integers_wrap_or_saturate() {
+    let device = Device::new();
+    for (modifier, expected) in [("", i32::MIN + 15), (".satfinite", i32::MAX)] {
+        let out = device.empty(4);
+        // Each element is the largest number plus 16 times 1.
+        let body = format!(
+            "mov.b32 %r1, 0x01010101;\nmov.b32 %r2, 0x7fffffff;\nsetp.eq.u32 %p1, %t, 31;\n\
+             mma.sync.aligned.m8n8k16.row.col{modifier}.s32.s8.s8.s32 {{%r3, %r4}}, {{%r1}}, {{%r1}}, {{%r2, %r2}};\n\
+             @%p1 st.global.b32 [%a0], %r4;"
+        );
+        run_ptx(&device, 32, &body, &[&out]).unwrap();
+        assert_eq!(out.read::<i32>(), [expected]);
     }
 }
 
