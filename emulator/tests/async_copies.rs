@@ -40,7 +40,8 @@ fn a_copy_arrives_at_its_wait() {
 #[test]
 fn less_than_all_is_followed_by_zeros() {
     let wait = "cp.async.wait_all;";
-    let copy = |rest: &str| first(&format!("mov.u32 %r1, 6;\ncp.async.ca.shared.global [s], [%a0], 16, {rest};\n{wait}"));
+    let copy =
+        |rest: &str| first(&format!("mov.u32 %r1, 6;\ncp.async.ca.shared.global [s], [%a0], 16, {rest};\n{wait}"));
     assert_eq!(copy("%r1"), Ok(vec![1, 2, 0, 0]));
     assert_eq!(copy("12"), Ok(vec![1, 2, 3, 0]));
     assert_eq!(copy("0"), Ok(vec![0; 4]));

@@ -10,8 +10,10 @@ use cuda::isa::Symbols;
 use cuda::machine::Kind;
 use cuda::ptx::Module;
 use half::{bf16, f16};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 /// nvcc, or why there is none.
 fn nvcc() -> Option<PathBuf> {
@@ -34,14 +36,19 @@ fn nvcc() -> Option<PathBuf> {
     found
 }
 
-/// The module of `kernels/NAME.cu` on a new device.
-fn compile(name: &str) -> Option<(Device, (Module, Symbols))> {
+/// The PTX of `kernels/NAME.cu`, compiled once.
+fn ptx(name: &str) -> Option<String> {
+    static COMPILED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(text) = compiled.get(name) {
+        return Some(text.clone());
+    }
     let nvcc = nvcc()?;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernels");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/kernels/{name}.cu"));
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}.ptx", std::process::id()));
     let answer = Command::new(nvcc)
         .args(["-ptx", "-O3", "-std=c++17", "-arch=compute_80", "-lineinfo"])
-        .arg(folder.join(format!("{name}.cu")))
+        .arg(source)
         .arg("-o")
         .arg(&out)
         .output()
@@ -49,8 +56,14 @@ fn compile(name: &str) -> Option<(Device, (Module, Symbols))> {
     assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
     let text = std::fs::read_to_string(&out).unwrap();
     std::fs::remove_file(&out).unwrap();
+    compiled.insert(name.to_owned(), text.clone());
+    Some(text)
+}
+
+/// The module of `kernels/NAME.cu` on a new device.
+fn compile(name: &str) -> Option<(Device, (Module, Symbols))> {
     let device = Device::new();
-    let module = device.load(&text);
+    let module = device.load(&ptx(name)?);
     Some((device, module))
 }
 
@@ -183,8 +196,7 @@ fn wmma_fragments_agree_element_by_element() {
     let out = device.empty(2 * 256);
     device.run(&module, "scale", [[1; 3], [32, 1, 1]], 0, args![&device.buffer(&a), &device.buffer(&b), &out]).unwrap();
     let by_rows: Vec<f64> = (0..512).map(|i| a[i % 16 * 32 + i / 16].to_f64()).collect();
-    let expected: Vec<f64> =
-        product(32, 8, 16, &by_rows, |i, j| b[i * 8 + j].to_f64()).iter().map(|x| x * x).collect();
+    let expected: Vec<f64> = product(32, 8, 16, &by_rows, |i, j| b[i * 8 + j].to_f64()).iter().map(|x| x * x).collect();
     let found: Vec<f32> = out.read::<f16>().into_iter().map(f16::to_f32).collect();
     close(&found, &expected, 3e-3, 1e-4);
 }

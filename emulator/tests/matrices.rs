@@ -17,10 +17,8 @@ const F16: Kinds =
     Kinds { bits: 16, to: |x| f16::from_f64(x).to_bits().into(), from: |b| f16::from_bits(b as u16).to_f64() };
 const BF16: Kinds =
     Kinds { bits: 16, to: |x| bf16::from_f64(x).to_bits().into(), from: |b| bf16::from_bits(b as u16).to_f64() };
-const F32: Kinds =
-    Kinds { bits: 32, to: |x| (x as f32).to_bits().into(), from: |b| f32::from_bits(b as u32).into() };
-const TF32: Kinds =
-    Kinds { bits: 32, to: F32.to, from: |b| f32::from_bits(b as u32 & 0xffff_e000).into() };
+const F32: Kinds = Kinds { bits: 32, to: |x| (x as f32).to_bits().into(), from: |b| f32::from_bits(b as u32).into() };
+const TF32: Kinds = Kinds { bits: 32, to: F32.to, from: |b| f32::from_bits(b as u32 & 0xffff_e000).into() };
 const F64: Kinds = Kinds { bits: 64, to: f64::to_bits, from: f64::from_bits };
 const S8: Kinds = Kinds { bits: 8, to: |x| x as i8 as u8 as u64, from: |b| (b as i8).into() };
 const U8: Kinds = Kinds { bits: 8, to: |x| x as u8 as u64, from: |b| (b as u8).into() };
