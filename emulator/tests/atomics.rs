@@ -51,6 +51,7 @@ fn each_operation() {
         ("acq_rel.gpu.global.cas.b32", 7, 6, Some(8), 7),
         ("relaxed.sys.global.cas.b64", 7, 7, Some(8), 8),
         ("global.add.f32", float(1.5), float(-4.0), None, float(-2.5)),
+        ("global.add.f32", float(f32::INFINITY), float(f32::NEG_INFINITY), None, 0x7fff_ffff),
         // Generic addresses that lie in global memory, and sums that flush there.
         ("add.f32", float(1e-40), float(1.0), None, float(1.0)),
         ("add.f32", float(1e-40), float(-1e-39), None, float(0.0)),

@@ -202,6 +202,19 @@ fn wmma_fragments_agree_element_by_element() {
 }
 
 #[test]
+fn wmma_of_bytes() {
+    let Some((device, module)) = compile("gemm_wmma") else { return };
+    let [a, b] = [(8 * 16, 17), (16 * 32, 18)]
+        .map(|(n, seed)| numbers(n, seed).into_iter().map(|x| (x * 128.0) as i8).collect::<Vec<i8>>());
+    let c = device.empty(4 * 8 * 32);
+    device.run(&module, "bytes", [[1; 3], [32, 1, 1]], 0, args![&device.buffer(&a), &device.buffer(&b), &c]).unwrap();
+    let wide: Vec<f64> = a.iter().map(|&x| x.into()).collect();
+    let expected: Vec<i32> =
+        product(8, 32, 16, &wide, |i, j| b[i * 32 + j].into()).iter().map(|&x| x as i32 - 5).collect();
+    assert_eq!(c.read::<i32>(), expected);
+}
+
+#[test]
 fn attention_with_an_online_softmax() {
     let Some((device, module)) = compile("attention") else { return };
     let (queries, keys) = (8, 50);

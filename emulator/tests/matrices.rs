@@ -67,9 +67,9 @@ fn check(name: &str, [m, k]: [usize; 2], kinds: [&Kinds; 4], tolerance: f64) {
     let matrix = |kind: &Kinds, rows: usize, columns: usize, start: usize, place: Place| {
         let per_lane = (rows * columns / 32).max(1);
         let (mut numbers, mut lanes) = (vec![0.0; rows * columns], vec![vec![0; per_lane]; 32]);
-        for i in 0..rows * columns {
+        for (i, number) in numbers.iter_mut().enumerate() {
             let bits = (kind.to)(value(i + start, (kind.from)(0xff) < 0.0));
-            numbers[i] = (kind.from)(bits);
+            *number = (kind.from)(bits);
             let (lane, element) = place(i / columns, i % columns);
             lanes[lane][element] = bits;
         }

@@ -46,3 +46,14 @@ extern "C" __global__ void scale(const __half* a, const __half* b, __half* out) 
     for (int i = 0; i < fc.num_elements; i++) fc.x[i] = __hmul(fc.x[i], fd.x[i]);
     wmma::store_matrix_sync(out, fc, 8, wmma::mem_row_major);
 }
+
+extern "C" __global__ void bytes(const signed char* a, const signed char* b, int* c) {
+    wmma::fragment<wmma::matrix_a, 8, 32, 16, signed char, wmma::row_major> fa;
+    wmma::fragment<wmma::matrix_b, 8, 32, 16, signed char, wmma::row_major> fb;
+    wmma::fragment<wmma::accumulator, 8, 32, 16, int> fc;
+    wmma::fill_fragment(fc, -5);
+    wmma::load_matrix_sync(fa, a, 16);
+    wmma::load_matrix_sync(fb, b, 32);
+    wmma::mma_sync(fc, fa, fb, fc);
+    wmma::store_matrix_sync(c, fc, 32, wmma::mem_row_major);
+}
