@@ -260,6 +260,9 @@ fn mma(cursor: &mut Cursor) -> Decoded {
     let saturate = cursor.flag("satfinite");
     let [d, a, b, c] = [cursor.ty()?, cursor.ty()?, cursor.ty()?, cursor.ty()?];
     check_types(d, a, b, c)?;
+    if d != c {
+        return Err(format!("d is .{} and c .{}; `mma` takes both of one type", d.name(), c.name()));
+    }
     let shapes: &[_] = match a {
         Type::F16 | Type::BF16 => &["m16n8k8", "m16n8k16"],
         Type::TF32 => &["m16n8k4", "m16n8k8"],
