@@ -136,14 +136,14 @@ fn copy(cursor: &mut Cursor) -> Decoded {
         return Err("only `cp.async` is known".to_owned());
     }
     match cursor.word()? {
-        "commit_group" => return Ok(Box::new(Commit)),
-        "wait_all" => return Ok(Box::new(Wait(None))),
+        "commit_group" => Ok(Box::new(Commit)),
+        "wait_all" => Ok(Box::new(Wait(None))),
         "wait_group" => {
             let left = cursor.integer()?;
-            return match u64::try_from(left) {
+            match u64::try_from(left) {
                 Ok(left) => Ok(Box::new(Wait(Some(left)))),
                 Err(_) => Err(format!("expected how many groups may stay under way, found {left}")),
-            };
+            }
         }
         "ca" => issue(cursor, false),
         "cg" => issue(cursor, true),

@@ -60,7 +60,7 @@ impl Op {
                     };
                     let sum = number(old) + number(b);
                     let sum = if flush && sum.is_subnormal() { 0f32.copysign(sum) } else { sum };
-                    u64::from(sum.to_bits())
+                    if sum.is_nan() { 0x7fff_ffff } else { u64::from(sum.to_bits()) }
                 }
                 Type::F64 => (f64::from_bits(old) + f64::from_bits(b)).to_bits(),
                 _ => match Format::of(ty) {

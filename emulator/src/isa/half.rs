@@ -151,22 +151,15 @@ pub fn decode(base: &str, cursor: &mut Cursor) -> Option<Decoded> {
 }
 
 fn arithmetic(base: &str, cursor: &mut Cursor, format: Format, packed: bool) -> Decoded {
-    match base {
-        "ex2" | "tanh" => {
-            if !cursor.flag("approx") {
-                return Err("expected `.approx`".to_owned());
-            }
-        }
-        "add" | "sub" | "mul" | "fma" => {
-            if cursor.one_of(&["rn"]).is_none() && base == "fma" {
-                return Err("expected `.rn`".to_owned());
-            }
-        }
-        _ => {}
+    if matches!(base, "ex2" | "tanh") && !cursor.flag("approx") {
+        return Err("expected `.approx`".to_owned());
     }
-    let full = format == Format::F16 || matches!(base, "ex2");
-    let ftz = full && base != "tanh" && cursor.flag("ftz");
     let sums = matches!(base, "add" | "sub" | "mul" | "fma");
+    if sums && cursor.one_of(&["rn"]).is_none() && base == "fma" {
+        return Err("expected `.rn`".to_owned());
+    }
+    let full = format == Format::F16 || base == "ex2";
+    let ftz = full && base != "tanh" && cursor.flag("ftz");
     let sat = full && sums && cursor.flag("sat");
     let relu = base == "fma" && cursor.flag("relu");
     let extremum = matches!(base, "min" | "max");

@@ -15,6 +15,7 @@ mod float;
 mod half;
 mod integer;
 mod lanes;
+mod ldmatrix;
 mod matrix;
 mod memory;
 mod mov;
@@ -36,7 +37,7 @@ pub type Decoded = Result<Box<dyn Instruction>, String>;
 type Family = fn(&str, &mut Cursor) -> Option<Decoded>;
 
 /// All families.
-const FAMILIES: [Family; 16] = [
+const FAMILIES: [Family; 17] = [
     mov::decode,
     integer::decode,
     bits::decode,
@@ -52,5 +53,6 @@ const FAMILIES: [Family; 16] = [
     warp::decode,
     async_copy::decode,
     matrix::decode,
+    ldmatrix::decode,
     wmma::decode,
 ];
