@@ -127,21 +127,26 @@ impl Code {
 
     /// Its explanation: the standard one, and behind it what this thread's last call that answered it knew besides.
     pub fn explanation(self) -> Option<*const c_char> {
-        static TEXTS: Mutex<Option<HashMap<String, CString>>> = Mutex::new(None);
         let standard = CODES.iter().find(|c| c.0 == self.0)?.2;
-        let known = LAST.with_borrow(|last| last.as_ref().filter(|e| e.code == self).map(|e| e.text.clone()));
-        let text = match known.filter(|known| !known.is_empty()) {
-            Some(known) => format!("{standard}: {known}"),
-            None => standard.to_owned(),
-        };
-        let mut texts = lock(&TEXTS);
-        // Callers keep the pointer for as long as they like, so that no text is ever dropped.
-        let kept = texts
-            .get_or_insert_default()
-            .entry(text)
-            .or_insert_with_key(|text| CString::new(text.replace('\0', " ")).unwrap_or_default());
-        Some(kept.as_ptr())
+        Some(explain(standard, |last| last == self))
     }
+}
+
+/// `standard`, and behind it the text of this thread's last error, where that is `of` the kind asked for.
+pub fn explain(standard: &str, of: impl FnOnce(Code) -> bool) -> *const c_char {
+    static TEXTS: Mutex<Option<HashMap<String, CString>>> = Mutex::new(None);
+    let known = LAST.with_borrow(|last| last.as_ref().filter(|e| of(e.code)).map(|e| e.text.clone()));
+    let text = match known.filter(|known| !known.is_empty()) {
+        Some(known) => format!("{standard}: {known}"),
+        None => standard.to_owned(),
+    };
+    let mut texts = lock(&TEXTS);
+    // Callers keep the pointer for as long as they like, so that no text is ever dropped.
+    let kept = texts
+        .get_or_insert_default()
+        .entry(text)
+        .or_insert_with_key(|text| CString::new(text.replace('\0', " ")).unwrap_or_default());
+    kept.as_ptr()
 }
 
 thread_local! {
@@ -164,11 +169,6 @@ pub fn answer(name: &str, call: impl FnOnce() -> Result) -> Result<(), Code> {
         LAST.set(Some(error));
         code
     })
-}
-
-/// The text of the last failed call of this thread.
-pub fn last_text() -> String {
-    LAST.with_borrow(|last| last.as_ref().map(|e| e.text.clone()).unwrap_or_default())
 }
 
 /// What a panic said.
