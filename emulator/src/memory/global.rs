@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The first address that is handed out.
 const FIRST: u64 = 0x7000_0000_0000;
+/// What lies between the first addresses of two devices.
+const APART: u64 = 1 << 40;
 /// What lies between two allocations at least, and what their addresses are multiples of.
 const GAP: u64 = 512;
 /// How many freed ranges are remembered by name.
@@ -25,18 +27,33 @@ struct State {
     next: u64,
     used: usize,
     live: BTreeMap<u64, Arc<Allocation>>,
-    freed: BTreeMap<u64, usize>,
+    freed: Arc<Mutex<BTreeMap<u64, usize>>>,
     view: Option<Arc<View>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Global {
     /// A device of `total` bytes.
     pub fn new(total: usize) -> Global {
-        Global { state: Mutex::new(State { next: FIRST, ..State::default() }), total }
+        Global::of_device(0, total)
+    }
+
+    /// The device `number`, of `total` bytes, whose addresses no other device has.
+    pub fn of_device(number: usize, total: usize) -> Global {
+        let next = FIRST + number as u64 * APART;
+        Global { state: Mutex::new(State { next, ..State::default() }), total }
+    }
+
+    /// The number of the device that an address belongs to, if it is one that was or will be handed out.
+    pub fn device_of(address: u64) -> Option<usize> {
+        Some((address.checked_sub(FIRST)? / APART) as usize)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Memory of `size` bytes, or `None` where the device or the host has no more.
@@ -47,10 +64,27 @@ impl Global {
         }
         let allocation = Arc::new(Allocation::new(state.next, size)?);
         state.next += (size as u64).next_multiple_of(GAP) + GAP;
-        state.used += size;
-        state.live.insert(allocation.base, allocation.clone());
-        state.view = None;
-        Some(allocation)
+        Some(state.add(allocation))
+    }
+
+    /// An address for `size` bytes that [`Global::place`] provides later.
+    pub fn reserve(&self, size: usize) -> u64 {
+        let mut state = self.state();
+        let address = state.next;
+        state.next += (size as u64).next_multiple_of(GAP) + GAP;
+        lock(&state.freed).insert(address, size);
+        address
+    }
+
+    /// Memory at an address that was reserved for as many bytes, or `None` where there is some, or no more.
+    pub fn place(&self, address: u64, size: usize) -> Option<Arc<Allocation>> {
+        let mut state = self.state();
+        if state.live.contains_key(&address) || state.used.checked_add(size)? > self.total {
+            return None;
+        }
+        let allocation = Arc::new(Allocation::new(address, size)?);
+        lock(&state.freed).remove(&address);
+        Some(state.add(allocation))
     }
 
     /// Gives back the allocation that starts at `address`; `None` where none does.
@@ -59,12 +93,31 @@ impl Global {
         let allocation = state.live.remove(&address)?;
         allocation.freed.store(true, Ordering::Relaxed);
         state.used -= allocation.size;
-        state.freed.insert(address, allocation.size);
-        if state.freed.len() > REMEMBERED {
-            state.freed.pop_first();
+        let mut freed = lock(&state.freed);
+        freed.insert(address, allocation.size);
+        if freed.len() > REMEMBERED {
+            freed.pop_first();
         }
+        drop(freed);
         state.view = None;
         Some(allocation)
+    }
+
+    /// The allocation that starts at `address`.
+    pub fn get(&self, address: u64) -> Option<Arc<Allocation>> {
+        self.state().live.get(&address).cloned()
+    }
+
+    /// The allocation that holds `bytes` bytes at `address`, and their offset in it.
+    ///
+    /// # Errors
+    /// What lies there instead.
+    pub fn find(&self, address: u64, bytes: usize) -> Result<(Arc<Allocation>, usize), Problem> {
+        let before = self.state().live.range(..=address).next_back().map(|(_, a)| a.clone());
+        match before.and_then(|a| a.offset(address, bytes).map(|offset| (a, offset))) {
+            Some(found) => Ok(found),
+            None => self.view().find(address, bytes).map(|(a, offset)| (a.clone(), offset)),
+        }
     }
 
     /// The bytes in use.
@@ -84,11 +137,21 @@ impl Global {
     }
 }
 
+impl State {
+    fn add(&mut self, allocation: Arc<Allocation>) -> Arc<Allocation> {
+        self.used += allocation.size;
+        self.live.insert(allocation.base, allocation.clone());
+        self.view = None;
+        allocation
+    }
+}
+
 /// The allocations at one moment, which is what a kernel sees while it runs.
 #[derive(Debug)]
 pub struct View {
     live: Vec<Arc<Allocation>>,
-    freed: BTreeMap<u64, usize>,
+    /// Shared with [`Global`]: what was freed before is freed now.
+    freed: Arc<Mutex<BTreeMap<u64, usize>>>,
 }
 
 impl View {
@@ -115,7 +178,7 @@ impl View {
     #[cold]
     fn explain(&self, address: u64, bytes: usize, after: usize) -> Problem {
         let size = |n: u64| if n == 1 { "1 byte".to_owned() } else { format!("{n} bytes") };
-        if let Some((&base, &freed)) = self.freed.range(..=address).next_back()
+        if let Some((&base, &freed)) = lock(&self.freed).range(..=address).next_back()
             && address < base + freed as u64
         {
             return Problem::Freed(format!(
