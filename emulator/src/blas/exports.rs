@@ -1,7 +1,7 @@
 //! Every function of cuBLAS and cuBLASLt that there is: its name, its signature, and what does its work.
 
 use super::status::{self, status};
-use super::{gemm, handle, lt};
+use super::{gemm, handle, lt, vector};
 use crate::driver::handle::Raw;
 use std::ffi::{c_char, c_int, c_void};
 
@@ -111,6 +111,37 @@ exports! {
         b_item: i64, beta: *const c_void, c: *mut c_void, c_kind: u32, c_leading: c_int, c_item: i64, batch: c_int,
         compute: u32, algorithm: c_int
     ) => gemm::strided;
+
+    cublasSaxpy_v2(
+        handle: Raw, n: c_int, alpha: *const c_void, x: *const c_void, x_step: c_int, y: *mut c_void, y_step: c_int
+    ) => vector::saxpy;
+    cublasSscal_v2(handle: Raw, n: c_int, alpha: *const c_void, x: *mut c_void, x_step: c_int) => vector::sscal;
+    cublasScopy_v2(handle: Raw, n: c_int, x: *const c_void, x_step: c_int, y: *mut c_void, y_step: c_int)
+        => vector::scopy;
+    cublasSdot_v2(
+        handle: Raw, n: c_int, x: *const c_void, x_step: c_int, y: *const c_void, y_step: c_int, result: *mut c_void
+    ) => vector::sdot;
+    cublasSnrm2_v2(handle: Raw, n: c_int, x: *const c_void, x_step: c_int, result: *mut c_void) => vector::snrm2;
+    cublasSasum_v2(handle: Raw, n: c_int, x: *const c_void, x_step: c_int, result: *mut c_void) => vector::sasum;
+    cublasSgemv_v2(
+        handle: Raw, operation: u32, m: c_int, n: c_int, alpha: *const c_void, a: *const c_void, leading: c_int,
+        x: *const c_void, x_step: c_int, beta: *const c_void, y: *mut c_void, y_step: c_int
+    ) => vector::sgemv;
+    cublasDaxpy_v2(
+        handle: Raw, n: c_int, alpha: *const c_void, x: *const c_void, x_step: c_int, y: *mut c_void, y_step: c_int
+    ) => vector::daxpy;
+    cublasDscal_v2(handle: Raw, n: c_int, alpha: *const c_void, x: *mut c_void, x_step: c_int) => vector::dscal;
+    cublasDcopy_v2(handle: Raw, n: c_int, x: *const c_void, x_step: c_int, y: *mut c_void, y_step: c_int)
+        => vector::dcopy;
+    cublasDdot_v2(
+        handle: Raw, n: c_int, x: *const c_void, x_step: c_int, y: *const c_void, y_step: c_int, result: *mut c_void
+    ) => vector::ddot;
+    cublasDnrm2_v2(handle: Raw, n: c_int, x: *const c_void, x_step: c_int, result: *mut c_void) => vector::dnrm2;
+    cublasDasum_v2(handle: Raw, n: c_int, x: *const c_void, x_step: c_int, result: *mut c_void) => vector::dasum;
+    cublasDgemv_v2(
+        handle: Raw, operation: u32, m: c_int, n: c_int, alpha: *const c_void, a: *const c_void, leading: c_int,
+        x: *const c_void, x_step: c_int, beta: *const c_void, y: *mut c_void, y_step: c_int
+    ) => vector::dgemv;
 
     cublasLtCreate(handle: *mut Raw) => lt::create;
     cublasLtDestroy(handle: Raw) => lt::destroy;

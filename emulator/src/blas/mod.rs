@@ -17,5 +17,6 @@ mod product;
 mod status;
 #[cfg(test)]
 mod tests;
+mod vector;
 
 pub use exports::*;

@@ -169,7 +169,10 @@ pub struct Product {
 
 impl Matrix {
     /// Its item `item` as dense rows.
-    fn gather(&self, item: usize, call: &str, checks: bool) -> Result<Vec<f64>> {
+    ///
+    /// # Errors
+    /// What lies outside its allocation, or was never written.
+    pub fn gather(&self, item: usize, call: &str, checks: bool) -> Result<Vec<f64>> {
         let [rows, columns] = self.size;
         let mut values = vec![0.0; rows * columns];
         // Along the way in which elements stand side by side.
@@ -211,7 +214,10 @@ impl Matrix {
     }
 
     /// Writes the item `item` from dense rows.
-    fn scatter(&self, item: usize, values: &[f64], call: &str) -> Result {
+    ///
+    /// # Errors
+    /// What lies outside its allocation.
+    pub fn scatter(&self, item: usize, values: &[f64], call: &str) -> Result {
         let [rows, columns] = self.size;
         let along_rows = self.strides[0] <= self.strides[1];
         let (lines, length) = if along_rows { (columns, rows) } else { (rows, columns) };
@@ -261,7 +267,11 @@ fn span(length: usize, stride: usize) -> usize {
 }
 
 impl Scale {
-    fn get(self, call: &str) -> Result<f64> {
+    /// The number.
+    ///
+    /// # Errors
+    /// As [`Matrix::gather`].
+    pub fn get(self, call: &str) -> Result<f64> {
         let (address, kind) = match self {
             Scale::Value(value) => return Ok(value),
             Scale::Device(address, kind) => (address, kind),

@@ -142,6 +142,29 @@ fn products_are_those_of_the_definition() {
     }
 }
 
+#[test]
+fn vectors_with_steps() {
+    let own = Own::new();
+    let (x, y) = (own.put(&[1.0f32, 9.0, 2.0, 9.0, 3.0]), own.put(&[10.0f32, 20.0, 30.0]));
+    let (alpha, beta, mut dot, mut norm) = (2.0f32, 1.0f32, 0.0f32, 0.0f32);
+    let a = own.put(&[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let (scale, one) = ((&raw const alpha).cast(), (&raw const beta).cast());
+    // SAFETY: the vectors and the matrix have their sizes, the results room.
+    unsafe {
+        ok(cublasSaxpy_v2(own.blas, 3, scale, x, 2, y, 1));
+        assert_eq!(own.get::<f32>(y, 3), [12.0, 24.0, 36.0]);
+        ok(cublasSdot_v2(own.blas, 3, x, 2, y, 1, (&raw mut dot).cast()));
+        ok(cublasSscal_v2(own.blas, 3, scale, x, 2));
+        assert_eq!(own.get::<f32>(x, 5), [2.0, 9.0, 4.0, 9.0, 6.0]);
+        ok(cublasScopy_v2(own.blas, 2, y, 1, x, 1));
+        ok(cublasSnrm2_v2(own.blas, 2, x, 2, (&raw mut norm).cast()));
+        assert_eq!((dot, norm), (12.0 + 48.0 + 108.0, (144.0f32 + 16.0).sqrt()));
+        // The matrix is (1 3 5; 2 4 6).
+        ok(cublasSgemv_v2(own.blas, 1, 2, 3, one, a, 2, x, 2, one, y, 1));
+        assert_eq!(own.get::<f32>(y, 3), [12.0 + 20.0, 24.0 + 52.0, 36.0 + 84.0]);
+    }
+}
+
 /// One number times 1, by the type and the compute type.
 fn times_one<T: Copy + Default>(own: &Own, x: T, one: T, kind: u32, compute: u32) -> T {
     let (a, b, c) = (own.put(&[x]), own.put(&[one]), own.put(&[one]));

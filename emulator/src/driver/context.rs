@@ -358,7 +358,8 @@ pub unsafe fn set_cache_config(config: u32) -> Result {
 }
 
 pub unsafe fn enable_peer_access(peer: Raw, flags: u32) -> Result {
-    (current()?, get(peer)?);
+    current()?;
+    get(peer)?;
     if flags != 0 {
         return invalid("cuCtxEnablePeerAccess takes no flags");
     }

@@ -196,7 +196,8 @@ pub unsafe fn compute_capability(major: *mut c_int, minor: *mut c_int, device: c
 }
 
 pub unsafe fn can_access_peer(can: *mut c_int, device: c_int, peer: c_int) -> Result {
-    (get(device)?, get(peer)?);
+    get(device)?;
+    get(peer)?;
     // SAFETY: the caller's promise.
     unsafe { put(can, 0) }
 }
@@ -204,7 +205,7 @@ pub unsafe fn can_access_peer(can: *mut c_int, device: c_int, peer: c_int) -> Re
 /// The attributes of a device of compute capability 9.0. What is not listed is something that there is not, 0.
 fn attribute_of(device: &Device, attribute: u32) -> c_int {
     match attribute {
-        1 | 2 | 3 => THREADS as c_int,
+        1..=3 => THREADS as c_int,
         4 => 64,
         5 => c_int::MAX,
         6 | 7 => 65_535,

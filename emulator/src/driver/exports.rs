@@ -3,11 +3,13 @@
 use super::error::answer;
 use super::handle::Raw;
 use super::launch::{Config, NodeParams, SharedOfBlock};
+use super::params::{FillParams, HostParams, TakeParams};
 use super::pool::Properties;
 use super::stream::{Callback, HostFunction};
 use super::transfer::{Copy2D, Copy3D};
 use super::{
-    capture, context, device, event, graph, host, launch, library, memory, module, pool, procedure, stream, transfer,
+    capture, context, device, event, executable, graph, host, launch, library, memory, module, pool, procedure, stream,
+    transfer,
 };
 use std::ffi::{c_char, c_int, c_void};
 
@@ -268,10 +270,10 @@ exports! {
         node: *mut Raw, graph: Raw, after: *const Raw, count: usize, params: *const Copy3D, context: Raw
     ) => graph::add_copy;
     cuGraphAddMemsetNode(
-        node: *mut Raw, graph: Raw, after: *const Raw, count: usize, params: *const graph::FillParams, context: Raw
+        node: *mut Raw, graph: Raw, after: *const Raw, count: usize, params: *const FillParams, context: Raw
     ) => graph::add_fill;
     cuGraphAddHostNode(
-        node: *mut Raw, graph: Raw, after: *const Raw, count: usize, params: *const graph::HostParams
+        node: *mut Raw, graph: Raw, after: *const Raw, count: usize, params: *const HostParams
     ) => graph::add_host;
     cuGraphAddEmptyNode(node: *mut Raw, graph: Raw, after: *const Raw, count: usize) => graph::add_empty;
     cuGraphAddChildGraphNode(node: *mut Raw, graph: Raw, after: *const Raw, count: usize, child: Raw)
@@ -286,7 +288,7 @@ exports! {
     cuGraphEventWaitNodeGetEvent(node: Raw, event: *mut Raw) => graph::get_event;
     cuGraphEventWaitNodeSetEvent(node: Raw, event: Raw) => graph::set_await_event;
     cuGraphAddMemAllocNode(
-        node: *mut Raw, graph: Raw, after: *const Raw, count: usize, params: *mut graph::TakeParams
+        node: *mut Raw, graph: Raw, after: *const Raw, count: usize, params: *mut TakeParams
     ) => graph::add_take;
     cuGraphAddMemFreeNode(node: *mut Raw, graph: Raw, after: *const Raw, count: usize, address: u64)
         => graph::add_give_back;
@@ -304,29 +306,29 @@ exports! {
     cuGraphKernelNodeGetParams_v2(node: Raw, params: *mut NodeParams) => graph::kernel_params;
     cuGraphKernelNodeSetParams_v2(node: Raw, params: *const NodeParams) => graph::set_kernel_params;
     cuGraphMemcpyNodeSetParams(node: Raw, params: *const Copy3D) => graph::set_copy_params;
-    cuGraphMemsetNodeGetParams(node: Raw, params: *mut graph::FillParams) => graph::fill_params;
-    cuGraphMemsetNodeSetParams(node: Raw, params: *const graph::FillParams) => graph::set_fill_params;
-    cuGraphHostNodeGetParams(node: Raw, params: *mut graph::HostParams) => graph::host_params;
-    cuGraphHostNodeSetParams(node: Raw, params: *const graph::HostParams) => graph::set_host_params;
+    cuGraphMemsetNodeGetParams(node: Raw, params: *mut FillParams) => graph::fill_params;
+    cuGraphMemsetNodeSetParams(node: Raw, params: *const FillParams) => graph::set_fill_params;
+    cuGraphHostNodeGetParams(node: Raw, params: *mut HostParams) => graph::host_params;
+    cuGraphHostNodeSetParams(node: Raw, params: *const HostParams) => graph::set_host_params;
     cuGraphInstantiate_v2(executable: *mut Raw, graph: Raw, node: *mut Raw, log: *mut c_char, room: usize)
-        => graph::instantiate_v2;
-    cuGraphInstantiateWithFlags(executable: *mut Raw, graph: Raw, flags: u64) => graph::instantiate;
-    cuGraphInstantiateWithParams(executable: *mut Raw, graph: Raw, params: *mut graph::InstantiateParams)
-        => graph::instantiate_with;
-    cuGraphExecGetFlags(executable: Raw, flags: *mut u64) => graph::get_flags;
-    cuGraphExecDestroy(executable: Raw) => graph::destroy_executable;
-    cuGraphUpload(executable: Raw, stream: Raw) => graph::upload;
-    cuGraphLaunch(executable: Raw, stream: Raw) => graph::launch;
-    cuGraphExecUpdate_v2(executable: Raw, graph: Raw, info: *mut graph::UpdateResult) => graph::update;
-    cuGraphExecKernelNodeSetParams_v2(executable: Raw, node: Raw, params: *const NodeParams) => graph::replace_kernel;
+        => executable::instantiate_v2;
+    cuGraphInstantiateWithFlags(executable: *mut Raw, graph: Raw, flags: u64) => executable::instantiate;
+    cuGraphInstantiateWithParams(executable: *mut Raw, graph: Raw, params: *mut executable::InstantiateParams)
+        => executable::instantiate_with;
+    cuGraphExecGetFlags(executable: Raw, flags: *mut u64) => executable::get_flags;
+    cuGraphExecDestroy(executable: Raw) => executable::destroy_executable;
+    cuGraphUpload(executable: Raw, stream: Raw) => executable::upload;
+    cuGraphLaunch(executable: Raw, stream: Raw) => executable::launch;
+    cuGraphExecUpdate_v2(executable: Raw, graph: Raw, info: *mut executable::UpdateResult) => executable::update;
+    cuGraphExecKernelNodeSetParams_v2(executable: Raw, node: Raw, params: *const NodeParams) => executable::replace_kernel;
     cuGraphExecMemcpyNodeSetParams(executable: Raw, node: Raw, params: *const Copy3D, context: Raw)
-        => graph::replace_copy;
-    cuGraphExecMemsetNodeSetParams(executable: Raw, node: Raw, params: *const graph::FillParams, context: Raw)
-        => graph::replace_fill;
-    cuGraphExecHostNodeSetParams(executable: Raw, node: Raw, params: *const graph::HostParams) => graph::replace_host;
-    cuGraphExecChildGraphNodeSetParams(executable: Raw, node: Raw, child: Raw) => graph::replace_child;
-    cuGraphExecEventRecordNodeSetEvent(executable: Raw, node: Raw, event: Raw) => graph::replace_record;
-    cuGraphExecEventWaitNodeSetEvent(executable: Raw, node: Raw, event: Raw) => graph::replace_await;
-    cuGraphNodeSetEnabled(executable: Raw, node: Raw, enabled: u32) => graph::set_enabled;
-    cuGraphNodeGetEnabled(executable: Raw, node: Raw, enabled: *mut u32) => graph::get_enabled;
+        => executable::replace_copy;
+    cuGraphExecMemsetNodeSetParams(executable: Raw, node: Raw, params: *const FillParams, context: Raw)
+        => executable::replace_fill;
+    cuGraphExecHostNodeSetParams(executable: Raw, node: Raw, params: *const HostParams) => executable::replace_host;
+    cuGraphExecChildGraphNodeSetParams(executable: Raw, node: Raw, child: Raw) => executable::replace_child;
+    cuGraphExecEventRecordNodeSetEvent(executable: Raw, node: Raw, event: Raw) => executable::replace_record;
+    cuGraphExecEventWaitNodeSetEvent(executable: Raw, node: Raw, event: Raw) => executable::replace_await;
+    cuGraphNodeSetEnabled(executable: Raw, node: Raw, enabled: u32) => executable::set_enabled;
+    cuGraphNodeGetEnabled(executable: Raw, node: Raw, enabled: *mut u32) => executable::get_enabled;
 }

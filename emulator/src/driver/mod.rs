@@ -6,7 +6,7 @@
 //! - [`error`]: codes, texts, and what surrounds each call; [`handle`]: numbers for objects
 //! - [`timeline`]: what comes after what, and when it runs; [`nodes`]: graphs as they are built
 //! - [`device`], [`context`]: what there is, and whose a call is; [`capture`]: streams that write graphs
-//! - [`stream`], [`event`], [`pool`], [`memory`], [`host`], [`transfer`], [`module`], [`library`], [`launch`], [`graph`]: the
+//! - [`stream`], [`event`], [`pool`], [`memory`], [`host`], [`transfer`], [`module`], [`library`], [`launch`], [`graph`], [`executable`]: the
 //!   calls on each
 
 // The promises of each function are those of NVIDIA's documentation of the call of that name; those that this folder adds
@@ -18,6 +18,7 @@ pub mod context;
 pub mod device;
 pub mod error;
 pub mod event;
+pub mod executable;
 pub mod exports;
 pub mod graph;
 pub mod handle;
@@ -27,6 +28,7 @@ pub mod library;
 pub mod memory;
 pub mod module;
 pub mod nodes;
+pub mod params;
 pub mod pool;
 mod procedure;
 pub mod stream;

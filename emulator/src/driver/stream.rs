@@ -293,8 +293,9 @@ pub unsafe fn get_context(stream: Raw, context: *mut Raw) -> Result {
     unsafe { put(context, stream.context.raw()) }
 }
 
+type Attributes = HashMap<(Queue, u32), [u8; 64]>;
 /// Attributes of streams, which change nothing here, by stream and number.
-static ATTRIBUTES: Mutex<Option<HashMap<(Queue, u32), [u8; 64]>>> = Mutex::new(None);
+static ATTRIBUTES: Mutex<Option<Attributes>> = Mutex::new(None);
 
 pub unsafe fn set_attribute(stream: Raw, attribute: u32, value: *const [u8; 64]) -> Result {
     let stream = get(stream)?;

@@ -237,11 +237,11 @@ pub unsafe fn on_device_async(to: u64, from: u64, bytes: usize, stream: Raw) -> 
     copy_async(line(Place::Device(from), Place::Device(to), bytes), stream)
 }
 
-pub unsafe fn peer(to: u64, _to: Raw, from: u64, _from: Raw, bytes: usize) -> Result {
+pub unsafe fn peer(to: u64, _there: Raw, from: u64, _here: Raw, bytes: usize) -> Result {
     copy(line(Place::Device(from), Place::Device(to), bytes))
 }
 
-pub unsafe fn peer_async(to: u64, _to: Raw, from: u64, _from: Raw, bytes: usize, stream: Raw) -> Result {
+pub unsafe fn peer_async(to: u64, _there: Raw, from: u64, _here: Raw, bytes: usize, stream: Raw) -> Result {
     copy_async(line(Place::Device(from), Place::Device(to), bytes), stream)
 }
 
