@@ -200,3 +200,16 @@ fn lanes_of_a_warp_make_progress_by_themselves() {
     run_ptx(&device, 96, body, &[&lock, &sum]).unwrap();
     assert_eq!(sum.read::<u32>(), [96]);
 }
+
+/// Neighbouring bytes are different memory: threads that keep to their own do not race.
+#[test]
+fn bytes_of_one_word_race_by_themselves() {
+    let device = Device::new();
+    let own = ".shared .align 4 .b8 s[64]; mov.u32 %r0, s; add.u32 %r0, %r0, %t; st.shared.u8 [%r0], %t; ld.shared.u8 %r1, [%r0]; \
+               st.shared.u8 [%r0], %r1;";
+    run_ptx(&device, 64, own, &[]).unwrap();
+    let word = ".shared .align 4 .b8 s[64]; mov.u32 %r0, s; add.u32 %r0, %r0, %t; st.shared.u8 [%r0], %t; ld.shared.u32 %r1, [s];";
+    fault(run_ptx(&device, 4, word, &[]), Kind::Race, &["reads shared memory"]);
+    let apart = word.replace("ld.shared", "bar.sync 0; ld.shared");
+    run_ptx(&device, 4, &apart, &[]).unwrap();
+}

@@ -6,6 +6,7 @@
 //! a new interval for each; `bar.warp.sync` begins a new interval of its own warp.
 
 use super::Problem;
+use std::collections::HashMap;
 
 /// Who accesses: a warp, the lane, its interval, and what its warp knows of the others.
 #[derive(Clone, Copy, Debug)]
@@ -60,36 +61,25 @@ impl Access {
     }
 }
 
-/// What is known of 4 aligned bytes; nearly all accesses are that large, and smaller ones keep a mask.
+/// What is known of bytes that were always accessed together.
 #[derive(Clone, Copy, Debug, Default)]
-struct Word {
+struct Cell {
     write: Access,
     read: Access,
-    /// Which bytes the accesses touched.
-    write_bytes: u8,
-    read_bytes: u8,
-    /// Which bytes were written at all.
-    written: u8,
-}
-
-impl Word {
-    /// Looks for a race of a write to this word, whose number is `i`.
-    fn check_write(&self, i: usize, mask: u8, place: &Place, atomic: bool) -> Result<(), Problem> {
-        if self.write_bytes & mask != 0 && !(atomic && self.write.atomic) && self.write.races(place) {
-            return Err(race(i, "writes", "wrote", &self.write));
-        }
-        if self.read_bytes & mask != 0 && !(atomic && self.read.atomic) && self.read.races(place) {
-            return Err(race(i, "writes", "read", &self.read));
-        }
-        Ok(())
-    }
+    /// Whether they were written at all.
+    written: bool,
+    /// Whether this word's bytes have cells of their own, since some were accessed without the others.
+    split: bool,
 }
 
 /// A block's shared memory.
 #[derive(Debug)]
 pub struct Shared {
     data: Vec<u8>,
-    words: Vec<Word>,
+    /// A cell for each word of 4 bytes.
+    words: Vec<Cell>,
+    /// The cells of the words that are split.
+    bytes: HashMap<usize, [Cell; 4]>,
     checks: bool,
 }
 
@@ -97,12 +87,13 @@ impl Shared {
     /// `bytes` bytes that nothing wrote yet.
     pub fn new(bytes: usize, checks: bool) -> Shared {
         let words = if checks { bytes.div_ceil(4) } else { 0 };
-        Shared { data: vec![0; bytes.next_multiple_of(8)], words: vec![Word::default(); words], checks }
+        Shared { data: vec![0; bytes], words: vec![Cell::default(); words], bytes: HashMap::new(), checks }
     }
 
     /// As new, for the next block.
     pub fn clear(&mut self) {
-        self.words.fill(Word::default());
+        self.words.fill(Cell::default());
+        self.bytes.clear();
     }
 
     fn range(&self, address: u64, bytes: usize) -> Result<usize, Problem> {
@@ -124,10 +115,32 @@ impl Shared {
         u64::from_le_bytes(number)
     }
 
-    /// The words of an access with the bytes of each.
-    fn touched(at: usize, bytes: usize) -> impl Iterator<Item = (usize, u8)> {
-        let mask = if bytes >= 4 { 0xf } else { ((1u8 << bytes) - 1) << (at % 4) };
-        (at / 4..(at + bytes).div_ceil(4)).map(move |word| (word, mask))
+    /// Calls `check` for each cell of an access, with the address of its first byte.
+    fn cells(
+        &mut self,
+        at: usize,
+        bytes: usize,
+        check: impl Fn(&mut Cell, usize) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
+        if !self.checks {
+            return Ok(());
+        }
+        for i in at / 4..(at + bytes).div_ceil(4) {
+            let word = &mut self.words[i];
+            if bytes >= 4 && !word.split {
+                check(word, i * 4)?;
+                continue;
+            }
+            let whole = *word;
+            word.split = true;
+            let cells = self.bytes.entry(i).or_insert([whole; 4]);
+            for (byte, cell) in (i * 4..).zip(cells) {
+                if (at..at + bytes).contains(&byte) {
+                    check(cell, byte)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The number of `bytes` bytes at `address`.
@@ -136,11 +149,7 @@ impl Shared {
     /// What is wrong with the access.
     pub fn load(&mut self, address: u64, bytes: usize, place: &Place) -> Result<u64, Problem> {
         let at = self.range(address, bytes)?;
-        if self.checks {
-            for (i, mask) in Shared::touched(at, bytes) {
-                self.read(i, mask, place, false)?;
-            }
-        }
+        self.cells(at, bytes, |cell, byte| cell.read(byte, place, false))?;
         Ok(self.number(at, bytes))
     }
 
@@ -150,11 +159,7 @@ impl Shared {
     /// What is wrong with the access.
     pub fn store(&mut self, address: u64, bytes: usize, value: u64, place: &Place) -> Result<(), Problem> {
         let at = self.range(address, bytes)?;
-        if self.checks {
-            for (i, mask) in Shared::touched(at, bytes) {
-                self.write(i, mask, place, false)?;
-            }
-        }
+        self.cells(at, bytes, |cell, byte| cell.write(byte, place, false))?;
         self.data[at..at + bytes].copy_from_slice(&value.to_le_bytes()[..bytes]);
         Ok(())
     }
@@ -171,12 +176,10 @@ impl Shared {
         update: impl Fn(u64) -> u64,
     ) -> Result<u64, Problem> {
         let at = self.range(address, bytes)?;
-        if self.checks {
-            for (i, mask) in Shared::touched(at, bytes) {
-                self.read(i, mask, place, true)?;
-                self.write(i, mask, place, true)?;
-            }
-        }
+        self.cells(at, bytes, |cell, byte| {
+            cell.read(byte, place, true)?;
+            cell.write(byte, place, true)
+        })?;
         let old = self.number(at, bytes);
         self.data[at..at + bytes].copy_from_slice(&update(old).to_le_bytes()[..bytes]);
         Ok(old)
@@ -188,27 +191,19 @@ impl Shared {
     /// What is wrong with the access.
     pub fn expect_write(&mut self, address: u64, bytes: usize, place: &Place) -> Result<(), Problem> {
         let at = self.range(address, bytes)?;
-        if self.checks {
-            for (i, mask) in Shared::touched(at, bytes) {
-                self.words[i].check_write(i, mask, place, false)?;
-            }
-        }
-        Ok(())
+        self.cells(at, bytes, |cell, byte| cell.check_write(byte, place, false))
     }
+}
 
-    fn read(&mut self, i: usize, mask: u8, place: &Place, atomic: bool) -> Result<(), Problem> {
-        let word = &mut self.words[i];
-        if mask & !word.written != 0 {
-            return Err(Problem::Unwritten(format!(
-                "shared memory at {:#x}, which nothing in this block wrote",
-                i * 4
-            )));
+impl Cell {
+    fn read(&mut self, byte: usize, place: &Place, atomic: bool) -> Result<(), Problem> {
+        if !self.written {
+            return Err(Problem::Unwritten(format!("shared memory at {byte:#x}, which nothing in this block wrote")));
         }
-        if word.write_bytes & mask != 0 && !(atomic && word.write.atomic) && word.write.races(place) {
-            return Err(race(i, "reads", "wrote", &word.write));
+        if !(atomic && self.write.atomic) && self.write.races(place) {
+            return Err(race(byte, "reads", "wrote", &self.write));
         }
-        let access = Access::new(place, atomic);
-        let last = &mut word.read;
+        let (access, last) = (Access::new(place, atomic), &mut self.read);
         if last.interval == access.interval && last.warp == access.warp && last.atomic == atomic {
             last.lanes |= last.lane != access.lane;
         } else if last.races(place) {
@@ -217,31 +212,35 @@ impl Shared {
             *last = Access { warps, ..access };
         } else {
             *last = access;
-            word.read_bytes = 0;
         }
-        word.read_bytes |= mask;
         Ok(())
     }
 
-    fn write(&mut self, i: usize, mask: u8, place: &Place, atomic: bool) -> Result<(), Problem> {
-        let word = &mut self.words[i];
-        word.check_write(i, mask, place, atomic)?;
-        let access = Access::new(place, atomic);
-        if word.write.interval != access.interval || word.write.warp != access.warp || word.write.lane != access.lane {
-            word.write_bytes = 0;
+    /// Looks for a race of a write.
+    fn check_write(&self, byte: usize, place: &Place, atomic: bool) -> Result<(), Problem> {
+        if !(atomic && self.write.atomic) && self.write.races(place) {
+            return Err(race(byte, "writes", "wrote", &self.write));
         }
-        word.write = access;
-        word.write_bytes |= mask;
-        word.written |= mask;
+        if !(atomic && self.read.atomic) && self.read.races(place) {
+            return Err(race(byte, "writes", "read", &self.read));
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, byte: usize, place: &Place, atomic: bool) -> Result<(), Problem> {
+        self.check_write(byte, place, atomic)?;
+        self.write = Access::new(place, atomic);
+        self.written = true;
         Ok(())
     }
 }
 
 #[cold]
-fn race(word: usize, does: &str, did: &str, other: &Access) -> Problem {
+fn race(byte: usize, does: &str, did: &str, other: &Access) -> Problem {
+    let others = if other.lanes || other.warps { " (among others)" } else { "" };
     Problem::Race(format!(
-        "this thread {does} shared memory at {:#x}, which thread {} of the block {did} at PTX line {} with no barrier between",
-        word * 4,
+        "this thread {does} shared memory at {byte:#x}, which thread {} of the block{others} {did} at PTX line {} with no \
+         barrier between",
         usize::from(other.warp) * 32 + usize::from(other.lane),
         other.line,
     ))
