@@ -69,10 +69,10 @@ fn arithmetic(base: &str, cursor: &mut Cursor) -> Decoded {
             ("add", Type::S32) => map2(cursor, two, |a: i32, b: i32| a.saturating_add(b)),
             ("sub", Type::S32) => map2(cursor, two, |a: i32, b: i32| a.saturating_sub(b)),
             ("mad", Type::S32) if width == Some("hi") => map3(cursor, [ty; 4], |a: i32, b: i32, c: i32| {
-                ((i64::from(a) * i64::from(b) >> 32) as i32).saturating_add(c)
+                (((i64::from(a) * i64::from(b)) >> 32) as i32).saturating_add(c)
             }),
             ("mad24", Type::S32) if width == Some("hi") => {
-                map3(cursor, [ty; 4], |a: i32, b: i32, c: i32| ((low24(a) * low24(b) >> 16) as i32).saturating_add(c))
+                map3(cursor, [ty; 4], |a: i32, b: i32, c: i32| (((low24(a) * low24(b)) >> 16) as i32).saturating_add(c))
             }
             _ => Err("`.sat` is for .s32".to_owned()),
         };
@@ -116,9 +116,9 @@ fn arithmetic(base: &str, cursor: &mut Cursor) -> Decoded {
             let shift = if half == "hi" { 16 } else { 0 };
             match ty {
                 Type::U32 => map2(cursor, two, move |a: u32, b: u32| {
-                    (u64::from(a & 0xff_ffff) * u64::from(b & 0xff_ffff) >> shift) as u32
+                    ((u64::from(a & 0xff_ffff) * u64::from(b & 0xff_ffff)) >> shift) as u32
                 }),
-                Type::S32 => map2(cursor, two, move |a: i32, b: i32| (low24(a) * low24(b) >> shift) as i32),
+                Type::S32 => map2(cursor, two, move |a: i32, b: i32| ((low24(a) * low24(b)) >> shift) as i32),
                 _ => Err("24-bit products are for 32 bits".to_owned()),
             }
         }
@@ -126,10 +126,10 @@ fn arithmetic(base: &str, cursor: &mut Cursor) -> Decoded {
             let shift = if half == "hi" { 16 } else { 0 };
             match ty {
                 Type::U32 => map3(cursor, [ty; 4], move |a: u32, b: u32, c: u32| {
-                    ((u64::from(a & 0xff_ffff) * u64::from(b & 0xff_ffff) >> shift) as u32).wrapping_add(c)
+                    (((u64::from(a & 0xff_ffff) * u64::from(b & 0xff_ffff)) >> shift) as u32).wrapping_add(c)
                 }),
                 Type::S32 => map3(cursor, [ty; 4], move |a: i32, b: i32, c: i32| {
-                    ((low24(a) * low24(b) >> shift) as i32).wrapping_add(c)
+                    (((low24(a) * low24(b)) >> shift) as i32).wrapping_add(c)
                 }),
                 _ => Err("24-bit products are for 32 bits".to_owned()),
             }

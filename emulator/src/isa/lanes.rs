@@ -165,11 +165,14 @@ pub fn map3<A: Lane, B: Lane, C: Lane, R: Lane>(
     Ok(Box::new(Map3 { f, d, s, types: std::marker::PhantomData }))
 }
 
+/// What a function of four lanes takes and gives.
+type Types4<A, B, C, D, R> = std::marker::PhantomData<fn(A, B, C, D) -> R>;
+
 struct Map4<A, B, C, D, R, F> {
     f: F,
     d: u32,
     s: [u32; 4],
-    types: std::marker::PhantomData<fn(A, B, C, D) -> R>,
+    types: Types4<A, B, C, D, R>,
 }
 
 impl<A: Lane, B: Lane, C: Lane, D: Lane, R: Lane, F: Fn(A, B, C, D) -> R + Send + Sync> Instruction
