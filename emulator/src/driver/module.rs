@@ -326,7 +326,7 @@ unsafe fn load_text(
 /// The text of a file.
 ///
 /// # Errors
-/// `CUDA_ERROR_FILE_NOT_FOUND`, or what [`ptx_of`] says.
+/// `CUDA_ERROR_FILE_NOT_FOUND`, or what `ptx_of` says.
 ///
 /// # Safety
 /// `name` is null or a string that ends in a zero.
@@ -353,10 +353,10 @@ pub unsafe fn load_file(module: *mut Raw, name: *const c_char) -> Result {
 /// The text of an image.
 ///
 /// # Errors
-/// As [`ptx_of`].
+/// As `ptx_of`.
 ///
 /// # Safety
-/// As [`ptx_of`].
+/// As `ptx_of`.
 pub unsafe fn read_image(image: *const c_void) -> Result<String> {
     // SAFETY: the caller's promise.
     unsafe { ptx_of(image) }
