@@ -1,9 +1,9 @@
 //! Lane-instructions a second on one core: arithmetic, and memory with all checks.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use cuda::machine::{Dim, Kernel, Launch, run};
-use cuda::memory::{Global, View};
-use cuda::{isa, ptx};
+use cuda_emulator::machine::{Dim, Kernel, Launch, run};
+use cuda_emulator::memory::{Global, View};
+use cuda_emulator::{isa, ptx};
 use std::collections::HashMap;
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Device, run_ptx};
-use cuda::machine::Kind;
+use cuda_emulator::machine::Kind;
 
 const SHARED: &str = ".shared .align 16 .b8 s[64];\n";
 const OUT: &str = "ld.shared.v4.u32 {%r1, %r2, %r3, %r4}, [s];\nst.global.v4.u32 [%a1], {%r1, %r2, %r3, %r4};";
@@ -77,7 +77,7 @@ fn what_is_wrong_is_found() {
         ("cp.async.ca.global.shared [%a0], [s], 16;", "shared.global"),
     ] {
         let module = device.load(&common::ptx(1, &format!("{SHARED}{body}")));
-        let error = cuda::isa::kernel(&module.0, &module.0.functions[0], &module.1).unwrap_err();
+        let error = cuda_emulator::isa::kernel(&module.0, &module.0.functions[0], &module.1).unwrap_err();
         assert!(error.to_string().contains(part), "{error}");
     }
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Device, run_ptx};
-use cuda::machine::Kind;
+use cuda_emulator::machine::Kind;
 use half::f16;
 
 /// What `atom` returns and leaves behind, for one lane: `old op b`.
@@ -127,7 +127,7 @@ fn what_is_wrong_is_found() {
         ("atom.local.add.u32 %r1, [%a0], %r2;", "global or shared"),
     ] {
         let module = device.load(&common::ptx(1, body));
-        let error = cuda::isa::kernel(&module.0, &module.0.functions[0], &module.1).unwrap_err();
+        let error = cuda_emulator::isa::kernel(&module.0, &module.0.functions[0], &module.1).unwrap_err();
         assert!(error.to_string().contains(part), "{error}");
     }
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Device, run_ptx};
-use cuda::machine::{Fault, Kind};
+use cuda_emulator::machine::{Fault, Kind};
 
 /// Each thread's element of the first two buffers: its address in %d0, %d1.
 const ELEMENT: &str = "mul.wide.u32 %d9, %t, 4; add.s64 %d0, %a0, %d9;\n";

@@ -216,7 +216,7 @@ fn what_ptx_has_not_is_an_error() {
     ] {
         let device = Device::new();
         let module = device.load(&common::ptx(0, body));
-        let error = cuda::isa::kernel(&module.0, &module.0.functions[0], &module.1).unwrap_err();
+        let error = cuda_emulator::isa::kernel(&module.0, &module.0.functions[0], &module.1).unwrap_err();
         assert!(error.to_string().contains(part), "{error}");
     }
 }

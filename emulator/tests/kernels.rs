@@ -6,9 +6,9 @@
 mod common;
 
 use common::{Device, Plain};
-use cuda::isa::Symbols;
-use cuda::machine::Kind;
-use cuda::ptx::Module;
+use cuda_emulator::isa::Symbols;
+use cuda_emulator::machine::Kind;
+use cuda_emulator::ptx::Module;
 use half::{bf16, f16};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Device, run_ptx};
-use cuda::machine::Kind;
+use cuda_emulator::machine::Kind;
 use half::{bf16, f16};
 
 /// How elements of a type look in memory and what they are worth.
@@ -266,7 +266,7 @@ fn what_is_wrong_is_found() {
         ("wmma.load.a.sync.aligned.row.m16n16k8.f16 {%r1}, [%a0];", "f16"),
     ] {
         let module = device.load(&common::ptx(1, body));
-        let error = cuda::isa::kernel(&module.0, &module.0.functions[0], &module.1).unwrap_err();
+        let error = cuda_emulator::isa::kernel(&module.0, &module.0.functions[0], &module.1).unwrap_err();
         assert!(error.to_string().contains(part), "{error}");
     }
 }

@@ -2,10 +2,10 @@
 
 #![allow(dead_code)] // each test uses its part
 
-use cuda::isa::{self, Symbols};
-use cuda::machine::{self, Dim, Fault, Launch};
-use cuda::memory::{Allocation, Global};
-use cuda::ptx::{self, Init, Module, Space};
+use cuda_emulator::isa::{self, Symbols};
+use cuda_emulator::machine::{self, Dim, Fault, Launch};
+use cuda_emulator::memory::{Allocation, Global};
+use cuda_emulator::ptx::{self, Init, Module, Space};
 use std::sync::Arc;
 
 /// Memory of the device.

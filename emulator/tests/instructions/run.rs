@@ -1,8 +1,8 @@
 //! One instruction, run for many operands at once.
 
-use cuda::machine::{Dim, Fault, Launch, run};
-use cuda::memory::Global;
-use cuda::{isa, ptx};
+use cuda_emulator::machine::{Dim, Fault, Launch, run};
+use cuda_emulator::memory::Global;
+use cuda_emulator::{isa, ptx};
 use std::collections::HashMap;
 
 /// The type of a register that holds `ty`.
