@@ -1,7 +1,7 @@
 //! Addresses: from an operand to bytes of a space.
 
 use crate::machine::{Block, Kind, Trouble, Warp};
-use crate::memory::{LOCAL, PARAM, Problem, SHARED, WINDOW};
+use crate::memory::{LOCAL, PARAM, Problem, SHARED, WINDOW, is_aligned};
 use crate::ptx::Space;
 
 /// `[base + offset]` in a space.
@@ -123,7 +123,7 @@ pub fn store(
 
 /// Checks that `at` is a multiple of `bytes`.
 pub fn aligned(at: u64, bytes: usize) -> Result<(), Problem> {
-    if at.is_multiple_of(bytes as u64) {
+    if is_aligned(at, bytes) {
         return Ok(());
     }
     Err(Problem::Misaligned(format!("{at:#x} is no multiple of {bytes}")))

@@ -4,6 +4,7 @@ use super::Decoded;
 use super::address::{Address, load, store};
 use super::cursor::Cursor;
 use crate::machine::{Block, Flow, Instruction, Trouble, WARP, Warp};
+use crate::memory::{Allocation, Problem, View, is_aligned};
 use crate::ptx::{Space, Type};
 
 pub fn decode(base: &str, cursor: &mut Cursor) -> Option<Decoded> {
@@ -25,34 +26,108 @@ struct Load {
     keep: Vec<u64>,
 }
 
-impl Instruction for Load {
-    fn run(&self, warp: &mut Warp, block: &mut Block, mask: u32) -> Result<Flow, Box<Trouble>> {
-        let shift = 64 - 8 * self.bytes as u32;
+impl Load {
+    /// A load of `N` registers.
+    fn vector<const N: usize>(&self, warp: &mut Warp, block: &mut Block, mask: u32) -> Result<(), Box<Trouble>> {
         // All lanes read before one of the registers changes, since it may hold the address.
-        let mut out = [[0; WARP]; 8];
-        for lane in (0..WARP).filter(|lane| mask >> lane & 1 != 0) {
+        let mut out = [[0; WARP]; N];
+        if self.address.space == Space::Param && self.address.base.is_none() {
+            // A kernel's own parameter is the same for all lanes.
+            let lane = mask.trailing_zeros() as usize;
             let (space, at) = self.address.of(warp, lane);
-            whole(at, self.bytes * self.d.len(), lane)?;
-            for (i, out) in out.iter_mut().enumerate().take(self.d.len()) {
-                let bits = load(warp, block, lane, (space, at + (i * self.bytes) as u64), self.bytes)?;
-                let bits = if self.signed { ((bits << shift) as i64 >> shift) as u64 } else { bits };
-                out[lane] = bits & self.keep[i];
+            whole(at, self.bytes * N, lane)?;
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = [load(warp, block, lane, (space, at + (i * self.bytes) as u64), self.bytes)?; WARP];
+            }
+        } else {
+            let mut global = Near::new(block.global);
+            for lane in lanes(mask) {
+                let (space, at) = self.address.of(warp, lane);
+                whole(at, self.bytes * N, lane)?;
+                if let Space::Global | Space::Const = space
+                    && let Some((allocation, offset)) = global.find(at, self.bytes * N)
+                {
+                    let mut all = true;
+                    for (i, out) in out.iter_mut().enumerate() {
+                        let (bits, written) = allocation.load(offset + i * self.bytes, self.bytes);
+                        out[lane] = bits;
+                        all &= written;
+                    }
+                    if all {
+                        continue;
+                    }
+                }
+                for (i, out) in out.iter_mut().enumerate() {
+                    out[lane] = load(warp, block, lane, (space, at + (i * self.bytes) as u64), self.bytes)?;
+                }
             }
         }
-        for (&d, out) in self.d.iter().zip(&out) {
+        let shift = 64 - 8 * self.bytes as u32;
+        for ((out, &d), &keep) in out.iter_mut().zip(&self.d).zip(&self.keep) {
+            if self.signed {
+                out.iter_mut().for_each(|bits| *bits = ((*bits << shift) as i64 >> shift) as u64 & keep);
+            }
             warp.write(d, mask, out);
+        }
+        Ok(())
+    }
+}
+
+impl Instruction for Load {
+    fn run(&self, warp: &mut Warp, block: &mut Block, mask: u32) -> Result<Flow, Box<Trouble>> {
+        match self.d.len() {
+            1 => self.vector::<1>(warp, block, mask)?,
+            2 => self.vector::<2>(warp, block, mask)?,
+            4 => self.vector::<4>(warp, block, mask)?,
+            _ => self.vector::<8>(warp, block, mask)?,
         }
         Ok(Flow::Next)
     }
 }
 
+/// The lanes of a mask.
+fn lanes(mut mask: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let lane = mask.trailing_zeros() as usize;
+        (mask != 0).then(|| {
+            mask &= mask - 1;
+            lane
+        })
+    })
+}
+
+/// Finds allocations for the lanes of an access, which mostly lie in the same.
+struct Near<'a> {
+    view: &'a View,
+    last: Option<&'a Allocation>,
+}
+
+impl<'a> Near<'a> {
+    fn new(view: &'a View) -> Near<'a> {
+        Near { view, last: None }
+    }
+
+    /// The allocation that holds `bytes` bytes at `address`, and their offset in it.
+    #[inline(always)]
+    fn find(&mut self, address: u64, bytes: usize) -> Option<(&'a Allocation, usize)> {
+        if let Some(last) = self.last
+            && let Some(offset) = last.offset(address, bytes)
+        {
+            return Some((last, offset));
+        }
+        let (allocation, offset) = self.view.find(address, bytes).ok()?;
+        self.last = Some(allocation);
+        Some((allocation, offset))
+    }
+}
+
 /// A vector's address is a multiple of the whole vector's size.
 fn whole(at: u64, bytes: usize, lane: usize) -> Result<(), Box<Trouble>> {
-    if at.is_multiple_of(bytes as u64) {
+    if is_aligned(at, bytes) {
         return Ok(());
     }
     let message = format!("{at:#x} is no multiple of {bytes}, the size of the access");
-    Err(Trouble::of(crate::memory::Problem::Misaligned(message), lane))
+    Err(Trouble::of(Problem::Misaligned(message), lane))
 }
 
 /// Cache operators, eviction priorities and the memory order: a lane's accesses happen in order here, and lanes' in some.
@@ -107,12 +182,17 @@ struct Store {
 
 impl Instruction for Store {
     fn run(&self, warp: &mut Warp, block: &mut Block, mask: u32) -> Result<Flow, Box<Trouble>> {
-        for lane in (0..WARP).filter(|lane| mask >> lane & 1 != 0) {
+        let mut global = Near::new(block.global);
+        for lane in lanes(mask) {
             let (space, at) = self.address.of(warp, lane);
             whole(at, self.bytes * self.a.len(), lane)?;
+            let found = if space == Space::Global { global.find(at, self.bytes * self.a.len()) } else { None };
             for (i, &a) in self.a.iter().enumerate() {
                 let value = warp.registers[a as usize][lane];
-                store(warp, block, lane, (space, at + (i * self.bytes) as u64), self.bytes, value)?;
+                match found {
+                    Some((allocation, offset)) => allocation.store(offset + i * self.bytes, self.bytes, value),
+                    None => store(warp, block, lane, (space, at + (i * self.bytes) as u64), self.bytes, value)?,
+                }
             }
         }
         Ok(Flow::Next)

@@ -1,5 +1,6 @@
 //! One allocation: its bytes, and for each byte whether something wrote it.
 
+use super::is_aligned;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -63,7 +64,7 @@ impl Allocation {
     /// When `offset` is out of bounds or misaligned.
     #[inline(always)]
     pub fn load(&self, offset: usize, bytes: usize) -> (u64, bool) {
-        assert!(offset + bytes <= self.size && offset.is_multiple_of(bytes));
+        assert!(offset + bytes <= self.size && is_aligned(offset as u64, bytes));
         // SAFETY: in bounds and aligned by the assertion (the blocks are aligned to 512); shared access is atomic.
         unsafe {
             let (data, written) = (self.data.as_ptr().add(offset), self.written.as_ptr().add(offset));
@@ -92,7 +93,7 @@ impl Allocation {
     /// As [`Allocation::load`].
     #[inline(always)]
     pub fn store(&self, offset: usize, bytes: usize, value: u64) {
-        assert!(offset + bytes <= self.size && offset.is_multiple_of(bytes));
+        assert!(offset + bytes <= self.size && is_aligned(offset as u64, bytes));
         // SAFETY: as in `load`.
         unsafe {
             let (data, written) = (self.data.as_ptr().add(offset), self.written.as_ptr().add(offset));

@@ -20,6 +20,12 @@ pub const PARAM: u64 = 1 << 58;
 /// The size of each of these windows.
 pub const WINDOW: u64 = 1 << 32;
 
+/// Whether an address or offset is a multiple of `bytes`, a power of two: a division takes longer than the access.
+#[inline(always)]
+pub fn is_aligned(at: u64, bytes: usize) -> bool {
+    at & (bytes as u64 - 1) == 0
+}
+
 /// What is wrong with an access.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {

@@ -5,8 +5,7 @@
 //! that it had passed) up to which everything it did happened before. A barrier joins the clocks of its warps and begins
 //! a new interval for each; `bar.warp.sync` begins a new interval of its own warp.
 
-use super::Problem;
-use std::collections::HashMap;
+use super::{Problem, is_aligned};
 
 /// Who accesses: a warp, the lane, its interval, and what its warp knows of the others.
 #[derive(Clone, Copy, Debug)]
@@ -78,8 +77,8 @@ pub struct Shared {
     data: Vec<u8>,
     /// A cell for each word of 4 bytes.
     words: Vec<Cell>,
-    /// The cells of the words that are split.
-    bytes: HashMap<usize, [Cell; 4]>,
+    /// A cell for each byte, in use where the word is split; empty until one is.
+    bytes: Vec<Cell>,
     checks: bool,
 }
 
@@ -87,32 +86,55 @@ impl Shared {
     /// `bytes` bytes that nothing wrote yet.
     pub fn new(bytes: usize, checks: bool) -> Shared {
         let words = if checks { bytes.div_ceil(4) } else { 0 };
-        Shared { data: vec![0; bytes], words: vec![Cell::default(); words], bytes: HashMap::new(), checks }
+        Shared { data: vec![0; bytes], words: vec![Cell::default(); words], bytes: Vec::new(), checks }
     }
 
     /// As new, for the next block.
     pub fn clear(&mut self) {
         self.words.fill(Cell::default());
-        self.bytes.clear();
     }
 
+    #[inline(always)]
     fn range(&self, address: u64, bytes: usize) -> Result<usize, Problem> {
-        let size = self.data.len() as u64;
-        if address.checked_add(bytes as u64).is_none_or(|end| end > size) {
-            return Err(Problem::OutOfBounds(format!(
-                "{address:#x} is not in the block's {size} bytes of shared memory with all {bytes} bytes"
-            )));
+        let inside = address.checked_add(bytes as u64).is_some_and(|end| end <= self.data.len() as u64);
+        if inside && is_aligned(address, bytes) {
+            Ok(address as usize)
+        } else {
+            Err(self.misplaced(address, bytes, inside))
         }
-        if !address.is_multiple_of(bytes as u64) {
-            return Err(Problem::Misaligned(format!("the shared address {address:#x} is no multiple of {bytes}")));
+    }
+
+    #[cold]
+    fn misplaced(&self, address: u64, bytes: usize, inside: bool) -> Problem {
+        if inside {
+            return Problem::Misaligned(format!("the shared address {address:#x} is no multiple of {bytes}"));
         }
-        Ok(address as usize)
+        let size = self.data.len();
+        Problem::OutOfBounds(format!(
+            "{address:#x} is not in the block's {size} bytes of shared memory with all {bytes} bytes"
+        ))
     }
 
     fn number(&self, at: usize, bytes: usize) -> u64 {
-        let mut number = [0; 8];
-        number[..bytes].copy_from_slice(&self.data[at..at + bytes]);
-        u64::from_le_bytes(number)
+        let data = &self.data[at..at + bytes];
+        // A copy of as many bytes as the access has would be a call, and each arm is one instruction.
+        match *data {
+            [a] => a.into(),
+            [a, b] => u16::from_le_bytes([a, b]).into(),
+            [a, b, c, d] => u32::from_le_bytes([a, b, c, d]).into(),
+            [a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+            _ => unreachable!("an access has 1, 2, 4 or 8 bytes"),
+        }
+    }
+
+    fn set(&mut self, at: usize, bytes: usize, value: u64) {
+        let (data, value) = (&mut self.data[at..at + bytes], value.to_le_bytes());
+        match bytes {
+            1 => data.copy_from_slice(&value[..1]),
+            2 => data.copy_from_slice(&value[..2]),
+            4 => data.copy_from_slice(&value[..4]),
+            _ => data.copy_from_slice(&value),
+        }
     }
 
     /// Calls `check` for each cell of an access, with the address of its first byte.
@@ -125,19 +147,23 @@ impl Shared {
         if !self.checks {
             return Ok(());
         }
+        let words = self.words.len();
         for i in at / 4..(at + bytes).div_ceil(4) {
             let word = &mut self.words[i];
             if bytes >= 4 && !word.split {
                 check(word, i * 4)?;
                 continue;
             }
+            if self.bytes.is_empty() {
+                self.bytes.resize(words * 4, Cell::default());
+            }
             let whole = *word;
             word.split = true;
-            let cells = self.bytes.entry(i).or_insert([whole; 4]);
-            for (byte, cell) in (i * 4..).zip(cells) {
-                if (at..at + bytes).contains(&byte) {
-                    check(cell, byte)?;
-                }
+            if !whole.split {
+                self.bytes[i * 4..][..4].fill(whole);
+            }
+            for byte in at.max(i * 4)..(at + bytes).min(i * 4 + 4) {
+                check(&mut self.bytes[byte], byte)?;
             }
         }
         Ok(())
@@ -147,9 +173,12 @@ impl Shared {
     ///
     /// # Errors
     /// What is wrong with the access.
+    #[inline]
     pub fn load(&mut self, address: u64, bytes: usize, place: &Place) -> Result<u64, Problem> {
         let at = self.range(address, bytes)?;
-        self.cells(at, bytes, |cell, byte| cell.read(byte, place, false))?;
+        if bytes != 4 || !self.words.get_mut(at / 4).is_some_and(|word| word.read_again(place)) {
+            self.cells(at, bytes, |cell, byte| cell.read(byte, place, false))?;
+        }
         Ok(self.number(at, bytes))
     }
 
@@ -160,7 +189,7 @@ impl Shared {
     pub fn store(&mut self, address: u64, bytes: usize, value: u64, place: &Place) -> Result<(), Problem> {
         let at = self.range(address, bytes)?;
         self.cells(at, bytes, |cell, byte| cell.write(byte, place, false))?;
-        self.data[at..at + bytes].copy_from_slice(&value.to_le_bytes()[..bytes]);
+        self.set(at, bytes, value);
         Ok(())
     }
 
@@ -181,7 +210,7 @@ impl Shared {
             cell.write(byte, place, true)
         })?;
         let old = self.number(at, bytes);
-        self.data[at..at + bytes].copy_from_slice(&update(old).to_le_bytes()[..bytes]);
+        self.set(at, bytes, update(old));
         Ok(old)
     }
 
@@ -196,6 +225,18 @@ impl Shared {
 }
 
 impl Cell {
+    /// The usual read, which tells nothing new: of a whole word that was written before, by a warp that has just read it.
+    #[inline(always)]
+    fn read_again(&mut self, place: &Place) -> bool {
+        let (last, now) = (&mut self.read, place.clock.0[place.warp]);
+        let again = last.interval == now && usize::from(last.warp) == place.warp && !last.atomic;
+        if !again || !self.written || self.split || self.write.races(place) {
+            return false;
+        }
+        last.lanes |= usize::from(last.lane) != place.lane;
+        true
+    }
+
     fn read(&mut self, byte: usize, place: &Place, atomic: bool) -> Result<(), Problem> {
         if !self.written {
             return Err(Problem::Unwritten(format!("shared memory at {byte:#x}, which nothing in this block wrote")));
