@@ -27,7 +27,7 @@
 //! trainer.save("mnist.keras")?;
 //! # }
 //! # trainer.save(&path)?;
-//! # let again = Model::load(&path)?.predict(&test.inputs()[0])?;
+//! # let again = Model::load(&path)?.on(Device::best()).predict(&test.inputs()[0])?;
 //! # assert_eq!(again.to_vec::<f32>()?, trainer.predict(&test.inputs()[0])?.to_vec::<f32>()?);
 //! # Ok(())
 //! # }

@@ -40,6 +40,11 @@ impl Trainer {
         self
     }
 
+    /// How many recorded steps it replays: one for each shape of a batch that came at least twice, and none on the CPU.
+    pub fn captured(&self) -> usize {
+        self.captures.as_ref().map_or(0, |captures| captures.graphs.len())
+    }
+
     /// Forgets the recorded steps, which what has changed since is no part of.
     pub(super) fn forget_captures(&mut self) {
         self.captures = self.captures.take().map(|_| Captures::default());

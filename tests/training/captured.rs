@@ -4,6 +4,7 @@
 use super::{common, devices, samples, weight_bits};
 use uncrumple::optimizers::{self, Optimizer};
 use uncrumple::prelude::*;
+use uncrumple::programs;
 
 /// All that a run leaves: the figures of its epochs, and the weights.
 #[derive(PartialEq)]
@@ -148,6 +149,36 @@ fn shapes_in_turn() -> Result<()> {
     };
     for device in devices() {
         assert_eq!(run(&device, true)?, run(&device, false)?, "{device}");
+    }
+    Ok(())
+}
+
+/// The dense programs for twenty steps: replayed, one launch after another, and on the CPU.
+#[test]
+fn dense_programs_train_by_replay() -> Result<()> {
+    const STEPS: usize = 20;
+    let Some(cuda) = common::cuda() else { return Ok(()) };
+    for program in programs::ALL.iter().filter(|p| p.name.starts_with("dense")) {
+        let (batch, _) = program.batch;
+        let batches = (0..STEPS).map(|step| program.data(batch, step as u64)).collect::<Result<Vec<_>>>()?;
+        // The loss of each step, and the weights in the end.
+        let run = |device: &Device, capture: bool| -> Result<(Vec<f64>, Vec<Vec<f32>>)> {
+            let mut trainer = program.compile(program.model()?.on(device.clone()), ())?.capture(capture);
+            let mut losses = Vec::new();
+            for batch in &batches {
+                trainer.reset_metrics()?;
+                trainer.train_on_batch(&batch.to_device(device)?)?;
+                losses.push(trainer.logs()?.get("loss").expect("a trainer logs its loss"));
+            }
+            assert_eq!(trainer.captured(), usize::from(capture && !device.is_cpu()), "{}: graphs", program.name);
+            Ok((losses, weights(&trainer)?))
+        };
+        let (replayed, plain, cpu) = (run(&cuda, true)?, run(&cuda, false)?, run(&Device::Cpu, true)?);
+        assert!(replayed == plain, "{}: {:?} by replay, {:?} without", program.name, replayed.0, plain.0);
+        for (step, (got, want)) in replayed.0.iter().zip(&cpu.0).enumerate() {
+            let off = (got - want).abs() / want.abs();
+            assert!(off <= 1e-4, "{}: step {step}: the loss is {got}, the CPU's {want}", program.name);
+        }
     }
     Ok(())
 }

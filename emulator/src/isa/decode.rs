@@ -6,12 +6,12 @@ use crate::machine::{Kernel, Param, Special, Step};
 use crate::ptx::{Error, Function, Instruction, Module, Operand, Space, Statement, Type, Variable};
 use std::collections::{HashMap, HashSet};
 
-/// The most instructions of a kernel, functions inlined.
-const LONGEST: usize = 1 << 20;
+/// The most statements of a kernel, functions inlined.
+const LONGEST: usize = 1 << 18;
 /// How deep calls may nest.
 const DEEPEST: usize = 64;
 /// The most registers and predicates of a kernel.
-const MOST_REGISTERS: u32 = 1 << 16;
+const MOST_REGISTERS: usize = 1 << 16;
 /// The most shared memory of a block and local memory of a thread.
 const LARGEST: usize = 1 << 19;
 
@@ -51,6 +51,10 @@ struct Frame<'m> {
 
 pub(super) struct Decoder<'m> {
     module: &'m Module,
+    /// The functions that can be called.
+    functions: HashMap<&'m str, (&'m Function, &'m [Statement])>,
+    /// The constant variables.
+    constant_names: HashSet<&'m str>,
     globals: &'m Symbols,
     shared: HashMap<&'m str, u64>,
     kernel: Kernel,
@@ -65,6 +69,8 @@ pub(super) struct Decoder<'m> {
     /// The type of each register.
     types: Vec<Type>,
     source: Option<(u32, u32)>,
+    /// How many statements were decoded: calls of calls grow as a power, with or without instructions in them.
+    statements: usize,
 }
 
 /// The kernel that the entry `function` of `module` is.
@@ -74,6 +80,8 @@ pub(super) struct Decoder<'m> {
 pub fn kernel(module: &Module, function: &Function, globals: &Symbols) -> Result<Kernel, Error> {
     let mut decoder = Decoder {
         module,
+        functions: module.functions.iter().filter_map(|f| Some((f.name.as_str(), (f, f.body.as_deref()?)))).collect(),
+        constant_names: module.variables.iter().filter(|v| v.space == Space::Const).map(|v| v.name.as_str()).collect(),
         globals,
         shared: HashMap::new(),
         kernel: Kernel { name: function.name.clone(), ..Kernel::default() },
@@ -86,6 +94,7 @@ pub fn kernel(module: &Module, function: &Function, globals: &Symbols) -> Result
         carry: None,
         types: Vec::new(),
         source: None,
+        statements: 0,
     };
     decoder.shared(function)?;
     decoder.entry(function)?;
@@ -106,7 +115,7 @@ impl<'m> Decoder<'m> {
                         instruction.operands.iter().for_each(|o| mentioned(o, &mut names));
                         if instruction.opcode.starts_with("call") {
                             let called = instruction.operands.iter().filter_map(|o| match o {
-                                Operand::Name(name) => self.module.functions.iter().find(|f| f.name == *name),
+                                Operand::Name(name) => self.functions.get(name.as_str()).map(|f| f.0),
                                 _ => None,
                             });
                             open.extend(called.filter(|f| reached.insert(f.name.as_str())));
@@ -176,6 +185,7 @@ impl<'m> Decoder<'m> {
 
     fn body(&mut self, body: &'m [Statement]) -> Result<(), Error> {
         let mut last_label = None;
+        self.statements += body.len();
         for statement in body {
             match statement {
                 Statement::Open => self.scopes.push(Scope::default()),
@@ -246,7 +256,7 @@ impl<'m> Decoder<'m> {
 
     fn instruction(&mut self, instruction: &'m Instruction) -> Result<(), Error> {
         let wrong = |message: String| Error::new(instruction.line, format!("`{}`: {message}", instruction.opcode));
-        if self.kernel.code.len() >= LONGEST || self.kernel.registers as u32 > MOST_REGISTERS {
+        if self.statements > LONGEST || self.kernel.registers + self.kernel.predicates > MOST_REGISTERS {
             return Err(wrong("the kernel is too long".to_owned()));
         }
         let guard = match &instruction.guard {
@@ -290,8 +300,7 @@ impl<'m> Decoder<'m> {
                 ));
             }
         };
-        let found = self.module.functions.iter().filter(|f| f.name == *name);
-        let Some((function, body)) = found.filter_map(|f| Some((f, f.body.as_ref()?))).next() else {
+        let Some(&(function, body)) = self.functions.get(name.as_str()) else {
             return Err(wrong(format!("the module has no function `{name}` with a body")));
         };
         if self.frames.len() >= DEEPEST {
@@ -346,7 +355,7 @@ impl<'m> Decoder<'m> {
             return Ok(Symbol::Place(Space::Shared, at));
         }
         if let Some(&at) = self.globals.get(name) {
-            let constant = self.module.variables.iter().any(|v| v.name == name && v.space == Space::Const);
+            let constant = self.constant_names.contains(name);
             return Ok(Symbol::Place(if constant { Space::Const } else { Space::Global }, at));
         }
         Err(format!("`{name}` is not declared"))

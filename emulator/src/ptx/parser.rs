@@ -8,6 +8,8 @@ use super::{Error, Function, Init, Instruction, Module, Operand, Space, Statemen
 const LARGEST: usize = 1 << 30;
 /// How deep lists of operands and values may nest.
 const DEEPEST: usize = 16;
+/// How deep the scopes of a function may nest.
+const DEEPEST_SCOPE: usize = 64;
 
 pub struct Parser<'a> {
     tokens: Vec<Token<'a>>,
@@ -365,6 +367,7 @@ impl<'a> Parser<'a> {
         loop {
             let line = self.line();
             match self.peek() {
+                Kind::Mark('{') if depth == DEEPEST_SCOPE => return self.error("scopes that nest less deeply"),
                 Kind::Mark('{') => {
                     self.at += 1;
                     depth += 1;
