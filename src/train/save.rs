@@ -3,8 +3,12 @@
 use super::Trainer;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::layers::Precision;
+use crate::losses::Loss;
+use crate::metrics::Metric;
 use crate::model::keras::{self, Training, TrainingState};
 use crate::ops::Generator;
+use crate::optimizers::Optimizer;
 use crate::tensor::Tensor;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -59,6 +63,39 @@ impl Trainer {
         }
         trainer.resume(iteration, &slots)?;
         Ok(trainer)
+    }
+
+    /// The same trainer with what is given instead of what it was compiled with. The state of the optimizer stays where
+    /// the optimizer does.
+    ///
+    /// # Errors
+    /// As [`Model::compile`](crate::model::Model::compile).
+    pub fn recompile(
+        self,
+        optimizer: Option<Box<dyn Optimizer>>,
+        losses: Option<Vec<Box<dyn Loss>>>,
+        metrics: Option<Vec<Vec<Box<dyn Metric>>>>,
+    ) -> Result<Trainer> {
+        let (own, stays) = (self.optimizer, optimizer.is_none());
+        let weights = self.loss_weights.filter(|_| losses.is_none());
+        let (losses, metrics) = (losses.unwrap_or(self.losses), metrics.unwrap_or(self.metrics));
+        let mut new = Trainer::new(self.model, optimizer.unwrap_or(own), losses, metrics)?;
+        new.seed = self.seed;
+        new.loss_weights = weights;
+        new.captures = self.captures.map(|_| Default::default());
+        let (iteration, slots) =
+            if stays { (self.state.iteration, self.state.slots) } else { (0, new.state.slots.clone()) };
+        new.resume(iteration, &slots)?;
+        Ok(new)
+    }
+
+    /// The same trainer, its layers computing in another precision.
+    ///
+    /// # Errors
+    /// As [`Model::compile`](crate::model::Model::compile).
+    pub fn precision(mut self, precision: Precision) -> Result<Trainer> {
+        self.model = self.model.precision(precision);
+        self.recompile(None, None, None)
     }
 
     /// The same trainer, on `device`.

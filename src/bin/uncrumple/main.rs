@@ -1,7 +1,11 @@
 //! The command line: one file per subcommand.
 
+mod arrays;
 mod bench;
+mod compiled;
 mod devices;
+mod evaluate;
+mod fit;
 mod options;
 mod plot;
 mod predict;
@@ -34,6 +38,8 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Train(train::Arguments),
+    Fit(fit::Arguments),
+    Evaluate(evaluate::Arguments),
     Predict(predict::Arguments),
     Summary(summary::Arguments),
     Devices(devices::Arguments),
@@ -44,6 +50,8 @@ fn main() -> ExitCode {
     let start = Instant::now();
     let done = match Arguments::parse().command {
         Command::Train(arguments) => train::run(&arguments),
+        Command::Fit(arguments) => fit::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Summary(arguments) => summary::run(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),

@@ -1,30 +1,27 @@
 //! `uncrumple predict`: a model's outputs for arrays in files.
 
+use crate::arrays::{self, Source};
 use crate::options::{Compute, Policy, describe};
 use crate::say;
 use clap::Args;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use uncrumple::files::{Array, npy};
+use std::path::PathBuf;
 use uncrumple::prelude::*;
 
-/// Compute a model's outputs for arrays in a NumPy file
+/// Compute a model's outputs for arrays in NumPy files
 #[derive(Args)]
-#[command(after_help = "A model with one input reads an .npy file. One with several reads an .npz file whose arrays \
-    have the inputs' names, or numpy.savez's arr_0, arr_1, … in their order. Numbers are converted to the model's dtype; \
-    nothing is scaled or reshaped, so they must be what the model was trained on.")]
+#[command(after_help = arrays::HELP)]
 pub struct Arguments {
     /// A .keras file that uncrumple or Keras 3 wrote
     #[arg(value_name = "MODEL.keras")]
     model: PathBuf,
 
-    /// The inputs: .npy, or .npz for several; the first axis is the samples
-    #[arg(long, value_name = "FILE")]
-    x: PathBuf,
+    /// The inputs: FILE.npy, or NAME=FILE.npy for each of several, or FILE.npz; the first axis is the samples
+    #[arg(long, value_name = "FILE", required = true)]
+    x: Vec<Source>,
 
-    /// Where the outputs go: .npy, or .npz with an array for each output's layer
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    /// Where the outputs go: .npy, or .npz with an array for each output's layer; NAME=FILE.npy for one of several
+    #[arg(long, value_name = "FILE", required = true)]
+    out: Vec<Source>,
 
     /// Samples that are computed at once
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
@@ -45,81 +42,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         model = model.precision(policy.into());
     }
     let names = model.graph().output_names();
-    let many = is(&arguments.out, "npz");
-    if !many && !is(&arguments.out, "npy") {
-        return Err(Error::Config(format!("{}: name an .npy or an .npz file", arguments.out.display())));
-    }
-    if names.len() > 1 && !many {
-        let message = format!(
-            "the model has {} outputs ({}): name an .npz file for them, not {}",
-            names.len(),
-            names.join(", "),
-            arguments.out.display()
-        );
-        return Err(Error::Config(message));
-    }
-    let inputs = inputs(&model, &arguments.x)?;
+    arrays::check_outputs(&names, &arguments.out)?;
+    let inputs = arrays::inputs(&model, &arguments.x)?;
     let samples = inputs.first().and_then(|t| t.shape().first().copied()).unwrap_or(0);
     let outputs = model.predict_all(inputs, arguments.batch_size as usize)?;
-    let arrays = outputs.iter().map(array).collect::<Result<Vec<_>>>()?;
-    if many {
-        npy::write_npz(&arguments.out, &names.iter().cloned().zip(arrays).collect::<BTreeMap<_, _>>())?;
-    } else if let Some(array) = arrays.first() {
-        npy::write(&arguments.out, array)?;
-    }
-    let shapes: Vec<String> = names.iter().zip(&outputs).map(|(name, t)| format!("{name} {}", t.shape())).collect();
+    let written = arrays::write_outputs(&names, &outputs, &arguments.out)?;
     say(format!("{samples} samples on {}", describe(&device)))?;
-    say(format!("{}  {}", arguments.out.display(), shapes.join(", ")))
-}
-
-fn is(path: &Path, extension: &str) -> bool {
-    path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension))
-}
-
-/// The arrays of a file as the model's inputs, in their order and of their dtypes.
-fn inputs(model: &Model, path: &Path) -> Result<Vec<Tensor>> {
-    let wanted = &model.graph().inputs;
-    let arrays: Vec<Array> = if is(path, "npz") {
-        let mut found = npy::read_npz(path)?;
-        let known = found.keys().cloned().collect::<Vec<_>>().join(", ");
-        let named = wanted.iter().all(|(name, _)| found.contains_key(name));
-        let alone = wanted.len() == 1 && found.len() == 1;
-        let take = |(i, (name, _)): (usize, &(String, _))| {
-            let array = match () {
-                () if named => found.remove(name),
-                () if alone => found.pop_first().map(|(_, array)| array),
-                () => found.remove(&format!("arr_{i}")),
-            };
-            array.ok_or_else(|| {
-                let names: Vec<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
-                let message = format!("holds the arrays {known}; the model's inputs are {}", names.join(", "));
-                Error::File { path: path.to_path_buf(), message }
-            })
-        };
-        wanted.iter().enumerate().map(take).collect::<Result<_>>()?
-    } else if wanted.len() == 1 {
-        vec![npy::read(path)?]
-    } else {
-        let names: Vec<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
-        let message = format!("the model has {} inputs ({}): put them in an .npz file", wanted.len(), names.join(", "));
-        return Err(Error::Config(message));
-    };
-    let tensor = |((name, spec), array): (&(String, uncrumple::layers::Spec), &Array)| {
-        let tensor = Tensor::from_array(array)?;
-        let got = tensor.shape();
-        let fits = |(want, got): (&Option<usize>, &usize)| want.is_none_or(|want| want == *got);
-        if got.len() != spec.dims.len() || !spec.dims.iter().zip(got.iter()).all(fits) {
-            let axis = |n: &Option<usize>| n.map_or_else(|| "any".to_owned(), |n| n.to_string());
-            let sample: String = spec.dims.iter().skip(1).map(|n| format!(", {}", axis(n))).collect();
-            let message = format!("has shape {got}; input `{name}` of the model takes (samples{sample})");
-            return Err(Error::File { path: path.to_path_buf(), message });
-        }
-        if tensor.dtype() == spec.dtype { Ok(tensor) } else { tensor.cast(spec.dtype) }
-    };
-    wanted.iter().zip(&arrays).map(tensor).collect()
-}
-
-/// An output as NumPy has it, which knows no bfloat16.
-fn array(output: &Tensor) -> Result<Array> {
-    if output.dtype() == DType::BF16 { output.cast(DType::F32)?.to_array() } else { output.to_array() }
+    written.into_iter().try_for_each(say)
 }

@@ -1,5 +1,7 @@
 //! The command line as its users meet it: the real binary, what it prints, what it leaves, how it fails.
 
+mod fit;
+
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,7 +10,8 @@ use uncrumple::files::npy;
 use uncrumple::prelude::*;
 use uncrumple::{optimizers, programs};
 
-const COMMANDS: [&[&str]; 6] = [&["train"], &["train", "mnist"], &["predict"], &["summary"], &["devices"], &["bench"]];
+const COMMANDS: [&[&str]; 8] =
+    [&["train"], &["train", "mnist"], &["fit"], &["evaluate"], &["predict"], &["summary"], &["devices"], &["bench"]];
 
 /// Runs the binary; where the tests were moved to another machine, the variable says where it is.
 fn uncrumple(arguments: &[&str]) -> Output {
@@ -53,6 +56,8 @@ fn every_command_has_help() {
     }
     for (command, options) in [
         (&["train", "mnist"][..], &["--epochs", "--batch-size", "--limit", "--out", "--precision"][..]),
+        (&["fit"], &["--x", "--y", "--epochs", "--no-shuffle", "--validation-split", "--save", "--history", "--loss"]),
+        (&["evaluate"], &["--x", "--y", "--json", "--batch-size", "--loss", "--metrics"]),
         (&["predict"], &["--x", "--out", "--batch-size", "--precision"]),
         (&["summary"], &["--batch-size", "--precision"]),
         (&["bench"], &["--program", "--seconds", "--batch-size", "--precision"]),

@@ -1,0 +1,177 @@
+//! Arrays in NumPy files as what goes into a model and what comes out of it, by the names of its layers.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use uncrumple::files::{Array, npy};
+use uncrumple::layers::Spec;
+use uncrumple::prelude::*;
+
+/// What the commands' help says about files.
+pub const HELP: &str = "A model with one input reads an .npy file. For several, repeat --x NAME=FILE.npy with the names of \
+    the input layers, or name one .npz file whose arrays have these names, or numpy.savez's arr_0, arr_1, … in their order. \
+    Numbers are converted to the model's dtype; nothing is scaled or reshaped, so they must be what the model was trained \
+    on.";
+
+/// `FILE` or `NAME=FILE`.
+#[derive(Clone, Debug)]
+pub struct Source {
+    name: Option<String>,
+    path: PathBuf,
+}
+
+impl std::str::FromStr for Source {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> std::result::Result<Source, Self::Err> {
+        let whole = || Source { name: None, path: text.into() };
+        Ok(match text.split_once('=') {
+            // A file that is there is meant, whatever its name.
+            Some((name, path)) if !name.is_empty() && !name.contains('/') && !Path::new(text).exists() => {
+                Source { name: Some(name.into()), path: path.into() }
+            }
+            _ => whole(),
+        })
+    }
+}
+
+impl Source {
+    fn is(&self, extension: &str) -> bool {
+        self.path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension))
+    }
+}
+
+fn wrong<T>(message: String) -> Result<T> {
+    Err(Error::Config(message))
+}
+
+/// Arrays with the file that each came from, in the order of `names`; `what` they are is for errors.
+fn arrays(names: &[String], sources: &[Source], what: &str) -> Result<Vec<(Array, PathBuf)>> {
+    let all = names.join(", ");
+    if let [Source { name: None, path }] = sources {
+        if sources[0].is("npz") {
+            let mut found = npy::read_npz(path)?;
+            let known = found.keys().cloned().collect::<Vec<_>>().join(", ");
+            let named = names.iter().all(|name| found.contains_key(name));
+            let alone = names.len() == 1 && found.len() == 1;
+            let take = |(i, name): (usize, &String)| {
+                let array = match () {
+                    () if named => found.remove(name),
+                    () if alone => found.pop_first().map(|(_, array)| array),
+                    () => found.remove(&format!("arr_{i}")),
+                };
+                let missing = || format!("holds the arrays {known}; the model's {what}s are {all}");
+                Ok((array.ok_or_else(|| Error::File { path: path.clone(), message: missing() })?, path.clone()))
+            };
+            return names.iter().enumerate().map(take).collect();
+        }
+        if names.len() == 1 {
+            return Ok(vec![(npy::read(path)?, path.clone())]);
+        }
+        return wrong(format!(
+            "the model has {} {what}s ({all}): give NAME=FILE for each, or an .npz file",
+            names.len()
+        ));
+    }
+    for source in sources {
+        match &source.name {
+            None => {
+                let path = source.path.display();
+                return wrong(format!(
+                    "{path}: of several files each needs a name, as in NAME={path}; {what}s are {all}"
+                ));
+            }
+            Some(name) if !names.contains(name) => {
+                return wrong(format!("the model has no {what} `{name}`, only {all}"));
+            }
+            Some(_) => {}
+        }
+    }
+    let find = |name: &String| {
+        let mut found = sources.iter().filter(|s| s.name.as_ref() == Some(name));
+        match (found.next(), found.next()) {
+            (Some(source), None) => Ok((npy::read(&source.path)?, source.path.clone())),
+            (None, _) => wrong(format!("there is no file for the {what} `{name}` of the model; its {what}s are {all}")),
+            _ => wrong(format!("there are two files for the {what} `{name}`")),
+        }
+    };
+    names.iter().map(find).collect()
+}
+
+/// The model's inputs, in their order and of their dtypes.
+pub fn inputs(model: &Model, sources: &[Source]) -> Result<Vec<Tensor>> {
+    let wanted = &model.graph().inputs;
+    let names: Vec<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
+    let tensor = |((name, spec), (array, path)): (&(String, Spec), (Array, PathBuf))| {
+        let tensor = Tensor::from_array(&array)?;
+        let got = tensor.shape();
+        let fits = |(want, got): (&Option<usize>, &usize)| want.is_none_or(|want| want == *got);
+        if got.len() != spec.dims.len() || !spec.dims.iter().zip(got.iter()).all(fits) {
+            let axis = |n: &Option<usize>| n.map_or_else(|| "any".to_owned(), |n| n.to_string());
+            let sample: String = spec.dims.iter().skip(1).map(|n| format!(", {}", axis(n))).collect();
+            let message = format!("has shape {got}; input `{name}` of the model takes (samples{sample})");
+            return Err(Error::File { path, message });
+        }
+        if tensor.dtype() == spec.dtype { Ok(tensor) } else { tensor.cast(spec.dtype) }
+    };
+    wanted.iter().zip(arrays(&names, sources, "input")?).map(tensor).collect()
+}
+
+/// Targets of the model's outputs, in their order; numbers of 64 bits as float32, since losses are computed in it.
+pub fn targets(model: &Model, sources: &[Source]) -> Result<Vec<Tensor>> {
+    let tensor = |(array, _): (Array, PathBuf)| {
+        let tensor = Tensor::from_array(&array)?;
+        if tensor.dtype() == DType::F64 { tensor.cast(DType::F32) } else { Ok(tensor) }
+    };
+    arrays(&model.graph().output_names(), sources, "output")?.into_iter().map(tensor).collect()
+}
+
+/// Inputs and targets.
+pub fn dataset(model: &Model, x: &[Source], y: &[Source]) -> Result<Dataset> {
+    Dataset::new(inputs(model, x)?, targets(model, y)?)
+}
+
+/// Looks whether the outputs can be written to these files, before anything is computed.
+pub fn check_outputs(names: &[String], files: &[Source]) -> Result<()> {
+    let all = names.join(", ");
+    for file in files {
+        let path = file.path.display();
+        match (&file.name, files.len()) {
+            _ if !file.is("npy") && !file.is("npz") => return wrong(format!("{path}: name an .npy or an .npz file")),
+            (Some(name), _) if !names.contains(name) => {
+                return wrong(format!("the model has no output `{name}`, only {all}"));
+            }
+            (Some(_), _) if !file.is("npy") => return wrong(format!("{path}: one output goes into an .npy file")),
+            (None, 1) if names.len() == 1 || file.is("npz") => {}
+            (None, 1) => {
+                let message = format!("the model has {} outputs ({all}): name an .npz file for them", names.len());
+                return wrong(format!("{message}, not {path}, or give NAME=FILE.npy for those that you want"));
+            }
+            (None, _) => return wrong(format!("{path}: of several files each needs a name, as in NAME={path}")),
+            (Some(_), _) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Writes outputs where the checked `files` say; gives a line for each file.
+pub fn write_outputs(names: &[String], outputs: &[Tensor], files: &[Source]) -> Result<Vec<String>> {
+    let write = |file: &Source| {
+        let named = file.name.as_ref().and_then(|name| names.iter().position(|n| n == name));
+        let chosen = named.or((!file.is("npz")).then_some(0)).map_or(0..names.len(), |i| i..i + 1);
+        let (names, outputs) = (&names[chosen.clone()], &outputs[chosen]);
+        let arrays = outputs.iter().map(array).collect::<Result<Vec<_>>>()?;
+        if file.is("npz") {
+            npy::write_npz(&file.path, &names.iter().cloned().zip(arrays).collect::<BTreeMap<_, _>>())?;
+        } else if let [array] = &arrays[..] {
+            npy::write(&file.path, array)?;
+        }
+        let shapes: Vec<String> = names.iter().zip(outputs).map(|(name, t)| format!("{name} {}", t.shape())).collect();
+        Ok(format!("{}  {}", file.path.display(), shapes.join(", ")))
+    };
+    files.iter().map(write).collect()
+}
+
+/// An output as NumPy has it, which knows no bfloat16.
+fn array(output: &Tensor) -> Result<Array> {
+    if output.dtype() == DType::BF16 { output.cast(DType::F32)?.to_array() } else { output.to_array() }
+}

@@ -1,0 +1,92 @@
+//! `uncrumple fit`: training goes on, or begins, on arrays in files.
+
+use crate::arrays::{self, Source};
+use crate::compiled::{self, Figures, Steps};
+use crate::options::{Compute, Policy, describe};
+use crate::say;
+use clap::Args;
+use std::path::PathBuf;
+use uncrumple::callbacks::{CSVLogger, ProgressBar};
+use uncrumple::prelude::*;
+
+/// Train a model on arrays in NumPy files
+#[derive(Args)]
+#[command(after_help = arrays::HELP)]
+pub struct Arguments {
+    /// A .keras file that uncrumple or Keras 3 wrote
+    #[arg(value_name = "MODEL.keras")]
+    model: PathBuf,
+
+    /// The inputs: FILE.npy, or NAME=FILE.npy for each of several, or FILE.npz; the first axis is the samples
+    #[arg(long, value_name = "FILE", required = true)]
+    x: Vec<Source>,
+
+    /// The targets, likewise; names are those of the output layers
+    #[arg(long, value_name = "FILE", required = true)]
+    y: Vec<Source>,
+
+    /// How often to go through the samples
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: u32,
+
+    /// Samples of a step
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    batch_size: u32,
+
+    /// Go through the samples in their own order in each epoch
+    #[arg(long)]
+    no_shuffle: bool,
+
+    /// Hold this fraction of the samples back, the last ones, to measure on after each epoch
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.0)]
+    validation_split: f64,
+
+    /// Where the trained model goes, with the optimizer's state
+    #[arg(long, value_name = "OUT.keras")]
+    save: PathBuf,
+
+    /// A table with a row for each epoch: epoch, loss, each metric, val_…
+    #[arg(long, value_name = "FILE.csv")]
+    history: Option<PathBuf>,
+
+    /// What layers compute in; the file's own unless given
+    #[arg(long, value_name = "POLICY", value_enum)]
+    precision: Option<Policy>,
+
+    #[command(flatten)]
+    figures: Figures,
+
+    #[command(flatten)]
+    steps: Steps,
+
+    #[command(flatten)]
+    compute: Compute,
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let device = arguments.compute.start()?;
+    if !arguments.save.extension().is_some_and(|e| e.eq_ignore_ascii_case("keras")) {
+        return Err(Error::Config(format!("--save {}: name a .keras file", arguments.save.display())));
+    }
+    let mut trainer = compiled::trainer(&arguments.model, &arguments.figures, Some(&arguments.steps))?;
+    if let Some(policy) = arguments.precision {
+        trainer = trainer.precision(policy.into())?;
+    }
+    let mut trainer = trainer.on(device.clone())?;
+    if arguments.compute.seed != 0 {
+        trainer = trainer.seed(arguments.compute.seed)?;
+    }
+    let data = arrays::dataset(trainer.model(), &arguments.x, &arguments.y)?;
+    let mut fit = Fit::epochs(arguments.epochs as usize)
+        .batch_size(arguments.batch_size as usize)
+        .shuffle(!arguments.no_shuffle)
+        .validation_split(arguments.validation_split)
+        .callback(ProgressBar::new());
+    if let Some(path) = &arguments.history {
+        fit = fit.callback(CSVLogger::new(path));
+    }
+    say(format!("{} samples on {}", data.len(), describe(&device)))?;
+    trainer.fit(&data, fit)?;
+    trainer.save(&arguments.save)?;
+    say(arguments.save.display())
+}
