@@ -9,7 +9,7 @@ use uncrumple::prelude::*;
 fn folder(model: &str, arrays: &[(&str, &Tensor)]) -> Result<(tempfile::TempDir, PathBuf)> {
     let folder = tempfile::tempdir().unwrap();
     for (name, tensor) in arrays {
-        npy::write(&folder.path().join(format!("{name}.npy")), &tensor.to_array()?)?;
+        npy::write(folder.path().join(format!("{name}.npy")), &tensor.to_array()?)?;
     }
     Ok((folder, uncrumple::files::repository().join("tests/goldens/keras_files").join(model)))
 }
@@ -83,7 +83,7 @@ fn several_inputs_and_outputs_have_names() -> Result<()> {
     let out = format!("value={}", file(folder.path(), "out.npy"));
     let line = words(&run("predict", &["--x", &named("left"), "--x", &named("right"), "--out", &out]));
     assert!(succeed(&line.iter().map(String::as_str).collect::<Vec<_>>()).contains("out.npy  value (20, 1)"));
-    let got = Tensor::from_array(&npy::read(&folder.path().join("out.npy"))?)?;
+    let got = Tensor::from_array(&npy::read(folder.path().join("out.npy"))?)?;
     let want = Model::load(&model)?.predict_all([left, right], 32)?;
     assert_eq!(got.to_vec::<f32>()?, want[1].to_vec::<f32>()?);
 

@@ -34,7 +34,10 @@ pub struct Steps {
     learning_rate: Option<f64>,
 }
 
-/// Lists of what a word of the command line stands for.
+/// The metrics of each output.
+type Lists = Vec<Vec<Box<dyn Metric>>>;
+
+/// What names of the command line stand for.
 fn named<T>(names: &[String], from_config: fn(&str, &Config) -> Result<T>) -> Result<Vec<T>> {
     names.iter().map(|name| from_config(name, &Config::default())).collect()
 }
@@ -45,7 +48,7 @@ impl Figures {
         Ok(Some(losses).filter(|losses| !losses.is_empty()))
     }
 
-    fn metrics(&self, outputs: usize) -> Result<Option<Vec<Vec<Box<dyn Metric>>>>> {
+    fn metrics(&self, outputs: usize) -> Result<Option<Lists>> {
         let Some(names) = &self.metrics else { return Ok(None) };
         (0..outputs).map(|_| named(names, metrics::from_config)).collect::<Result<_>>().map(Some)
     }
