@@ -61,7 +61,7 @@ impl Format {
     }
 
     /// Zero with the number's sign, if it is subnormal.
-    fn flush(self, bits: u16) -> u16 {
+    pub fn flush(self, bits: u16) -> u16 {
         if self.is_subnormal(bits) { bits & 0x8000 } else { bits }
     }
 
