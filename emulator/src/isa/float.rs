@@ -135,9 +135,9 @@ fn quotient(base: &str, cursor: &mut Cursor) -> Decoded {
         ("rcp", F64) if approximate.is_none() && !ftz => map1(cursor, [F64; 2], move |a: f64| div64(1.0, a, mode)),
         // With `.ftz` the coarse starting values of an iteration: 20 bits of the fraction, and subnormal numbers as 0.
         ("rcp", F64) if approximate.is_some() && ftz => map1(cursor, [F64; 2], move |a: f64| coarse(1.0 / flush64(a))),
-        ("rsqrt", F64) if approximate.is_some() => map1(cursor, [F64; 2], move |a: f64| {
-            if ftz { coarse(1.0 / flush64(a).sqrt()) } else { 1.0 / a.sqrt() }
-        }),
+        ("rsqrt", F64) if approximate.is_some() => {
+            map1(cursor, [F64; 2], move |a: f64| if ftz { coarse(1.0 / flush64(a).sqrt()) } else { 1.0 / a.sqrt() })
+        }
         (_, ty) => Err(format!("`{base}` with these modifiers on .{} is not known", ty.name())),
     }
 }

@@ -176,7 +176,12 @@ fn approximations() {
 #[test]
 fn a_reciprocal_root_of_doubles_is_exact_enough() {
     // Without `.ftz` it is what `rsqrt` of CUDA is; with it, a starting value of 20 bits.
-    check("rsqrt.approx.f64", "f64", &["f64"], &[(&[d(2.0)], d(1.0 / 2f64.sqrt())), (&[d(-0.0)], d(f64::NEG_INFINITY))]);
+    check(
+        "rsqrt.approx.f64",
+        "f64",
+        &["f64"],
+        &[(&[d(2.0)], d(1.0 / 2f64.sqrt())), (&[d(-0.0)], d(f64::NEG_INFINITY))],
+    );
     let coarse = 1.0 / 2f64.sqrt();
     check("rsqrt.approx.ftz.f64", "f64", &["f64"], &[(&[d(2.0)], d(coarse) & !0xffff_ffff)]);
 }
