@@ -50,6 +50,9 @@ fn each_operation() {
         ("global.cas.b32", 7, 7, Some(8), 8),
         ("acq_rel.gpu.global.cas.b32", 7, 6, Some(8), 7),
         ("relaxed.sys.global.cas.b64", 7, 7, Some(8), 8),
+        // As nvcc writes `atomicMax_block` and its headers `cuda::atomic`.
+        ("global.cta.max.s32", 1, 4, None, 4),
+        ("add.acquire.sys.s32", 1, 4, None, 5),
         ("global.add.f32", float(1.5), float(-4.0), None, float(-2.5)),
         ("global.add.f32", float(f32::INFINITY), float(f32::NEG_INFINITY), None, 0x7fff_ffff),
         // Generic addresses that lie in global memory, and sums that flush there.

@@ -213,8 +213,9 @@ fn atomic(gives_old: bool, cursor: &mut Cursor) -> Decoded {
     if cursor.peek() == Some("async") {
         return Err("`red.async` is not known".to_owned());
     }
-    let order = cursor.one_of(&["relaxed", "acquire", "release", "acq_rel"]);
-    cursor.one_of(&["cta", "cluster", "gpu", "sys"]);
+    // nvcc and its headers also write the order and the scope behind the space or the operation.
+    let order = ["relaxed", "acquire", "release", "acq_rel"].into_iter().find(|order| cursor.flag(order));
+    ["cta", "cluster", "gpu", "sys"].into_iter().find(|scope| cursor.flag(scope));
     let space = match cursor.space() {
         space @ (Space::Global | Space::Shared | Space::Generic) => space,
         other => return Err(format!("expected global or shared memory, found {other:?}")),

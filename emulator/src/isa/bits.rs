@@ -84,13 +84,13 @@ fn lop3(_: &str, cursor: &mut Cursor) -> Decoded {
         return Err("`lop3` is for .b32".to_owned());
     }
     let table = cursor.last_integer()? as u32;
+    // All ones where the table has a 1: no branch a lane.
+    let rows: [u32; 8] = std::array::from_fn(|i| if table >> i & 1 != 0 { u32::MAX } else { 0 });
     map3(cursor, [ty; 4], move |a: u32, b: u32, c: u32| {
-        (0..8).filter(|i| table >> i & 1 != 0).fold(0, |out, i| {
-            let a = if i & 4 != 0 { a } else { !a };
-            let b = if i & 2 != 0 { b } else { !b };
-            let c = if i & 1 != 0 { c } else { !c };
-            out | a & b & c
-        })
+        // Which half, quarter and row each bit takes.
+        let pick = |bits: u32, zero: u32, one: u32| zero & !bits | one & bits;
+        let quarter = |i: usize| pick(b, pick(c, rows[i], rows[i + 1]), pick(c, rows[i + 2], rows[i + 3]));
+        pick(a, quarter(0), quarter(4))
     })
 }
 
@@ -146,18 +146,17 @@ fn field(base: &str, cursor: &mut Cursor) -> Decoded {
     if !matches!(ty, Type::U32 | Type::S32 | Type::U64 | Type::S64) {
         return Err("`bfe` is for .u32, .s32, .u64 and .s64".to_owned());
     }
-    let signed = ty.is_signed();
+    let (signed, rest) = (ty.is_signed(), 64 - bits);
     map3(cursor, [ty, ty, Type::U32, Type::U32], move |a: u64, at: u32, n: u32| {
         let (at, n) = (at & 0xff, n & 0xff);
-        let top = bits - 1;
-        // Beyond the field stands its highest bit, or that of the operand where the field reaches past it.
-        let sign = if !signed || n == 0 { 0 } else { a >> (at + n - 1).min(top) & 1 };
-        let mut out = 0u64;
-        for i in 0..bits {
-            let bit = if i < n && at + i <= top { a >> (at + i) & 1 } else { sign };
-            out |= bit << i;
-        }
-        out
+        // What lies beyond the operand is its sign, and so is what lies beyond the field.
+        let a = if signed { ((a << rest) as i64 >> rest >> at.min(63)) as u64 } else { a.checked_shr(at).unwrap_or(0) };
+        let out = match 64 - n.min(64) {
+            64 => 0,
+            past if signed => ((a << past) as i64 >> past) as u64,
+            past => a << past >> past,
+        };
+        out & (u64::MAX >> rest)
     })
 }
 

@@ -1,4 +1,4 @@
-//! Where a thread goes on: `bra`, `brx.idx`, `ret`, `exit`, `trap`, `nanosleep`, and what says nothing here.
+//! Where a thread goes on: `bra`, `brx.idx`, `ret`, `exit`, `trap`, `nanosleep`, `griddepcontrol`, and what says nothing here.
 
 use super::Decoded;
 use super::cursor::Cursor;
@@ -91,6 +91,11 @@ pub fn decode(base: &str, cursor: &mut Cursor) -> Option<Decoded> {
             cursor.flag("mask");
             Ok(Box::new(Nothing(Flow::Next)))
         }
+        // Kernels of a stream run one after the other, so that those before have ended.
+        "griddepcontrol" => match cursor.one_of(&["launch_dependents", "wait"]) {
+            Some(_) => Ok(Box::new(Nothing(Flow::Next))),
+            None => Err("expected `.launch_dependents` or `.wait`".to_owned()),
+        },
         "nanosleep" => (|| {
             cursor.flag("u32");
             cursor.source(Type::U32)?;

@@ -16,6 +16,8 @@ pub fn decode(base: &str, cursor: &mut Cursor) -> Option<Decoded> {
 struct How {
     /// How a result that is no number of its type is rounded.
     mode: Rounding,
+    /// Whether ties go away from zero instead: `.rna`.
+    away: bool,
     /// How a number is made whole first.
     whole: Option<Rounding>,
     ftz: bool,
@@ -24,9 +26,9 @@ struct How {
 }
 
 fn convert(cursor: &mut Cursor) -> Decoded {
-    let mut how = How { mode: Rounding::Near, whole: None, ftz: false, sat: false, relu: false };
+    let mut how = How { mode: Rounding::Near, away: false, whole: None, ftz: false, sat: false, relu: false };
     match cursor.one_of(&["rn", "rz", "rm", "rp", "rni", "rzi", "rmi", "rpi", "rna"]) {
-        Some("rna") => return tf32(cursor, true),
+        Some("rna") => how.away = true,
         Some(whole) if whole.ends_with('i') => how.whole = Rounding::from_name(&whole[..2]),
         Some(mode) => how.mode = Rounding::from_name(mode).unwrap_or(how.mode),
         None => {}
@@ -36,10 +38,13 @@ fn convert(cursor: &mut Cursor) -> Decoded {
         return Err("`.satfinite` is not known".to_owned());
     }
     let to = cursor.ty()?;
-    if to == Type::TF32 {
-        return tf32_to(cursor, false);
-    }
     let from = cursor.ty()?;
+    if to == Type::TF32 {
+        return tf32(cursor, from, how);
+    }
+    if how.away {
+        return Err("`.rna` is for .tf32".to_owned());
+    }
     if let Type::F16x2 | Type::BF16x2 = to {
         return halves(cursor, to, from, how);
     }
@@ -47,6 +52,7 @@ fn convert(cursor: &mut Cursor) -> Decoded {
         return Err("`.relu` is for halves".to_owned());
     }
     match (is_integer(to), is_integer(from)) {
+        (true, true) if how.ftz || how.whole.is_some() => Err("this rounding is for floating point".to_owned()),
         (true, true) => integers(cursor, to, from, how.sat),
         (true, false) => to_integer(cursor, to, from, how),
         (false, true) => from_integer(cursor, to, from, how),
@@ -122,13 +128,15 @@ fn to_integer(cursor: &mut Cursor, to: Type, from: Type, how: How) -> Decoded {
     let keep = cursor.width(d, if to.is_signed() { u64::MAX } else { high as u64 });
     let nan = if from == Type::F64 || to.bytes() == 8 { 1u64 << (8 * to.bytes() - 1) } else { 0 };
     let ftz = how.ftz && from == Type::F32;
+    let (low, high) = (low as i64, high as i64);
     Ok(boxed1(d, a, move |a: u64| {
         let x = value(a);
         if x.is_nan() {
             return nan & keep;
         }
-        let x = if ftz && x.abs() < f64::from(f32::MIN_POSITIVE) { 0.0 } else { x };
-        (whole(x, mode) as i128).clamp(low, high) as u64 & keep
+        let x = whole(if ftz && x.abs() < f64::from(f32::MIN_POSITIVE) { 0.0 } else { x }, mode);
+        // Rust's conversion clamps, too.
+        (if to == Type::U64 { x as u64 } else { (x as i64).clamp(low, high) as u64 }) & keep
     }))
 }
 
@@ -144,7 +152,13 @@ fn from_integer(cursor: &mut Cursor, to: Type, from: Type, how: How) -> Decoded 
         // What the nearest number lost, as a sign.
         (x, near, (x - near as i128) as f64)
     };
+    let shift = 64 - width;
     Ok(match to {
+        // The usual case needs no more than the machine's own conversion.
+        Type::F32 if mode == Rounding::Near && !sat => match signed {
+            true => boxed1(d, a, move |a: u64| ((a << shift) as i64 >> shift) as f32),
+            false => boxed1(d, a, move |a: u64| (a << shift >> shift) as f32),
+        },
         Type::F64 => boxed1(d, a, move |a: u64| {
             let (_, near, loss) = rounded(a);
             let x = adjust64(near, loss, mode);
@@ -219,7 +233,7 @@ fn to_half(x: f64, bf: bool, mode: Rounding) -> u16 {
 fn floats(cursor: &mut Cursor, to: Type, from: Type, how: How) -> Decoded {
     let value = exact(from)?;
     let (d, a) = (cursor.destination(to)?, cursor.wide_source(from)?);
-    let How { mode, whole: made_whole, ftz, sat, relu } = how;
+    let How { mode, whole: made_whole, ftz, sat, relu, .. } = how;
     let before = move |a: u64| {
         let x = value(a);
         let x = if ftz && from == Type::F32 && x.abs() < f64::from(f32::MIN_POSITIVE) { 0f64.copysign(x) } else { x };
@@ -263,24 +277,29 @@ fn halves(cursor: &mut Cursor, to: Type, from: Type, how: How) -> Decoded {
     map2(cursor, [to, from, from], move |a: f32, b: f32| one(a) << 16 | one(b))
 }
 
-fn tf32(cursor: &mut Cursor, away: bool) -> Decoded {
-    if cursor.ty()? != Type::TF32 {
-        return Err("`.rna` is for .tf32".to_owned());
+/// To 10 bits of the fraction.
+fn tf32(cursor: &mut Cursor, from: Type, how: How) -> Decoded {
+    let How { mode, away, whole, ftz, sat, relu } = how;
+    if from != Type::F32 || ftz || sat || whole.is_some() || away && relu {
+        return Err("`cvt` to .tf32 is from .f32, by `.rna`, or by `.rn` or `.rz` with or without `.relu`".to_owned());
     }
-    tf32_to(cursor, away)
-}
-
-/// To 10 bits of the fraction: ties away from zero, or to even.
-fn tf32_to(cursor: &mut Cursor, away: bool) -> Decoded {
-    if cursor.ty()? != Type::F32 {
-        return Err("`cvt` to .tf32 is from .f32".to_owned());
+    if !matches!(mode, Rounding::Near | Rounding::Zero) {
+        return Err("`cvt` to .tf32 rounds by `.rna`, `.rn` or `.rz`".to_owned());
     }
     map1(cursor, [Type::B32, Type::F32], move |a: f32| {
         let bits = a.to_bits();
-        if !a.is_finite() {
-            return if a.is_nan() { 0x7fff_ffff } else { bits };
+        if a.is_nan() {
+            return 0x7fff_ffff;
         }
-        let half = if away { 0x1000 } else { 0xfff + (bits >> 13 & 1) };
+        if relu && a <= 0.0 {
+            return 0;
+        }
+        let half = match mode {
+            _ if a.is_infinite() => 0,
+            _ if away => 0x1000,
+            Rounding::Near => 0xfff + (bits >> 13 & 1),
+            _ => 0,
+        };
         (bits + half) & !0x1fff
     })
 }

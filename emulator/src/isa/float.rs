@@ -118,8 +118,9 @@ fn quotient(base: &str, cursor: &mut Cursor) -> Decoded {
         // Where 2¹²⁶ < |b| < 2¹²⁸, `div.approx` gives 0.
         ("div", F32) if approximate == Some("approx") => map2(cursor, [F32; 3], move |a: f32, b: f32| {
             let (a, b) = (before(a), before(b));
+            // The reciprocal is 0 there, so that infinities and NaN give NaN.
             let huge = b.abs() > 8.507_059e37 && b.is_finite();
-            after(if huge { if a.is_infinite() { f32::NAN } else { 0f32.copysign(a * b.signum()) } } else { a / b })
+            after(if huge { a * 0f32.copysign(b) } else { a / b })
         }),
         ("div", F32) => map2(cursor, [F32; 3], move |a: f32, b: f32| after(div32(before(a), before(b), mode))),
         ("rcp", F32) => map1(cursor, [F32; 2], move |a: f32| after(div32(1.0, before(a), mode))),
@@ -132,12 +133,11 @@ fn quotient(base: &str, cursor: &mut Cursor) -> Decoded {
         }
         ("sqrt", F64) if approximate.is_none() && !ftz => map1(cursor, [F64; 2], move |a: f64| sqrt64(a, mode)),
         ("rcp", F64) if approximate.is_none() && !ftz => map1(cursor, [F64; 2], move |a: f64| div64(1.0, a, mode)),
-        // The coarse starting values of an iteration: 20 bits of the fraction, and subnormal numbers as 0.
+        // With `.ftz` the coarse starting values of an iteration: 20 bits of the fraction, and subnormal numbers as 0.
         ("rcp", F64) if approximate.is_some() && ftz => map1(cursor, [F64; 2], move |a: f64| coarse(1.0 / flush64(a))),
-        ("rsqrt", F64) if approximate.is_some() => map1(cursor, [F64; 2], move |a: f64| {
-            let a = if ftz { flush64(a) } else { a };
-            coarse(1.0 / a.sqrt())
-        }),
+        ("rsqrt", F64) if approximate.is_some() => {
+            map1(cursor, [F64; 2], move |a: f64| if ftz { coarse(1.0 / flush64(a).sqrt()) } else { 1.0 / a.sqrt() })
+        }
         (_, ty) => Err(format!("`{base}` with these modifiers on .{} is not known", ty.name())),
     }
 }

@@ -8,7 +8,6 @@ use super::Decoded;
 use super::cursor::Cursor;
 use super::lanes::{map1, map2, map3};
 use crate::ptx::Type;
-use half::{bf16, f16};
 
 /// The NaN that the instructions give, in both formats.
 const NAN: u16 = 0x7fff;
@@ -38,8 +37,13 @@ impl Format {
     #[inline(always)]
     pub fn value(self, bits: u16) -> f32 {
         match self {
-            Format::F16 => f16::from_bits(bits).to_f32(),
-            Format::BF16 => bf16::from_bits(bits).to_f32(),
+            // Shifted into place, the exponent is 112 too small, of infinities and NaN another 112: no branch a lane.
+            Format::F16 => {
+                let x = f32::from_bits(u32::from(bits & 0x7fff) << 13) * f32::from_bits(0x7780_0000);
+                let special = if bits & 0x7c00 == 0x7c00 { 0x7f80_0000 } else { 0 };
+                f32::from_bits(x.to_bits() | special | u32::from(bits & 0x8000) << 16)
+            }
+            Format::BF16 => f32::from_bits(u32::from(bits) << 16),
         }
     }
 
@@ -50,8 +54,11 @@ impl Format {
             return NAN;
         }
         match self {
-            Format::F16 => f16::from_f32(to_odd(x)).to_bits(),
-            Format::BF16 => bf16::from_f32(to_odd(x)).to_bits(),
+            Format::F16 => f16_of(to_odd(x)),
+            Format::BF16 => {
+                let bits = to_odd(x).to_bits();
+                ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16
+            }
         }
     }
 
@@ -61,7 +68,7 @@ impl Format {
     }
 
     /// Zero with the number's sign, if it is subnormal.
-    fn flush(self, bits: u16) -> u16 {
+    pub fn flush(self, bits: u16) -> u16 {
         if self.is_subnormal(bits) { bits & 0x8000 } else { bits }
     }
 
@@ -87,6 +94,20 @@ impl Format {
             }
         }
     }
+}
+
+/// The bits of the `f16` nearest to a number that is not NaN.
+#[inline(always)]
+fn f16_of(x: f32) -> u16 {
+    let (sign, size) = ((x.to_bits() >> 16) as u16 & 0x8000, x.to_bits() & 0x7fff_ffff);
+    let bits = if size < 0x3880_0000 {
+        // Below 2⁻¹⁴ the fraction is counted in 2⁻²⁴, which is the last place of numbers from 0.5 to 1.
+        (f32::from_bits(size) + 0.5).to_bits() - 0x3f00_0000
+    } else {
+        // What rounds up past the greatest number is infinity by its carry.
+        ((size.min(0x4780_0000) + 0xfff + (size >> 13 & 1)) >> 13) - (112 << 10)
+    };
+    bits as u16 | sign
 }
 
 /// `x` as an `f32`, rounded to the neighbour whose last bit is set unless it is exact.
@@ -264,6 +285,25 @@ mod tests {
         assert_eq!(Format::F16.round(2f64.powi(-25) * 1.000001), 1);
         assert_eq!(Format::BF16.round(-1e300), 0xff80);
         assert_eq!(Format::BF16.round(f64::NAN), NAN);
+    }
+
+    #[test]
+    fn every_half_comes_back_and_ties_go_to_even() {
+        for bits in 0..=u16::MAX {
+            let x = half::f16::from_bits(bits);
+            if x.is_nan() {
+                assert!(Format::F16.value(bits).is_nan() && Format::BF16.value(0x7f81).is_nan());
+                continue;
+            }
+            assert_eq!(Format::F16.value(bits).to_bits(), x.to_f32().to_bits(), "{bits:#x}");
+            assert_eq!(Format::F16.round(x.to_f64()), bits);
+            // Around the middle between this one and the next.
+            let middle = f64::midpoint(x.to_f64(), half::f16::from_bits(bits ^ 1).to_f64());
+            for x in [middle.next_down(), middle, middle.next_up()].into_iter().filter(|x| x.is_finite()) {
+                assert_eq!(Format::F16.round(x), half::f16::from_f32(to_odd(x)).to_bits(), "{x:e}");
+                assert_eq!(Format::BF16.round(x), half::bf16::from_f32(to_odd(x)).to_bits(), "{x:e}");
+            }
+        }
     }
 
     #[test]

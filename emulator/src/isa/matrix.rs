@@ -11,7 +11,6 @@ use super::half::Format;
 use super::lanes::vectorize;
 use crate::machine::{Block, FULL, Flow, Instruction, Kind, Trouble, WARP, Warp};
 use crate::ptx::Type;
-use half::{bf16, f16};
 
 /// The most elements of a matrix.
 const LARGEST: usize = 512;
@@ -60,8 +59,8 @@ impl Number for f32 {
     #[inline(always)]
     fn unpack(ty: Type, register: u64, i: usize) -> f32 {
         match ty {
-            Type::F16 => f16::from_bits((register >> (16 * i)) as u16).to_f32(),
-            Type::BF16 => bf16::from_bits((register >> (16 * i)) as u16).to_f32(),
+            Type::F16 => Format::F16.value((register >> (16 * i)) as u16),
+            Type::BF16 => Format::BF16.value((register >> (16 * i)) as u16),
             Type::TF32 => f32::from_bits(register as u32 & !0x1fff),
             _ => f32::from_bits(register as u32),
         }
@@ -82,6 +81,7 @@ impl Number for f32 {
 }
 
 impl Number for f64 {
+    #[inline(always)]
     fn unpack(_: Type, register: u64, _: usize) -> f64 {
         f64::from_bits(register)
     }
@@ -97,6 +97,7 @@ impl Number for f64 {
 }
 
 impl Number for i64 {
+    #[inline(always)]
     fn unpack(ty: Type, register: u64, i: usize) -> i64 {
         match ty {
             Type::S8 => i64::from((register >> (8 * i)) as i8),
@@ -147,9 +148,12 @@ impl Fragment {
         let packed = Fragment::packed(self.ty);
         for (&register, places) in self.registers.iter().zip(self.places.chunks_exact(WARP * packed)) {
             let lanes = &warp.registers[register as usize];
-            for (&bits, places) in lanes.iter().zip(places.chunks_exact(packed)) {
-                for (i, &place) in places.iter().enumerate() {
-                    out[usize::from(place)] = T::unpack(self.ty, bits, i);
+            for i in 0..packed {
+                // All lanes are converted before they are spread, which vector instructions do.
+                let mut numbers = [T::default(); WARP];
+                numbers.iter_mut().zip(lanes).for_each(|(number, &bits)| *number = T::unpack(self.ty, bits, i));
+                for (&number, &place) in numbers.iter().zip(places[i..].iter().step_by(packed)) {
+                    out[usize::from(place) % LARGEST] = number;
                 }
             }
         }
@@ -184,15 +188,18 @@ impl Product {
     fn compute<T: Number>(&self, warp: &mut Warp) {
         let [m, n, k] = self.shape;
         let (a, b, mut c) = (self.a.gather::<T>(warp), self.b.gather::<T>(warp), self.c.gather::<T>(warp));
-        // Without the machine's own instruction each multiply-add would be a call.
+        // Without the machine's own instruction each multiply-add would be a call. Eight columns at a time stay in registers.
         vectorize(
             #[inline(always)]
             || {
                 for (a, c) in a.chunks_exact(k).zip(c.chunks_exact_mut(n)).take(m) {
-                    for (&a, b) in a.iter().zip(b.chunks_exact(n)) {
-                        for (c, &b) in c.iter_mut().zip(b) {
-                            *c = c.add_product(a, b);
+                    for (first, c) in c.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+                        let mut sums = *c;
+                        for (&a, b) in a.iter().zip(b.chunks_exact(n)) {
+                            let Some(b) = b.as_chunks::<8>().0.get(first) else { break };
+                            sums.iter_mut().zip(b).for_each(|(sum, &b)| *sum = sum.add_product(a, b));
                         }
+                        *c = sums;
                     }
                 }
             },

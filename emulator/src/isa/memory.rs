@@ -1,4 +1,4 @@
-//! Memory: `ld`, `ldu`, `st`, and the hints that change nothing here (`prefetch`, `discard`, `applypriority`, `createpolicy`).
+//! Memory: `ld`, `ldu`, `st`, and the hints that change nothing here (`prefetch`, `discard`, `applypriority`).
 
 use super::Decoded;
 use super::address::{Address, load, store};

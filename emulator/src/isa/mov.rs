@@ -32,8 +32,8 @@ fn mov(cursor: &mut Cursor) -> Decoded {
             Ok(Box::new(Pack { d, a: cursor.sources(parts_ty)?, bits: 8 * parts_ty.bytes() as u32 }))
         }
         operand if clock(operand) => {
-            cursor.operand()?;
-            Ok(Box::new(Clock { d, mask: if ty.bytes() == 8 { u64::MAX } else { 0xffff_ffff } }))
+            let upper = matches!(cursor.operand()?, Operand::Name(n) if n.ends_with("_hi"));
+            Ok(Box::new(Clock { d, upper, mask: if ty.bytes() == 8 { u64::MAX } else { 0xffff_ffff } }))
         }
         _ => {
             let a = cursor.source(ty)?;
@@ -94,11 +94,13 @@ impl Instruction for Unpack {
 struct Clock {
     d: u32,
     mask: u64,
+    /// Whether the upper 32 bits are meant.
+    upper: bool,
 }
 
 impl Instruction for Clock {
     fn run(&self, warp: &mut Warp, block: &mut Block, mask: u32) -> Result<Flow, Box<Trouble>> {
-        warp.write(self.d, mask, &[block.executed & self.mask; WARP]);
+        warp.write(self.d, mask, &[block.executed >> (32 * u32::from(self.upper)) & self.mask; WARP]);
         Ok(Flow::Next)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Decoded;
 use super::cursor::Cursor;
+use super::half::Format;
 use super::integer::with_integer;
 use super::lanes::{Lane, map3};
 use super::rounding::flush;
@@ -67,6 +68,8 @@ fn compare(name: &str, ty: Type, ftz: bool) -> Result<Compare, String> {
     }
     let found = match ty {
         Type::F32 if ftz => comparison(name, |a| flush(f32::from_bits(a as u32))),
+        Type::F16 if ftz => comparison(name, |a| f16::from_bits(Format::F16.flush(a as u16))),
+        _ if ftz => return Err("`.ftz` is for .f32 and .f16".to_owned()),
         Type::F32 => comparison(name, |a| f32::from_bits(a as u32)),
         Type::F64 => comparison(name, f64::from_bits),
         Type::F16 => comparison(name, |a| f16::from_bits(a as u16)),
@@ -102,25 +105,61 @@ fn combine(cursor: &mut Cursor) -> Option<Combine> {
     })
 }
 
-struct Setp {
+/// A comparison of two registers, perhaps combined with a predicate.
+struct Comparison {
     compare: Compare,
+    /// Whether the registers hold two halves each.
+    packed: bool,
     a: u32,
     b: u32,
+    with: Option<(Combine, (u32, bool))>,
+}
+
+impl Comparison {
+    /// Where it holds and where it does not; of two halves, where it holds for the lower and for the upper.
+    fn sides(&self, warp: &Warp) -> [u32; 2] {
+        let (a, b) = (&warp.registers[self.a as usize], &warp.registers[self.b as usize]);
+        let sides = if self.packed {
+            [0, 16].map(|shift| (self.compare)(&a.map(|x| x >> shift & 0xffff), &b.map(|x| x >> shift & 0xffff)))
+        } else {
+            let holds = (self.compare)(a, b);
+            [holds, !holds]
+        };
+        self.with.map_or(sides, |(combine, c)| sides.map(|side| combine.of(side, warp.predicate(c))))
+    }
+}
+
+/// Reads the operands behind the destination: the comparison `name` of `ty`, with a predicate if `combine` says so.
+fn comparands(
+    cursor: &mut Cursor,
+    name: &str,
+    ty: Type,
+    combine: Option<Combine>,
+    ftz: bool,
+) -> Result<Comparison, String> {
+    let (element, packed) = match ty {
+        Type::F16x2 => (Type::F16, true),
+        Type::BF16x2 => (Type::BF16, true),
+        _ => (ty, false),
+    };
+    let compare = compare(name, element, ftz)?;
+    let (a, b) = (cursor.source(ty)?, cursor.source(ty)?);
+    let with = match combine {
+        Some(combine) => Some((combine, cursor.predicate()?)),
+        None => None,
+    };
+    Ok(Comparison { compare, packed, a, b, with })
+}
+
+struct Setp {
+    comparison: Comparison,
     p: u32,
     q: Option<u32>,
-    with: Option<(Combine, (u32, bool))>,
 }
 
 impl Instruction for Setp {
     fn run(&self, warp: &mut Warp, _: &mut Block, mask: u32) -> Result<Flow, Box<Trouble>> {
-        let bits = (self.compare)(&warp.registers[self.a as usize], &warp.registers[self.b as usize]);
-        let (p, q) = match self.with {
-            Some((combine, c)) => {
-                let c = warp.predicate(c);
-                (combine.of(bits, c), combine.of(!bits, c))
-            }
-            None => (bits, !bits),
-        };
+        let [p, q] = self.comparison.sides(warp);
         warp.write_predicate(self.p, mask, p);
         if let Some(to) = self.q {
             warp.write_predicate(to, mask, q);
@@ -134,65 +173,27 @@ fn setp(cursor: &mut Cursor) -> Decoded {
     let combine = combine(cursor);
     let ftz = cursor.flag("ftz");
     let ty = cursor.ty()?;
-    if let Type::F16x2 | Type::BF16x2 = ty {
-        return setp_halves(cursor, name, ty, combine.is_some(), ftz);
-    }
-    let compare = compare(name, ty, ftz)?;
     let (p, q) = cursor.predicate_destinations()?;
-    let (a, b) = (cursor.source(ty)?, cursor.source(ty)?);
-    let with = match combine {
-        Some(combine) => Some((combine, cursor.predicate()?)),
-        None => None,
-    };
-    Ok(Box::new(Setp { compare, a, b, p, q, with }))
-}
-
-/// `setp` of two halves at once: `p` of the lower ones, `q` of the upper ones.
-struct SetpHalves {
-    compare: Compare,
-    a: u32,
-    b: u32,
-    p: u32,
-    q: u32,
-}
-
-impl Instruction for SetpHalves {
-    fn run(&self, warp: &mut Warp, _: &mut Block, mask: u32) -> Result<Flow, Box<Trouble>> {
-        let (a, b) = (warp.registers[self.a as usize], warp.registers[self.b as usize]);
-        let low = (self.compare)(&a.map(|x| x & 0xffff), &b.map(|x| x & 0xffff));
-        let high = (self.compare)(&a.map(|x| x >> 16), &b.map(|x| x >> 16));
-        warp.write_predicate(self.p, mask, low);
-        warp.write_predicate(self.q, mask, high);
-        Ok(Flow::Next)
+    let comparison = comparands(cursor, name, ty, combine, ftz)?;
+    if comparison.packed && q.is_none() {
+        return Err("expected `p|q`".to_owned());
     }
+    Ok(Box::new(Setp { comparison, p, q }))
 }
 
-fn setp_halves(cursor: &mut Cursor, name: &str, ty: Type, combined: bool, ftz: bool) -> Decoded {
-    if combined || ftz {
-        return Err("a comparison of two halves takes no `.ftz` and no predicate here".to_owned());
-    }
-    let compare = compare(name, if ty == Type::F16x2 { Type::F16 } else { Type::BF16 }, false)?;
-    let (p, Some(q)) = cursor.predicate_destinations()? else { return Err("expected `p|q`".to_owned()) };
-    Ok(Box::new(SetpHalves { compare, a: cursor.source(ty)?, b: cursor.source(ty)?, p, q }))
-}
-
-/// `set`: all ones or 1.0 where the comparison holds.
+/// `set`: all ones or 1.0 where the comparison holds, in each half where it is of halves.
 struct Set {
-    compare: Compare,
+    comparison: Comparison,
     d: u32,
-    a: u32,
-    b: u32,
-    with: Option<(Combine, (u32, bool))>,
     yes: u64,
 }
 
 impl Instruction for Set {
     fn run(&self, warp: &mut Warp, _: &mut Block, mask: u32) -> Result<Flow, Box<Trouble>> {
-        let mut bits = (self.compare)(&warp.registers[self.a as usize], &warp.registers[self.b as usize]);
-        if let Some((combine, c)) = self.with {
-            bits = combine.of(bits, warp.predicate(c));
-        }
-        let out = std::array::from_fn(|lane| if bits >> lane & 1 != 0 { self.yes } else { 0 });
+        let [low, high] = self.comparison.sides(warp);
+        let high = if self.comparison.packed { high } else { 0 };
+        let one = |bits: u32, lane: usize| if bits >> lane & 1 != 0 { self.yes } else { 0 };
+        let out = std::array::from_fn(|lane| one(low, lane) | one(high, lane) << 16);
         warp.write(self.d, mask, &out);
         Ok(Flow::Next)
     }
@@ -203,22 +204,25 @@ fn set(cursor: &mut Cursor) -> Decoded {
     let combine = combine(cursor);
     let ftz = cursor.flag("ftz");
     let (to, from) = (cursor.ty()?, cursor.ty()?);
+    let packed = matches!(from, Type::F16x2 | Type::BF16x2);
     let yes = match to {
+        Type::U32 | Type::S32 if packed => 0xffff,
+        Type::F16x2 | Type::BF16x2 if to != from => 0,
+        Type::F16x2 => u64::from(f16::ONE.to_bits()),
+        Type::BF16x2 => u64::from(bf16::ONE.to_bits()),
+        _ if packed => 0,
         Type::U32 | Type::S32 => 0xffff_ffff,
         Type::U16 | Type::S16 => 0xffff,
         Type::F32 => u64::from(1f32.to_bits()),
         Type::F16 => u64::from(f16::ONE.to_bits()),
         Type::BF16 => u64::from(bf16::ONE.to_bits()),
-        _ => return Err(format!("`set` to .{} is not known", to.name())),
+        _ => 0,
     };
-    let compare = compare(name, from, ftz)?;
+    if yes == 0 {
+        return Err(format!("`set` to .{} from .{} is not known", to.name(), from.name()));
+    }
     let d = cursor.destination(to)?;
-    let (a, b) = (cursor.source(from)?, cursor.source(from)?);
-    let with = match combine {
-        Some(combine) => Some((combine, cursor.predicate()?)),
-        None => None,
-    };
-    Ok(Box::new(Set { compare, d, a, b, with, yes }))
+    Ok(Box::new(Set { comparison: comparands(cursor, name, from, combine, ftz)?, d, yes }))
 }
 
 struct Selp {
@@ -317,5 +321,5 @@ pub fn test(cursor: &mut Cursor) -> Decoded {
     let (p, q) = cursor.predicate_destinations()?;
     let a = cursor.source(ty)?;
     let compare: Compare = Box::new(move |a, _| (0..WARP).fold(0, |bits, l| bits | u32::from(class(read(a[l]))) << l));
-    Ok(Box::new(Setp { compare, a, b: a, p, q, with: None }))
+    Ok(Box::new(Setp { comparison: Comparison { compare, packed: false, a, b: a, with: None }, p, q }))
 }

@@ -149,6 +149,7 @@ impl Warp {
     }
 
     /// Who accesses shared memory, for its check.
+    #[inline(always)]
     pub fn place(&self, lane: usize) -> Place<'_> {
         Place { warp: self.number, lane, clock: &self.clock, line: self.line }
     }

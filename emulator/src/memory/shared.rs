@@ -176,7 +176,12 @@ impl Shared {
     #[inline]
     pub fn load(&mut self, address: u64, bytes: usize, place: &Place) -> Result<u64, Problem> {
         let at = self.range(address, bytes)?;
-        if bytes != 4 || !self.words.get_mut(at / 4).is_some_and(|word| word.read_again(place)) {
+        let again = match bytes {
+            4 => self.words.get_mut(at / 4).is_some_and(|word| word.read_again(place)),
+            8 => self.words.get_mut(at / 4..at / 4 + 2).is_some_and(|two| two.iter_mut().all(|w| w.read_again(place))),
+            _ => false,
+        };
+        if !again {
             self.cells(at, bytes, |cell, byte| cell.read(byte, place, false))?;
         }
         Ok(self.number(at, bytes))
@@ -258,6 +263,7 @@ impl Cell {
     }
 
     /// Looks for a race of a write.
+    #[inline(always)]
     fn check_write(&self, byte: usize, place: &Place, atomic: bool) -> Result<(), Problem> {
         if !(atomic && self.write.atomic) && self.write.races(place) {
             return Err(race(byte, "writes", "wrote", &self.write));

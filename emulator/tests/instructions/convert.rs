@@ -135,3 +135,12 @@ fn between_float_sizes() {
         &[(&[0x3f80_1000], 0x3f80_2000), (&[0x3f80_0fff], 0x3f80_0000), (&[f(f32::INFINITY)], f(f32::INFINITY))],
     );
 }
+
+#[test]
+fn tf32_takes_each_rounding() {
+    let to = &["f32"];
+    check("cvt.rz.tf32.f32", "b32", to, &[(&[0x3f80_1fff], 0x3f80_0000), (&[0xbf80_1fff], 0xbf80_0000)]);
+    check("cvt.rn.tf32.f32", "b32", to, &[(&[0x3f80_1000], 0x3f80_0000), (&[0x3f80_3000], 0x3f80_4000)]);
+    check("cvt.rn.tf32.f32", "b32", to, &[(&[0x7f7f_ffff], 0x7f80_0000), (&[0x7f80_0001], 0x7fff_ffff)]);
+    check("cvt.rn.relu.tf32.f32", "b32", to, &[(&[f(-1.0)], 0), (&[f(2.0)], f(2.0)), (&[0x7fc0_0000], 0x7fff_ffff)]);
+}

@@ -172,3 +172,28 @@ fn approximations() {
     check("ex2.approx.f32", "f32", &["f32"], &[(&[f(-140.0)], f(2f32.powi(-140)))]);
     check("lg2.approx.f32", "f32", &["f32"], &[(&[f(0.0)], f(f32::NEG_INFINITY)), (&[f(-1.0)], 0x7fff_ffff)]);
 }
+
+#[test]
+fn a_reciprocal_root_of_doubles_is_exact_enough() {
+    // Without `.ftz` it is what `rsqrt` of CUDA is; with it, a starting value of 20 bits.
+    check(
+        "rsqrt.approx.f64",
+        "f64",
+        &["f64"],
+        &[(&[d(2.0)], d(1.0 / 2f64.sqrt())), (&[d(-0.0)], d(f64::NEG_INFINITY))],
+    );
+    let coarse = 1.0 / 2f64.sqrt();
+    check("rsqrt.approx.ftz.f64", "f64", &["f64"], &[(&[d(2.0)], d(coarse) & !0xffff_ffff)]);
+}
+
+#[test]
+fn approximate_quotients_by_huge_numbers() {
+    let (two, nan) = (&["f32", "f32"], 0x7fff_ffff);
+    let huge = f(2f32.powi(127));
+    check(
+        "div.approx.f32",
+        "f32",
+        two,
+        &[(&[f(-1.0), huge], f(-0.0)), (&[f(f32::INFINITY), huge], nan), (&[f(f32::NAN), huge], nan)],
+    );
+}

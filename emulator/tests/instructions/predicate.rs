@@ -86,3 +86,17 @@ fn classes() {
     check("testp.normal.f32", "pred", &["f32"], &[(&[f(1e-40)], 0), (&[f(0.0)], 0), (&[f(1.0)], 1)]);
     check("testp.subnormal.f32", "pred", &["f32"], &[(&[f(1e-40)], 1), (&[f(0.0)], 0)]);
 }
+
+#[test]
+fn halves_are_compared_side_by_side() {
+    // 1 and 2 above, 2 and 1 below; NaN compares with nothing.
+    let (a, b, nan) = (0x3c00_4000, 0x4000_3c00, 0x7e00_3c00);
+    let two = &["f16x2", "f16x2"];
+    check("set.lt.f16x2.f16x2", "f16x2", two, &[(&[a, b], 0x3c00_0000), (&[b, a], 0x3c00), (&[nan, a], 0x3c00)]);
+    check("set.geu.u32.f16x2", "u32", two, &[(&[a, b], 0xffff), (&[nan, a], 0xffff_0000)]);
+    check("set.eq.ftz.f16x2.f16x2", "f16x2", two, &[(&[0x0001_3c00, 0x8001_3c00], 0x3c00_3c00)]);
+    check("set.gt.bf16x2.bf16x2", "bf16x2", &["bf16x2", "bf16x2"], &[(&[0x4000_3f80, 0x3f80_3f80], 0x3f80_0000)]);
+    check("setp.eq.ftz.f16", "pred", &["f16", "f16"], &[(&[1, 0x8000], 1), (&[0x400, 0], 0)]);
+    let both = ".reg .pred p, q; setp.lt.and.f16x2 p|q, a, b, !c; selp.b32 d, 1, 0, p; @q or.b32 d, d, 2; //";
+    check(both, "b32", &["f16x2", "f16x2", "pred"], &[(&[a, b, 0], 2), (&[b, a, 0], 1), (&[a, b, 1], 0)]);
+}
