@@ -4,6 +4,7 @@ use super::context::{self, Context};
 use super::device;
 use super::error::{Code, Error, Result, lock, put, text};
 use super::handle::{Handles, Raw};
+use super::image;
 use super::module::{self, Function, Module};
 use crate::ptx;
 use std::collections::{BTreeMap, HashMap};
@@ -63,7 +64,7 @@ pub fn function(handle: Raw) -> Result<Arc<Function>> {
 }
 
 fn make(text: Result<String>, library: *mut Raw) -> Result {
-    let parsed = module::parse(&text?)?;
+    let parsed = image::parse(&text?)?;
     let names: Vec<String> =
         parsed.functions.iter().filter(|f| f.entry && f.body.is_some()).map(|f| f.name.clone()).collect();
     let (handle, made) =
@@ -97,8 +98,8 @@ pub unsafe fn load_data(
     device::initialized()?;
     // SAFETY: the caller's promise.
     unsafe {
-        let result = make(module::read_image(code), library);
-        module::log(result.as_ref().err().map_or("", |e| e.text.as_str()), count, options, values);
+        let result = make(image::read(code), library);
+        image::log(result.as_ref().err().map_or("", |e| e.text.as_str()), count, options, values);
         result
     }
 }
@@ -117,8 +118,8 @@ pub unsafe fn load_file(
     device::initialized()?;
     // SAFETY: the caller's promise.
     unsafe {
-        let result = make(module::read_file(name), library);
-        module::log(result.as_ref().err().map_or("", |e| e.text.as_str()), count, options, values);
+        let result = make(image::read_file(name), library);
+        image::log(result.as_ref().err().map_or("", |e| e.text.as_str()), count, options, values);
         result
     }
 }

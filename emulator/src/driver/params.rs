@@ -1,9 +1,9 @@
 //! The parameters of a graph's nodes, as callers lay them out.
 
 use super::error::{Result, invalid};
+use super::fill::Fill;
 use super::handle::Raw;
 use super::stream::{Host, HostFunction};
-use super::transfer::Fill;
 use std::ffi::c_void;
 
 /// What a caller's pointer describes.
