@@ -1,16 +1,13 @@
 //! The calls that begin and end captures, and say how they stand.
 
-use super::error::{Result, invalid, put};
+use super::error::{Result, invalid, put, read};
 use super::handle::Raw;
 use super::nodes::{self, handles};
 use super::{capture, stream};
 
 pub unsafe fn exchange_mode(mode: *mut u32) -> Result {
-    if mode.is_null() {
-        return invalid("a null pointer for the mode");
-    }
-    // SAFETY: not null, and the caller's promise.
-    unsafe { put(mode, capture::exchange_mode(mode.read())?) }
+    // SAFETY: the caller's promise.
+    unsafe { put(mode, capture::exchange_mode(read(mode)?)?) }
 }
 
 pub unsafe fn begin(stream: Raw, mode: u32) -> Result {

@@ -2,13 +2,13 @@
 
 use super::capture;
 use super::context::Context;
-use super::error::{Code, Error, Result, invalid, lock, put};
+use super::error::{Code, Error, Result, invalid, lock, put, read};
 use super::event::{self, Await, Record};
 use super::handle::{Handles, Raw};
 use super::launch::NodeParams;
 use super::memory::{self, GiveBack, Take};
 use super::nodes::{self, Graph, Node};
-use super::params::{FillParams, HostParams, read};
+use super::params::{FillParams, HostParams};
 use super::stream::{self, Stream};
 use super::timeline::{self, Owner, Work};
 use super::transfer::Copy3D;

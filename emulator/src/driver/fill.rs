@@ -26,10 +26,10 @@ pub struct Fill {
 }
 
 impl Fill {
-    /// What is wrong with it.
+    /// What is wrong with it, whenever it runs.
     ///
     /// # Errors
-    /// Elements of other sizes or at addresses that are no multiple of theirs.
+    /// Elements of other sizes or at addresses that are no multiple of theirs, and rows that are longer than the pitch.
     pub fn check(&self) -> Result {
         if !matches!(self.element, 1 | 2 | 4) {
             return invalid(format!("elements of {} bytes: expected 1, 2 or 4", self.element));
@@ -41,10 +41,18 @@ impl Fill {
                 self.to, self.element
             ));
         }
-        if self.height > 1 && self.width.checked_mul(self.element).is_none_or(|row| row > self.pitch) {
+        let (side, extent) = self.side();
+        side.check(extent)?;
+        if self.height > 1 && extent[0] > self.pitch {
             return invalid("rows that are longer than the pitch");
         }
         Ok(())
+    }
+
+    fn side(&self) -> (Side, [usize; 3]) {
+        // What saturates here is more than `check` allows.
+        let row = self.width.saturating_mul(self.element);
+        (Side { place: Place::Device(self.to), pitch: self.pitch, slice: 0 }, [row, self.height, 1])
     }
 
     fn submit(self, stream: &Stream) -> Result {
@@ -53,9 +61,8 @@ impl Fill {
             return Ok(());
         }
         if !capture::is_capturing(stream.queue) {
-            let Some(row) = self.width.checked_mul(self.element) else { return invalid("a fill of too many bytes") };
-            let side = Side { place: Place::Device(self.to), pitch: self.pitch, slice: 0 };
-            side.check([row, self.height, 1])?;
+            let (side, extent) = self.side();
+            side.check_now(extent)?;
         }
         stream.submit(Arc::new(self))
     }
@@ -64,11 +71,14 @@ impl Fill {
 impl Work for Fill {
     fn run(&self) -> Result {
         let row = self.width * self.element;
+        if row == 0 {
+            return Ok(());
+        }
         let piece: Vec<u8> =
             self.value.to_le_bytes()[..self.element].iter().copied().cycle().take(row.min(1 << 16)).collect();
         for y in 0..self.height {
-            let (to, offset) =
-                device::find(self.to + (y * self.pitch) as u64, row).map_err(fault("a fill of device memory"))?;
+            let (to, offset) = device::find(self.to.wrapping_add((y * self.pitch) as u64), row)
+                .map_err(fault("a fill of device memory"))?;
             for start in (0..row).step_by(1 << 16) {
                 to.write(offset + start, &piece[..piece.len().min(row - start)]);
             }

@@ -1,7 +1,7 @@
 //! Graphs: building them, and what they say of themselves.
 
 use super::context;
-use super::error::{Result, invalid, lock, put};
+use super::error::{Result, invalid, lock, put, read};
 use super::event::{self, Await, Record};
 use super::executable::{child_work, of_type};
 use super::fill::Fill;
@@ -9,7 +9,7 @@ use super::handle::Raw;
 use super::launch::{Launch, NodeParams};
 use super::memory::GiveBack;
 use super::nodes::{self, Empty, handles};
-use super::params::{FillParams, HostParams, TakeParams, read};
+use super::params::{FillParams, HostParams, TakeParams};
 use super::stream::Host;
 use super::timeline::Work;
 use super::transfer::Copy3D;

@@ -43,20 +43,18 @@ pub unsafe fn read(image: *const c_void) -> Result<String> {
 /// # Errors
 /// PTX that is too new, for a newer device, or wrong.
 pub fn parse(text: &str) -> Result<ptx::Module> {
-    let version = text.lines().find_map(|line| line.trim().strip_prefix(".version")).map(str::trim);
-    let parsed = version.and_then(|v| v.split_once('.'));
-    if let Some((major, minor)) = parsed
-        && let (Ok(major), Ok(minor)) = (major.parse(), minor.parse::<u32>())
-        && (major, minor) > device::PTX
-    {
-        let (newest, minor_newest) = device::PTX;
-        let text = format!("PTX ISA {major}.{minor}, and the emulator reads up to {newest}.{minor_newest}");
-        return Err(Error::new(Code::UNSUPPORTED_PTX_VERSION, text));
-    }
-    if version.is_none() {
+    // Before the rest, of which a newer version may have words that are not known.
+    let line = text.lines().find_map(|line| line.trim().strip_prefix(".version"));
+    let Some(line) = line else {
         return Err(Error::new(Code::INVALID_IMAGE, "the image is no PTX: it has no line `.version`"));
+    };
+    if let Some((major, minor)) = line.trim().split_once('.')
+        && let (Ok(major), Ok(minor)) = (major.parse(), minor.parse())
+    {
+        known((major, minor))?;
     }
     let module = ptx::parse(text).map_err(wrong)?;
+    known(module.version)?;
     let digits: String =
         module.target.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
     let (major, minor) = device::CAPABILITY;
@@ -65,6 +63,15 @@ pub fn parse(text: &str) -> Result<ptx::Module> {
         return Err(Error::new(Code::NO_BINARY_FOR_GPU, text));
     }
     Ok(module)
+}
+
+fn known((major, minor): (u32, u32)) -> Result {
+    let (newest, minor_newest) = device::PTX;
+    if (major, minor) <= device::PTX {
+        return Ok(());
+    }
+    let text = format!("PTX ISA {major}.{minor}, and the emulator reads up to {newest}.{minor_newest}");
+    Err(Error::new(Code::UNSUPPORTED_PTX_VERSION, text))
 }
 
 /// `CUDA_ERROR_INVALID_PTX` with the line.

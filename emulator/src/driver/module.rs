@@ -48,7 +48,7 @@ pub struct Function {
     carveout: AtomicUsize,
 }
 
-static MODULES: Handles<Module> = Handles::new("a module");
+static MODULES: Handles<Module> = Handles::resource("a module");
 static FUNCTIONS: Handles<Function> = Handles::new("a function");
 
 /// Makes the module's variables and kernels.

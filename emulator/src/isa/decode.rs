@@ -2,11 +2,14 @@
 
 mod symbols;
 
+pub use symbols::Symbol;
+
 use super::cursor::Cursor;
 use super::{Decoded, FAMILIES};
 use crate::machine::{Kernel, Param, Special, Step};
 use crate::ptx::{Error, Function, Instruction, Module, Operand, Space, Statement, Type, Variable};
 use std::collections::{HashMap, HashSet};
+use symbols::{Frame, Scope};
 
 /// The most statements of a kernel, functions inlined.
 const LONGEST: usize = 1 << 18;
@@ -19,9 +22,6 @@ const LARGEST: usize = 1 << 19;
 
 /// The device addresses of a module's global and constant variables.
 pub type Symbols = HashMap<String, u64>;
-
-pub use symbols::Symbol;
-use symbols::{Frame, Scope};
 
 pub(super) struct Decoder<'m> {
     module: &'m Module,

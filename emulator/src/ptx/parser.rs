@@ -5,6 +5,7 @@ mod statements;
 
 use super::lexer::{Kind, Token};
 use super::{Error, Function, Init, Module, Operand, Space, Type, Variable};
+use std::collections::HashSet;
 
 /// The largest variable that a module may declare: more than any device's constant or shared memory, and small enough that
 /// a hostile file costs nothing.
@@ -101,7 +102,7 @@ impl<'a> Parser<'a> {
         loop {
             let line = self.line();
             match self.peek() {
-                Kind::End => return Ok(module),
+                Kind::End => return defined_once(&module).map(|()| module),
                 Kind::Word(".target") => {
                     self.at += 1;
                     module.target = self.name()?;
@@ -342,4 +343,17 @@ impl<'a> Parser<'a> {
         }
         Ok(())
     }
+}
+
+/// That no name has two definitions; declarations may repeat it.
+fn defined_once(module: &Module) -> Result<(), Error> {
+    let variables = module.variables.iter().filter(|v| !v.external).map(|v| (&v.name, v.line));
+    let functions = module.functions.iter().filter(|f| f.body.is_some()).map(|f| (&f.name, f.line));
+    let mut names = HashSet::new();
+    for (name, line) in variables.chain(functions) {
+        if !names.insert(name) {
+            return Err(Error::new(line, format!("`{name}` is defined a second time")));
+        }
+    }
+    Ok(())
 }
