@@ -78,6 +78,18 @@ fn nests() {
 }
 
 #[test]
+fn names_with_two_definitions() {
+    let head = ".version 8.0\n.target sm_80\n";
+    for twice in [".global .u32 x;", ".entry x { ret; }", ".func x { ret; }"] {
+        assert!(refused(&format!("{head}{twice}\n{twice}\n")).starts_with("PTX line 4: `x` is defined a second"));
+    }
+    assert_eq!(
+        decode(&format!("{head}.extern .shared .u32 x[];.extern .shared .u32 x[];.func f;.func f {{ ret; }}")),
+        Ok(())
+    );
+}
+
+#[test]
 fn sizes() {
     let head = ".version 8.0\n.target sm_80\n";
     assert!(refused(&format!("{head}.global .b64 x[4294967295][4294967295];")).contains("bytes"));

@@ -4,10 +4,8 @@
 //! waited for by the first one before it ends. What would need a result of work that does not run is refused, and makes
 //! the capture invalid, as the driver's documentation says it does.
 
-use super::error::{Code, Error, Result, invalid, lock, put};
-use super::handle::Raw;
+use super::error::{Code, Error, Result, invalid, lock};
 use super::nodes::{self, Graph};
-use super::stream;
 use super::timeline::{Queue, Work};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -88,27 +86,15 @@ pub fn is_capturing(queue: Queue) -> bool {
 /// # Errors
 /// A capture that is invalid, and work on the null stream while a stream that keeps step with it captures.
 pub fn add(queue: Queue, work: &Arc<dyn Work>) -> Result<bool> {
-    check_legacy(queue)?;
-    with(Ok(false), |state| {
-        let Some((_, capture)) = state.of(queue) else { return Ok(false) };
-        capture.valid()?;
-        let front = capture.fronts.get(&queue).cloned().unwrap_or_default();
-        let node = capture.graph.add(work.clone(), &front, 0)?;
-        capture.fronts.insert(queue, vec![node]);
-        Ok(true)
-    })
+    add_child(queue, work, 0)
 }
 
-/// As [`add`], for a node with a child graph.
+/// As [`add`], for a node with the child graph of this handle.
 ///
 /// # Errors
 /// As [`add`].
-pub fn add_child(queue: Queue, work: &Arc<dyn Work>, child: impl FnOnce() -> Result<usize>) -> Result<bool> {
-    if !is_capturing(queue) {
-        check_legacy(queue)?;
-        return Ok(false);
-    }
-    let child = child()?;
+pub fn add_child(queue: Queue, work: &Arc<dyn Work>, child: usize) -> Result<bool> {
+    check_legacy(queue)?;
     with(Ok(false), |state| {
         let Some((_, capture)) = state.of(queue) else { return Ok(false) };
         capture.valid()?;
@@ -278,89 +264,48 @@ pub fn forget_stream(queue: Queue) {
     });
 }
 
-pub unsafe fn exchange_mode(mode: *mut u32) -> Result {
-    if mode.is_null() {
-        return invalid("a null pointer for the mode");
-    }
-    // SAFETY: not null, and the caller's promise.
-    let next = unsafe { mode.read() };
-    if next > RELAXED {
-        return invalid(format!("there is no capture mode {next}"));
-    }
-    // SAFETY: as above.
-    unsafe { put(mode, MODE.replace(next)) }
-}
-
-pub unsafe fn begin(stream: Raw, mode: u32) -> Result {
-    start(stream, mode, None, Vec::new())
-}
-
-pub unsafe fn begin_to_graph(
-    stream: Raw,
-    graph: Raw,
-    after: *const Raw,
-    _edges: Raw,
-    count: usize,
-    mode: u32,
-) -> Result {
-    // SAFETY: the caller's promise.
-    let after = unsafe { handles(after, count) }?;
-    start(stream, mode, Some(nodes::get(graph)?), after)
-}
-
-/// The handles that a caller's array holds.
+/// Sets this thread's capture mode; gives the one before.
 ///
 /// # Errors
-/// A null pointer where there should be some.
-///
-/// # Safety
-/// `from` is null or has `count` handles.
-pub unsafe fn handles(from: *const Raw, count: usize) -> Result<Vec<usize>> {
-    if count == 0 {
-        return Ok(Vec::new());
-    }
-    if from.is_null() {
-        return invalid("a null pointer for nodes");
-    }
-    // SAFETY: not null, and the caller's promise.
-    Ok(unsafe { std::slice::from_raw_parts(from, count) }.iter().map(|h| h.addr()).collect())
-}
-
-fn start(stream: Raw, mode: u32, graph: Option<Arc<Graph>>, after: Vec<usize>) -> Result {
-    let stream = stream::get(stream)?;
+/// A mode that there is not.
+pub fn exchange_mode(mode: u32) -> Result<u32> {
     if mode > RELAXED {
         return invalid(format!("there is no capture mode {mode}"));
     }
-    if let Queue::Legacy(_) = stream.queue {
+    Ok(MODE.replace(mode))
+}
+
+/// Begins a capture in a stream, into a graph of the caller's behind the nodes `after`, or into a new one.
+///
+/// # Errors
+/// A mode that there is not, the null stream, and a stream that captures already.
+pub fn start(queue: Queue, mode: u32, graph: Option<Arc<Graph>>, after: Vec<usize>) -> Result {
+    if mode > RELAXED {
+        return invalid(format!("there is no capture mode {mode}"));
+    }
+    if let Queue::Legacy(_) = queue {
         return Err(Error::new(Code::STREAM_CAPTURE_UNSUPPORTED, "the null stream cannot capture"));
     }
     let mut state = lock(&STATE);
     let state = state.get_or_insert_default();
-    if state.of(stream.queue).is_some() {
+    if state.of(queue).is_some() {
         return Err(Error::new(Code::ILLEGAL_STATE, "the stream captures already"));
     }
     state.last += 1;
     let (given, graph) = (graph.is_some(), graph.unwrap_or_else(nodes::create));
-    let (thread, origin) = (std::thread::current().id(), stream.queue);
+    let (thread, origin) = (std::thread::current().id(), queue);
     let fronts = HashMap::from([(origin, after)]);
     state.captures.insert(state.last, Capture { mode, thread, origin, graph, given, invalid: None, fronts });
     ACTIVE.fetch_add(1, Relaxed);
     Ok(())
 }
 
-pub unsafe fn end(stream: Raw, graph: *mut Raw) -> Result {
-    let stream = stream::get(stream)?;
-    if graph.is_null() {
-        return invalid("a null pointer where the call writes its result");
-    }
-    // SAFETY: not null, and the caller's promise.
-    unsafe { put(graph, std::ptr::null_mut()) }?;
-    let captured = finish(stream.queue)?;
-    // SAFETY: as above.
-    unsafe { put(graph, nodes::raw(captured.handle)) }
-}
-
-fn finish(queue: Queue) -> Result<Arc<Graph>> {
+/// Ends the capture that began in a stream; gives its graph.
+///
+/// # Errors
+/// A stream that captures nothing, or joined the capture later, or belongs to another thread; a capture that is invalid, or
+/// that has streams that were not joined back.
+pub fn finish(queue: Queue) -> Result<Arc<Graph>> {
     let none = || Err(Error::new(Code::ILLEGAL_STATE, "the stream captures nothing"));
     with(none(), |state| {
         let Some((number, capture)) = state.of(queue) else { return none() };
@@ -395,101 +340,36 @@ fn finish(queue: Queue) -> Result<Arc<Graph>> {
 }
 
 /// `CUstreamCaptureStatus` and the capture's number.
-fn status(queue: Queue) -> (u32, u64) {
+pub fn status(queue: Queue) -> (u32, u64) {
     with((0, 0), |state| match state.of(queue) {
         None => (0, 0),
         Some((number, capture)) => (if capture.invalid.is_none() { 1 } else { 2 }, number),
     })
 }
 
-pub unsafe fn is_capturing_stream(stream: Raw, to: *mut u32) -> Result {
-    let stream = stream::get(stream)?;
-    check_legacy(stream.queue)?;
-    // SAFETY: the caller's promise.
-    unsafe { put(to, status(stream.queue).0) }
+/// The graph that a stream captures, and the nodes that its next one comes after.
+pub fn front(queue: Queue) -> Option<(usize, Vec<usize>)> {
+    with(None, |state| {
+        let (_, capture) = state.of(queue)?;
+        Some((capture.graph.handle, capture.fronts.get(&queue)?.clone()))
+    })
 }
 
-thread_local! {
-    /// What `cuStreamGetCaptureInfo` gave last, which stays until this thread's next call of the driver that captures.
-    static FRONT: std::cell::RefCell<Vec<Raw>> = const { std::cell::RefCell::new(Vec::new()) };
-}
-
-pub unsafe fn info_v2(
-    stream: Raw,
-    status_to: *mut u32,
-    number_to: *mut u64,
-    graph_to: *mut Raw,
-    after_to: *mut *const Raw,
-    count_to: *mut usize,
-) -> Result {
-    let stream = stream::get(stream)?;
-    check_legacy(stream.queue)?;
-    let (status, number) = status(stream.queue);
-    // SAFETY: the caller's promise; all but the first may be null.
-    unsafe {
-        put(status_to, status)?;
-        if status != 1 {
-            return Ok(());
-        }
-        if !number_to.is_null() {
-            put(number_to, number)?;
-        }
-        let found = with(None, |state| {
-            let (_, capture) = state.of(stream.queue)?;
-            Some((capture.graph.handle, capture.fronts.get(&stream.queue)?.clone()))
-        });
-        let Some((graph, front)) = found else { return Ok(()) };
-        if !graph_to.is_null() {
-            put(graph_to, nodes::raw(graph))?;
-        }
-        if !count_to.is_null() {
-            put(count_to, front.len())?;
-        }
-        if !after_to.is_null() {
-            FRONT.set(front.iter().map(|&h| nodes::raw(h)).collect());
-            FRONT.with_borrow(|front| put(after_to, front.as_ptr()))?;
-        }
-    }
-    Ok(())
-}
-
-pub unsafe fn info_v3(
-    stream: Raw,
-    status: *mut u32,
-    number: *mut u64,
-    graph: *mut Raw,
-    after: *mut *const Raw,
-    edges: *mut Raw,
-    count: *mut usize,
-) -> Result {
-    // SAFETY: the caller's promise; no edge has data.
-    unsafe {
-        if !edges.is_null() {
-            put(edges, std::ptr::null_mut())?;
-        }
-        info_v2(stream, status, number, graph, after, count)
-    }
-}
-
-pub unsafe fn update_dependencies(stream: Raw, after: *const Raw, count: usize, flags: u32) -> Result {
-    let stream = stream::get(stream)?;
-    // SAFETY: the caller's promise.
-    let after = unsafe { handles(after, count) }?;
+/// Changes what a stream's next node comes after: also the nodes `after`, or these alone.
+///
+/// # Errors
+/// A stream that captures nothing, and a capture that is invalid.
+pub fn set_front(queue: Queue, after: Vec<usize>, alone: bool) -> Result {
     let none = || Err(Error::new(Code::ILLEGAL_STATE, "the stream captures nothing"));
     with(none(), |state| {
-        let Some((_, capture)) = state.of(stream.queue) else { return none() };
+        let Some((_, capture)) = state.of(queue) else { return none() };
         capture.valid()?;
-        let front = capture.fronts.entry(stream.queue).or_default();
-        if flags & 1 != 0 {
+        let front = capture.fronts.entry(queue).or_default();
+        if alone {
             *front = after;
         } else {
             front.extend(after);
         }
         Ok(())
     })
-}
-
-pub unsafe fn update_dependencies_v2(stream: Raw, after: *const Raw, _edges: Raw, count: usize, flags: u32) -> Result {
-    // SAFETY: the caller's promise.
-    unsafe { update_dependencies(stream, after, count, flags) }
 }

@@ -7,6 +7,7 @@ use super::timeline::{self, Owner};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_int;
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
@@ -42,7 +43,8 @@ struct Primary {
 }
 
 thread_local! {
-    static STACK: RefCell<Vec<Arc<Context>>> = const { RefCell::new(Vec::new()) };
+    /// Never dropped, since the destructors of a thread's other values may call the driver.
+    static STACK: RefCell<ManuallyDrop<Vec<Arc<Context>>>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
 }
 
 impl Context {
@@ -65,6 +67,17 @@ impl Context {
     /// Its handle, as callers hold it.
     pub fn raw(&self) -> Raw {
         std::ptr::without_provenance_mut(self.handle)
+    }
+
+    /// Whether it may be used.
+    ///
+    /// # Errors
+    /// A context that was destroyed, or whose work failed.
+    pub fn usable(&self) -> Result {
+        if self.destroyed.load(Relaxed) {
+            return Err(Code::CONTEXT_IS_DESTROYED.into());
+        }
+        self.fault()
     }
 
     /// Waits for all its work.
@@ -112,11 +125,7 @@ pub fn current() -> Result<Arc<Context>> {
     let context = current_or_none()?.ok_or_else(|| {
         Error::new(Code::INVALID_CONTEXT, "this thread has no current context (cuCtxSetCurrent makes one current)")
     })?;
-    if context.destroyed.load(Relaxed) {
-        return Err(Code::CONTEXT_IS_DESTROYED.into());
-    }
-    context.fault()?;
-    Ok(context)
+    context.usable().map(|()| context)
 }
 
 /// This thread's context in whatever state, if there is one.
@@ -141,7 +150,11 @@ pub fn of(handle: Raw) -> Result<Arc<Context>> {
     if handle.is_null() { current() } else { get(handle) }
 }
 
-fn get(handle: Raw) -> Result<Arc<Context>> {
+/// The context of a handle.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_CONTEXT`.
+pub fn get(handle: Raw) -> Result<Arc<Context>> {
     device::initialized()?;
     CONTEXTS.get(handle).map_err(|error| Error { code: Code::INVALID_CONTEXT, ..error })
 }
@@ -256,7 +269,7 @@ pub unsafe fn push(context: Raw) -> Result {
 
 pub unsafe fn pop(context: *mut Raw) -> Result {
     device::initialized()?;
-    let Some(popped) = STACK.with_borrow_mut(Vec::pop) else { return Err(Code::INVALID_CONTEXT.into()) };
+    let Some(popped) = STACK.with_borrow_mut(|stack| stack.pop()) else { return Err(Code::INVALID_CONTEXT.into()) };
     if context.is_null() {
         return Ok(());
     }

@@ -84,7 +84,7 @@ pub fn all() -> &'static [Device] {
         let memory = number("UNCRUMPLE_EMULATOR_MEMORY", 8 << 30);
         let checks = number("UNCRUMPLE_EMULATOR_CHECKS", 1) != 0;
         let machine = std::thread::available_parallelism().map_or(1, |n| n.get());
-        let threads = number("UNCRUMPLE_EMULATOR_THREADS", machine).max(1);
+        let threads = number("UNCRUMPLE_EMULATOR_THREADS", machine).clamp(1, 1024);
         let device = |number| Device { number, global: Global::of_device(number, memory), checks, threads };
         (0..number("UNCRUMPLE_EMULATOR_DEVICES", 1).min(MOST)).map(device).collect()
     })

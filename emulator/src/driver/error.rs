@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char};
+use std::mem::ManuallyDrop;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// An error of the driver, with what is known beyond its code.
@@ -150,8 +151,9 @@ pub fn explain(standard: &str, of: impl FnOnce(Code) -> bool) -> *const c_char {
 }
 
 thread_local! {
-    /// The error of this thread's last call that failed.
-    static LAST: RefCell<Option<Error>> = const { RefCell::new(None) };
+    /// The error of this thread's last call that failed. Never dropped, since the destructors of a thread's other values may
+    /// call the driver.
+    static LAST: RefCell<ManuallyDrop<Option<Error>>> = const { RefCell::new(ManuallyDrop::new(None)) };
     /// Whether this thread is in a host function of a stream, which may not call the driver.
     static IN_HOST_FUNCTION: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
@@ -166,7 +168,7 @@ pub fn answer(name: &str, call: impl FnOnce() -> Result) -> Result<(), Code> {
     };
     result.map_err(|error| {
         let code = error.code;
-        LAST.set(Some(error));
+        LAST.with_borrow_mut(|last| **last = Some(error));
         code
     })
 }
@@ -203,6 +205,21 @@ pub unsafe fn put<T>(to: *mut T, value: T) -> Result {
     // SAFETY: not null, and the caller promises that it may be written.
     unsafe { to.write_unaligned(value) };
     Ok(())
+}
+
+/// What a caller's pointer describes.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE` for a null pointer.
+///
+/// # Safety
+/// `from` is null or points to one.
+pub unsafe fn read<T: Copy>(from: *const T) -> Result<T> {
+    if from.is_null() {
+        return invalid("a null pointer where the call reads its parameters");
+    }
+    // SAFETY: not null, and the caller's promise.
+    Ok(unsafe { from.read_unaligned() })
 }
 
 /// The text that a caller's pointer names.

@@ -29,7 +29,7 @@ struct State {
     captured: Option<Point>,
 }
 
-static EVENTS: Handles<Event> = Handles::new("an event");
+static EVENTS: Handles<Event> = Handles::resource("an event");
 
 /// `CU_EVENT_DISABLE_TIMING`.
 const UNTIMED: u32 = 2;
@@ -40,7 +40,7 @@ const UNTIMED: u32 = 2;
 /// An unknown handle, or the state of the event's context.
 pub fn get(handle: Raw) -> Result<Arc<Event>> {
     let event = EVENTS.get(handle)?;
-    event.context.fault()?;
+    event.context.usable()?;
     Ok(event)
 }
 
@@ -146,6 +146,7 @@ pub unsafe fn synchronize(event: Raw) -> Result {
 pub unsafe fn query(event: Raw) -> Result {
     let event = get(event)?;
     event.outside_capture("a query of")?;
+    capture::refuse_unsafe("cuEventQuery")?;
     ready([&event])
 }
 

@@ -2,17 +2,18 @@
 
 use super::capture;
 use super::context::Context;
-use super::error::{Code, Error, Result, invalid, lock, put};
+use super::error::{Code, Error, Result, invalid, lock, put, read};
 use super::event::{self, Await, Record};
 use super::handle::{Handles, Raw};
 use super::launch::NodeParams;
 use super::memory::{self, GiveBack, Take};
 use super::nodes::{self, Graph, Node};
-use super::params::{FillParams, HostParams, read};
+use super::params::{FillParams, HostParams};
 use super::stream::{self, Stream};
 use super::timeline::{self, Owner, Work};
 use super::transfer::Copy3D;
 use std::any::Any;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 /// `CU_GRAPH_NODE_TYPE_GRAPH`.
@@ -71,7 +72,7 @@ pub fn of_type<T: Work>(work: &Arc<dyn Work>) -> Option<&T> {
 
 fn steps(graph: &Graph) -> Result<Vec<Step>> {
     let sorted = graph.sorted()?;
-    let numbers: std::collections::HashMap<usize, u64> = sorted.iter().map(|n| (n.handle, n.number)).collect();
+    let numbers: HashMap<usize, u64> = sorted.iter().map(|n| (n.handle, n.number)).collect();
     let step = |node: &Node| {
         // A child may have been changed since it was added.
         let work = if node.child == 0 { node.work.clone() } else { child_work(node.child)? };
@@ -187,17 +188,18 @@ fn owner(context: &Arc<Context>) -> Arc<dyn Owner> {
 
 /// A launch inside a capture is a node with the executable graph's nodes as a child.
 fn capture_launch(stream: &Stream, steps: &[Step], enabled: Vec<Arc<dyn Work>>) -> Result {
+    let child = nodes::create();
+    let mut handles = HashMap::new();
+    for step in steps.iter().filter(|s| s.enabled) {
+        let after: Vec<usize> = step.after.iter().filter_map(|n| handles.get(n).copied()).collect();
+        handles.insert(step.node, child.add(step.work.clone(), &after, 0)?);
+    }
     let work: Arc<dyn Work> = Arc::new(Child(enabled));
-    capture::add_child(stream.queue, &work, || {
-        let child = nodes::create();
-        let mut handles = std::collections::HashMap::new();
-        for step in steps.iter().filter(|s| s.enabled) {
-            let after: Vec<usize> = step.after.iter().filter_map(|n| handles.get(n).copied()).collect();
-            handles.insert(step.node, child.add(step.work.clone(), &after, 0)?);
-        }
-        Ok(child.handle)
-    })?;
-    Ok(())
+    let added = capture::add_child(stream.queue, &work, child.handle);
+    if added.is_err() {
+        let _ = nodes::destroy(nodes::raw(child.handle));
+    }
+    added.map(drop)
 }
 
 /// Whether memory that a graph allocates is there still from its last launch.

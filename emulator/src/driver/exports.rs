@@ -8,8 +8,8 @@ use super::pool::Properties;
 use super::stream::{Callback, HostFunction};
 use super::transfer::{Copy2D, Copy3D};
 use super::{
-    capture, context, device, event, executable, graph, host, launch, library, memory, module, pool, procedure, stream,
-    transfer,
+    capture_calls, context, device, event, executable, fill, graph, host, launch, library, memory, module, pool,
+    procedure, stream, transfer,
 };
 use std::ffi::{c_char, c_int, c_void};
 
@@ -201,21 +201,21 @@ exports! {
     cuMemcpy3DAsync_v2(copy: *const Copy3D, stream: Raw) => transfer::copy_3d_async;
     cuMemcpy3DPeer(copy: *const Copy3D) => transfer::copy_3d;
     cuMemcpy3DPeerAsync(copy: *const Copy3D, stream: Raw) => transfer::copy_3d_async;
-    cuMemsetD8_v2(to: u64, value: u8, count: usize) => transfer::fill_8;
-    cuMemsetD16_v2(to: u64, value: u16, count: usize) => transfer::fill_16;
-    cuMemsetD32_v2(to: u64, value: u32, count: usize) => transfer::fill_32;
-    cuMemsetD8Async(to: u64, value: u8, count: usize, stream: Raw) => transfer::fill_8_async;
-    cuMemsetD16Async(to: u64, value: u16, count: usize, stream: Raw) => transfer::fill_16_async;
-    cuMemsetD32Async(to: u64, value: u32, count: usize, stream: Raw) => transfer::fill_32_async;
-    cuMemsetD2D8_v2(to: u64, pitch: usize, value: u8, width: usize, height: usize) => transfer::fill_2d_8;
-    cuMemsetD2D16_v2(to: u64, pitch: usize, value: u16, width: usize, height: usize) => transfer::fill_2d_16;
-    cuMemsetD2D32_v2(to: u64, pitch: usize, value: u32, width: usize, height: usize) => transfer::fill_2d_32;
+    cuMemsetD8_v2(to: u64, value: u8, count: usize) => fill::fill_8;
+    cuMemsetD16_v2(to: u64, value: u16, count: usize) => fill::fill_16;
+    cuMemsetD32_v2(to: u64, value: u32, count: usize) => fill::fill_32;
+    cuMemsetD8Async(to: u64, value: u8, count: usize, stream: Raw) => fill::fill_8_async;
+    cuMemsetD16Async(to: u64, value: u16, count: usize, stream: Raw) => fill::fill_16_async;
+    cuMemsetD32Async(to: u64, value: u32, count: usize, stream: Raw) => fill::fill_32_async;
+    cuMemsetD2D8_v2(to: u64, pitch: usize, value: u8, width: usize, height: usize) => fill::fill_2d_8;
+    cuMemsetD2D16_v2(to: u64, pitch: usize, value: u16, width: usize, height: usize) => fill::fill_2d_16;
+    cuMemsetD2D32_v2(to: u64, pitch: usize, value: u32, width: usize, height: usize) => fill::fill_2d_32;
     cuMemsetD2D8Async(to: u64, pitch: usize, value: u8, width: usize, height: usize, stream: Raw)
-        => transfer::fill_2d_8_async;
+        => fill::fill_2d_8_async;
     cuMemsetD2D16Async(to: u64, pitch: usize, value: u16, width: usize, height: usize, stream: Raw)
-        => transfer::fill_2d_16_async;
+        => fill::fill_2d_16_async;
     cuMemsetD2D32Async(to: u64, pitch: usize, value: u32, width: usize, height: usize, stream: Raw)
-        => transfer::fill_2d_32_async;
+        => fill::fill_2d_32_async;
 
     cuStreamCreate(stream: *mut Raw, flags: u32) => stream::create;
     cuStreamCreateWithPriority(stream: *mut Raw, flags: u32, priority: c_int) => stream::create_with_priority;
@@ -240,24 +240,24 @@ exports! {
     cuEventElapsedTime(milliseconds: *mut f32, start: Raw, end: Raw) => event::elapsed;
     cuEventElapsedTime_v2(milliseconds: *mut f32, start: Raw, end: Raw) => event::elapsed;
 
-    cuStreamBeginCapture_v2(stream: Raw, mode: u32) => capture::begin;
+    cuStreamBeginCapture_v2(stream: Raw, mode: u32) => capture_calls::begin;
     cuStreamBeginCaptureToGraph(
         stream: Raw, graph: Raw, after: *const Raw, edges: Raw, count: usize, mode: u32
-    ) => capture::begin_to_graph;
-    cuStreamEndCapture(stream: Raw, graph: *mut Raw) => capture::end;
-    cuStreamIsCapturing(stream: Raw, status: *mut u32) => capture::is_capturing_stream;
+    ) => capture_calls::begin_to_graph;
+    cuStreamEndCapture(stream: Raw, graph: *mut Raw) => capture_calls::end;
+    cuStreamIsCapturing(stream: Raw, status: *mut u32) => capture_calls::is_capturing_stream;
     cuStreamGetCaptureInfo_v2(
         stream: Raw, status: *mut u32, number: *mut u64, graph: *mut Raw, after: *mut *const Raw, count: *mut usize
-    ) => capture::info_v2;
+    ) => capture_calls::info_v2;
     cuStreamGetCaptureInfo_v3(
         stream: Raw, status: *mut u32, number: *mut u64, graph: *mut Raw, after: *mut *const Raw, edges: *mut Raw,
         count: *mut usize
-    ) => capture::info_v3;
+    ) => capture_calls::info_v3;
     cuStreamUpdateCaptureDependencies(stream: Raw, after: *const Raw, count: usize, flags: u32)
-        => capture::update_dependencies;
+        => capture_calls::update_dependencies;
     cuStreamUpdateCaptureDependencies_v2(stream: Raw, after: *const Raw, edges: Raw, count: usize, flags: u32)
-        => capture::update_dependencies_v2;
-    cuThreadExchangeStreamCaptureMode(mode: *mut u32) => capture::exchange_mode;
+        => capture_calls::update_dependencies_v2;
+    cuThreadExchangeStreamCaptureMode(mode: *mut u32) => capture_calls::exchange_mode;
 
     cuGraphCreate(graph: *mut Raw, flags: u32) => graph::create;
     cuGraphDestroy(graph: Raw) => graph::destroy;

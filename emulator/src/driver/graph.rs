@@ -1,18 +1,18 @@
 //! Graphs: building them, and what they say of themselves.
 
-use super::capture::handles;
 use super::context;
-use super::error::{Result, invalid, lock, put};
+use super::error::{Result, invalid, lock, put, read};
 use super::event::{self, Await, Record};
 use super::executable::{child_work, of_type};
+use super::fill::Fill;
 use super::handle::Raw;
 use super::launch::{Launch, NodeParams};
 use super::memory::GiveBack;
-use super::nodes::{self, Empty};
-use super::params::{FillParams, HostParams, TakeParams, read};
+use super::nodes::{self, Empty, handles};
+use super::params::{FillParams, HostParams, TakeParams};
 use super::stream::Host;
 use super::timeline::Work;
-use super::transfer::{Copy3D, Fill};
+use super::transfer::Copy3D;
 use super::{device, memory, pool};
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;

@@ -13,13 +13,19 @@ pub type Raw = *mut c_void;
 #[derive(Debug)]
 pub struct Handles<T> {
     kind: &'static str,
+    null: Code,
     objects: Mutex<Option<HashMap<usize, Arc<T>>>>,
 }
 
 impl<T> Handles<T> {
     /// No objects, of the kind that errors call `kind`.
     pub const fn new(kind: &'static str) -> Handles<T> {
-        Handles { kind, objects: Mutex::new(None) }
+        Handles { kind, null: Code::INVALID_VALUE, objects: Mutex::new(None) }
+    }
+
+    /// As [`Handles::new`], of a kind whose null handle is `CUDA_ERROR_INVALID_HANDLE` too.
+    pub const fn resource(kind: &'static str) -> Handles<T> {
+        Handles { kind, null: Code::INVALID_HANDLE, objects: Mutex::new(None) }
     }
 
     /// Keeps an object under a new handle, which `make` may put into it.
@@ -35,10 +41,10 @@ impl<T> Handles<T> {
     /// The object that `handle` stands for.
     ///
     /// # Errors
-    /// `CUDA_ERROR_INVALID_HANDLE`; for a null handle `CUDA_ERROR_INVALID_VALUE`.
+    /// `CUDA_ERROR_INVALID_HANDLE`; for a null handle what its kind has for it.
     pub fn get(&self, handle: Raw) -> Result<Arc<T>> {
         if handle.is_null() {
-            return Err(Error::new(Code::INVALID_VALUE, format!("a null pointer for {}", self.kind)));
+            return Err(Error::new(self.null, format!("a null pointer for {}", self.kind)));
         }
         let objects = lock(&self.objects);
         objects.as_ref().and_then(|all| all.get(&handle.addr()).cloned()).ok_or_else(|| self.unknown(handle))

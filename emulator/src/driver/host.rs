@@ -41,8 +41,8 @@ pub unsafe fn allocate(pointer: *mut Raw, bytes: usize) -> Result {
 pub unsafe fn allocate_with_flags(pointer: *mut Raw, bytes: usize, flags: u32) -> Result {
     context::current()?;
     capture::refuse_unsafe("cuMemHostAlloc")?;
-    if bytes == 0 || flags > 7 {
-        return invalid(format!("{bytes} bytes with the flags {flags:#x}"));
+    if pointer.is_null() || bytes == 0 || flags > 7 {
+        return invalid(format!("{bytes} bytes with the flags {flags:#x}, to {pointer:p}"));
     }
     let Some(layout) = layout(bytes) else { return Err(Code::OUT_OF_MEMORY.into()) };
     // SAFETY: the size is not 0.
@@ -62,10 +62,9 @@ pub unsafe fn free(pointer: Raw) -> Result {
     timeline::finish_all();
     let mut regions = lock(&REGIONS);
     let region = regions.get(&pointer.addr()).copied().filter(|r| r.own);
-    let Some((region, layout)) = region.and_then(|r| Some((r, layout(r.bytes)?))) else {
+    let Some(layout) = region.and_then(|r| layout(r.bytes)) else {
         return invalid(format!("{pointer:p} does not come from cuMemHostAlloc"));
     };
-    debug_assert!(region.own);
     regions.remove(&pointer.addr());
     // SAFETY: it was allocated with this layout and is known no more.
     unsafe { dealloc(pointer.cast(), layout) };
@@ -75,12 +74,12 @@ pub unsafe fn free(pointer: Raw) -> Result {
 pub unsafe fn register(pointer: Raw, bytes: usize, flags: u32) -> Result {
     context::current()?;
     capture::refuse_unsafe("cuMemHostRegister")?;
-    if pointer.is_null() || bytes == 0 {
-        return invalid("no memory to register");
-    }
-    let mut regions = lock(&REGIONS);
     let start = pointer.addr();
-    let before = regions.range(..start + bytes).next_back();
+    let Some(end) = start.checked_add(bytes).filter(|_| !pointer.is_null() && bytes > 0 && flags <= 15) else {
+        return invalid(format!("{bytes} bytes at {pointer:p} with the flags {flags:#x}"));
+    };
+    let mut regions = lock(&REGIONS);
+    let before = regions.range(..end).next_back();
     if before.is_some_and(|(&base, region)| base + region.bytes > start) {
         return Err(Code::HOST_MEMORY_ALREADY_REGISTERED.into());
     }

@@ -2,7 +2,7 @@
 
 use super::context;
 use super::device;
-use super::error::{Code, Error, Result, invalid, put};
+use super::error::{Code, Error, Result, invalid, put, read};
 use super::handle::Raw;
 use super::library;
 use super::module::Function;
@@ -93,8 +93,8 @@ impl Launch {
             return refuse(format!("a grid of {} blocks: from (1, 1, 1) to (2147483647, 65535, 65535)", self.grid));
         }
         let most = kernel.max_threads.map_or(device::THREADS, |n| n.min(device::THREADS));
-        let threads = u64::from(bx) * u64::from(by) * u64::from(bz);
-        if threads == 0 || bx > 1024 || by > 1024 || bz > 64 || threads > u64::from(most) {
+        let threads = bx.saturating_mul(by).saturating_mul(bz);
+        if threads == 0 || bx > 1024 || by > 1024 || bz > 64 || threads > most {
             return refuse(format!("a block of {} threads: at least 1, and at most {most} in all", self.block));
         }
         let shared = self.function.most_shared.load(Relaxed);
@@ -114,6 +114,9 @@ impl Launch {
     unsafe fn gather(&self, params: *const Raw, extra: *const Raw) -> Result<Vec<u8>> {
         let kernel = &self.function.kernel;
         let mut bytes = vec![0; kernel.param_bytes()];
+        if !extra.is_null() && !params.is_null() {
+            return invalid("parameters both in the list `kernelParams` and in `extra`");
+        }
         if !extra.is_null() {
             // SAFETY: the caller's promise.
             return unsafe { buffer(extra, bytes.len()) };
@@ -145,7 +148,13 @@ unsafe fn buffer(extra: *const Raw, bytes: usize) -> Result<Vec<u8>> {
             match extra.add(2 * i).read().addr() {
                 0 => break,
                 1 => from = extra.add(2 * i + 1).read().cast(),
-                2 => size = Some(extra.add(2 * i + 1).read().cast::<usize>().read()),
+                2 => {
+                    let at = extra.add(2 * i + 1).read().cast::<usize>();
+                    if at.is_null() {
+                        return invalid("a null pointer for the size of a launch's buffer");
+                    }
+                    size = Some(at.read());
+                }
                 other => return invalid(format!("{other:#x} in the list `extra` of a launch")),
             }
         }
@@ -206,11 +215,8 @@ pub struct Attribute {
 }
 
 pub unsafe fn launch_ex(config: *const Config, function: Raw, params: *const Raw, extra: *const Raw) -> Result {
-    if config.is_null() {
-        return invalid("a null pointer for the launch's configuration");
-    }
-    // SAFETY: not null, and the caller's promise.
-    let config = unsafe { config.read() };
+    // SAFETY: the caller's promise.
+    let config = unsafe { read(config) }?;
     if !config.attributes.is_null() {
         for i in 0..config.count as usize {
             // SAFETY: the caller promises so many.
@@ -283,7 +289,7 @@ fn resident(function: &Function, threads: u32, shared: usize) -> u32 {
     if threads == 0 || threads > device::THREADS || function.kernel.max_threads.is_some_and(|most| threads > most) {
         return 0;
     }
-    let of_block = function.kernel.shared + shared;
+    let of_block = function.kernel.shared.saturating_add(shared);
     if of_block > device::SHARED_OPT_IN {
         return 0;
     }

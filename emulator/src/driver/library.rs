@@ -4,6 +4,7 @@ use super::context::{self, Context};
 use super::device;
 use super::error::{Code, Error, Result, lock, put, text};
 use super::handle::{Handles, Raw};
+use super::image;
 use super::module::{self, Function, Module};
 use crate::ptx;
 use std::collections::{BTreeMap, HashMap};
@@ -29,7 +30,7 @@ pub struct Kernel {
 }
 
 static LIBRARIES: Handles<Library> = Handles::new("a library");
-static KERNELS: Handles<Kernel> = Handles::new("a function or a kernel");
+static KERNELS: Handles<Kernel> = Handles::resource("a function or a kernel");
 
 impl Library {
     fn module(&self, context: &Arc<Context>) -> Result<Arc<Module>> {
@@ -62,8 +63,22 @@ pub fn function(handle: Raw) -> Result<Arc<Function>> {
     function.ok_or_else(|| Error::new(Code::INVALID_HANDLE, "the library's module was unloaded"))
 }
 
-fn make(text: Result<String>, library: *mut Raw) -> Result {
-    let parsed = module::parse(&text?)?;
+/// # Safety
+/// `library` is null or may be written; as [`image::log`].
+unsafe fn load(
+    text: Result<String>,
+    library: *mut Raw,
+    (count, options, values): (u32, *const u32, *mut Raw),
+) -> Result {
+    let made = text.and_then(|text| make(image::parse(&text)?));
+    // SAFETY: the caller's promise.
+    unsafe {
+        image::log(made.as_ref().err().map_or("", |e| e.text.as_str()), count, options, values);
+        put(library, made?)
+    }
+}
+
+fn make(parsed: ptx::Module) -> Result<Raw> {
     let names: Vec<String> =
         parsed.functions.iter().filter(|f| f.entry && f.body.is_some()).map(|f| f.name.clone()).collect();
     let (handle, made) =
@@ -79,8 +94,7 @@ fn make(text: Result<String>, library: *mut Raw) -> Result {
         let kernel = Kernel { library: made.clone(), name: CString::new(name.clone()).unwrap_or_default() };
         lock(&made.kernels).insert(name, KERNELS.add(|_| kernel).0.addr());
     }
-    // SAFETY: the caller's promise.
-    unsafe { put(library, handle) }
+    Ok(handle)
 }
 
 #[allow(clippy::too_many_arguments)] // the driver's
@@ -96,11 +110,7 @@ pub unsafe fn load_data(
 ) -> Result {
     device::initialized()?;
     // SAFETY: the caller's promise.
-    unsafe {
-        let result = make(module::read_image(code), library);
-        module::log(result.as_ref().err().map_or("", |e| e.text.as_str()), count, options, values);
-        result
-    }
+    unsafe { load(image::read(code), library, (count, options, values)) }
 }
 
 #[allow(clippy::too_many_arguments)] // the driver's
@@ -116,11 +126,7 @@ pub unsafe fn load_file(
 ) -> Result {
     device::initialized()?;
     // SAFETY: the caller's promise.
-    unsafe {
-        let result = make(module::read_file(name), library);
-        module::log(result.as_ref().err().map_or("", |e| e.text.as_str()), count, options, values);
-        result
-    }
+    unsafe { load(image::read_file(name), library, (count, options, values)) }
 }
 
 pub unsafe fn unload(library: Raw) -> Result {

@@ -205,10 +205,13 @@ unsafe fn allocate_in_order(pointer: *mut u64, bytes: usize, pool: &Arc<Pool>, s
 /// An allocation of a graph, with its address.
 ///
 /// # Errors
-/// `CUDA_ERROR_INVALID_VALUE` for no bytes.
+/// `CUDA_ERROR_INVALID_VALUE` for no bytes, `CUDA_ERROR_OUT_OF_MEMORY` for more than the device has.
 pub fn in_graph(context: &Arc<Context>, bytes: usize, pool: &Arc<Pool>) -> Result<Arc<Take>> {
     if bytes == 0 {
         return invalid("0 bytes were asked for");
+    }
+    if bytes > context.device.global.total {
+        return Err(out_of_memory(context, bytes));
     }
     let address = context.device.global.reserve(bytes);
     Ok(Arc::new(Take { context: context.clone(), address, bytes, pool: pool.clone() }))

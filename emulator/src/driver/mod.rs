@@ -5,24 +5,28 @@
 //!
 //! - [`error`]: codes, texts, and what surrounds each call; [`handle`]: numbers for objects
 //! - [`timeline`]: what comes after what, and when it runs; [`nodes`]: graphs as they are built
-//! - [`device`], [`context`]: what there is, and whose a call is; [`capture`]: streams that write graphs
-//! - [`stream`], [`event`], [`pool`], [`memory`], [`host`], [`transfer`], [`module`], [`library`], [`launch`], [`graph`], [`executable`]: the
-//!   calls on each
+//! - [`device`], [`context`]: what there is, and whose a call is; [`capture`]: streams that write graphs;
+//!   [`image`]: what modules are loaded from
+//! - [`stream`], [`event`], [`capture_calls`], [`pool`], [`memory`], [`host`], [`transfer`], [`fill`], [`module`],
+//!   [`library`], [`launch`], [`graph`], [`executable`]: the calls on each
 
 // The promises of each function are those of NVIDIA's documentation of the call of that name; those that this folder adds
 // stand at the functions of the lower rooms.
 #![allow(clippy::missing_safety_doc)]
 
 pub mod capture;
+pub mod capture_calls;
 pub mod context;
 pub mod device;
 pub mod error;
 pub mod event;
 pub mod executable;
 pub mod exports;
+pub mod fill;
 pub mod graph;
 pub mod handle;
 pub mod host;
+pub mod image;
 pub mod launch;
 pub mod library;
 pub mod memory;

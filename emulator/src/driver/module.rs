@@ -5,6 +5,7 @@ use super::context::{self, Context};
 use super::device;
 use super::error::{Code, Error, Result, invalid, lock, put, text};
 use super::handle::{Handles, Raw};
+use super::image::{self, wrong};
 use super::memory;
 use super::timeline;
 use crate::isa::{self, Symbols};
@@ -47,73 +48,8 @@ pub struct Function {
     carveout: AtomicUsize,
 }
 
-static MODULES: Handles<Module> = Handles::new("a module");
+static MODULES: Handles<Module> = Handles::resource("a module");
 static FUNCTIONS: Handles<Function> = Handles::new("a function");
-
-/// The start of a module's image, where it is no text.
-const ELF: [u8; 4] = *b"\x7fELF";
-const FAT: [u8; 4] = 0xba55_ed50u32.to_le_bytes();
-const FAT_WRAPPER: [u8; 4] = 0x4662_43b1u32.to_le_bytes();
-
-/// The text that an image is.
-///
-/// # Errors
-/// An image that is compiled code.
-///
-/// # Safety
-/// `image` is null, or a string that ends in a zero, or compiled code.
-unsafe fn ptx_of(image: *const c_void) -> Result<String> {
-    if image.is_null() {
-        return invalid("a null pointer for the module's image");
-    }
-    let mut start = [0u8; 4];
-    for (i, byte) in start.iter_mut().enumerate() {
-        // SAFETY: not behind the end: the bytes before were not zero, and compiled code is longer.
-        *byte = unsafe { image.cast::<u8>().add(i).read() };
-        if *byte == 0 {
-            break;
-        }
-    }
-    if [ELF, FAT, FAT_WRAPPER].contains(&start) {
-        let text = "the image is compiled for a device, and the emulator runs PTX (nvcc -ptx)";
-        return Err(Error::new(Code::NO_BINARY_FOR_GPU, text));
-    }
-    // SAFETY: the caller's promise.
-    Ok(unsafe { text(image.cast()) }?.into_owned())
-}
-
-/// What a module's text declares.
-///
-/// # Errors
-/// PTX that is too new, for a newer device, or wrong.
-pub fn parse(text: &str) -> Result<ptx::Module> {
-    let version = text.lines().find_map(|line| line.trim().strip_prefix(".version")).map(str::trim);
-    let parsed = version.and_then(|v| v.split_once('.'));
-    if let Some((major, minor)) = parsed
-        && let (Ok(major), Ok(minor)) = (major.parse(), minor.parse::<u32>())
-        && (major, minor) > device::PTX
-    {
-        let (newest, minor_newest) = device::PTX;
-        let text = format!("PTX ISA {major}.{minor}, and the emulator reads up to {newest}.{minor_newest}");
-        return Err(Error::new(Code::UNSUPPORTED_PTX_VERSION, text));
-    }
-    if version.is_none() {
-        return Err(Error::new(Code::INVALID_IMAGE, "the image is no PTX: it has no line `.version`"));
-    }
-    let module = ptx::parse(text).map_err(wrong)?;
-    let digits: String =
-        module.target.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
-    let (major, minor) = device::CAPABILITY;
-    if digits.parse().is_ok_and(|target: u32| target > major * 10 + minor) {
-        let text = format!("PTX for {}, and the device has compute capability {major}.{minor}", module.target);
-        return Err(Error::new(Code::NO_BINARY_FOR_GPU, text));
-    }
-    Ok(module)
-}
-
-fn wrong(error: ptx::Error) -> Error {
-    Error::new(Code::INVALID_PTX, error.to_string())
-}
 
 /// Makes the module's variables and kernels.
 ///
@@ -249,44 +185,6 @@ impl Module {
     }
 }
 
-/// Options of `cuModuleLoadDataEx` that say where texts go.
-const INFO_LOG: u32 = 3;
-const INFO_LOG_BYTES: u32 = 4;
-const ERROR_LOG: u32 = 5;
-const ERROR_LOG_BYTES: u32 = 6;
-
-/// Writes an error's text where the options ask for it.
-///
-/// # Safety
-/// `options` and `values` have `count` each, with the values that the options ask for.
-pub unsafe fn log(error: &str, count: u32, options: *const u32, values: *mut Raw) {
-    if options.is_null() || values.is_null() {
-        return;
-    }
-    // SAFETY: the caller's promise.
-    unsafe {
-        let place = |wanted| (0..count as usize).find(|&i| options.add(i).read() == wanted);
-        for (buffer, bytes, text) in [(INFO_LOG, INFO_LOG_BYTES, ""), (ERROR_LOG, ERROR_LOG_BYTES, error)] {
-            let Some(size) = place(bytes) else { continue };
-            // The number of bytes is given in the guise of a pointer, and what was written is answered there.
-            let room = values.add(size).read().addr() as u32 as usize;
-            let mut written = 0;
-            if let Some(at) = place(buffer)
-                && let Some(room) = room.checked_sub(1)
-            {
-                let to = values.add(at).read().cast::<u8>();
-                if !to.is_null() {
-                    let text = &text.as_bytes()[..text.len().min(room)];
-                    to.copy_from_nonoverlapping(text.as_ptr(), text.len());
-                    to.add(text.len()).write(0);
-                    written = text.len();
-                }
-            }
-            values.add(size).write(std::ptr::without_provenance_mut(written));
-        }
-    }
-}
-
 pub unsafe fn load_data(module: *mut Raw, image: *const c_void) -> Result {
     // SAFETY: the caller's promise.
     unsafe { load_data_with(module, image, 0, std::ptr::null(), std::ptr::null_mut()) }
@@ -302,7 +200,7 @@ pub unsafe fn load_data_with(
     let context = context::current()?;
     capture::refuse_unsafe("cuModuleLoadData")?;
     // SAFETY: the caller's promise.
-    let text = unsafe { ptx_of(image) };
+    let text = unsafe { image::read(image) };
     // SAFETY: as above.
     unsafe { load_text(module, &context, text, count, options, values) }
 }
@@ -315,29 +213,12 @@ unsafe fn load_text(
     options: *const u32,
     values: *mut Raw,
 ) -> Result {
-    let loaded = text.and_then(|text| load(context, &parse(&text)?));
+    let loaded = text.and_then(|text| load(context, &image::parse(&text)?));
     // SAFETY: the caller's promise.
     unsafe {
-        log(loaded.as_ref().err().map_or("", |e| e.text.as_str()), count, options, values);
+        image::log(loaded.as_ref().err().map_or("", |e| e.text.as_str()), count, options, values);
         put(module, std::ptr::without_provenance_mut(loaded?.handle))
     }
-}
-
-/// The text of a file.
-///
-/// # Errors
-/// `CUDA_ERROR_FILE_NOT_FOUND`, or what `ptx_of` says.
-///
-/// # Safety
-/// `name` is null or a string that ends in a zero.
-pub unsafe fn read_file(name: *const c_char) -> Result<String> {
-    // SAFETY: the caller's promise.
-    let name = unsafe { text(name) }?;
-    let mut bytes =
-        std::fs::read(&*name).map_err(|error| Error::new(Code::FILE_NOT_FOUND, format!("{name}: {error}")))?;
-    bytes.extend([0; 4]);
-    // SAFETY: it ends in a zero.
-    unsafe { ptx_of(bytes.as_ptr().cast()) }
 }
 
 pub unsafe fn load_file(module: *mut Raw, name: *const c_char) -> Result {
@@ -345,21 +226,9 @@ pub unsafe fn load_file(module: *mut Raw, name: *const c_char) -> Result {
     capture::refuse_unsafe("cuModuleLoad")?;
     // SAFETY: the caller's promise.
     unsafe {
-        let text = read_file(name);
+        let text = image::read_file(name);
         load_text(module, &context, text, 0, std::ptr::null(), std::ptr::null_mut())
     }
-}
-
-/// The text of an image.
-///
-/// # Errors
-/// As `ptx_of`.
-///
-/// # Safety
-/// As `ptx_of`.
-pub unsafe fn read_image(image: *const c_void) -> Result<String> {
-    // SAFETY: the caller's promise.
-    unsafe { ptx_of(image) }
 }
 
 pub unsafe fn unload(module: Raw) -> Result {

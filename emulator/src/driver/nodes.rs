@@ -1,8 +1,9 @@
 //! Graphs as they are built: nodes with work and what each comes after.
 
-use super::error::{Error, Result, invalid, lock};
+use super::error::{Result, invalid, lock};
 use super::handle::{Handles, Raw};
 use super::timeline::Work;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
@@ -85,6 +86,24 @@ pub fn raw(handle: usize) -> Raw {
     std::ptr::without_provenance_mut(handle)
 }
 
+/// The handles that a caller's array holds.
+///
+/// # Errors
+/// A null pointer where there should be some.
+///
+/// # Safety
+/// `from` is null or has `count` handles, where that many can be.
+pub unsafe fn handles(from: *const Raw, count: usize) -> Result<Vec<usize>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    if from.is_null() || count > isize::MAX as usize / size_of::<Raw>() {
+        return invalid(format!("{count} nodes at {from:p}"));
+    }
+    // SAFETY: not null, and the caller's promise.
+    Ok(unsafe { std::slice::from_raw_parts(from, count) }.iter().map(|h| h.addr()).collect())
+}
+
 /// Work that does nothing: a node that others come after.
 #[derive(Debug)]
 pub struct Empty;
@@ -153,7 +172,7 @@ impl Graph {
     pub fn duplicate(&self) -> Result<Arc<Graph>> {
         let copy = create();
         let nodes = lock(&self.nodes).clone();
-        let mut handles = std::collections::HashMap::new();
+        let mut handles = HashMap::new();
         let mut copies = Vec::with_capacity(nodes.len());
         for node in &nodes {
             let (_, place) = NODES.add(|handle| Place { handle, graph: copy.clone() });
@@ -175,7 +194,7 @@ impl Graph {
     /// `CUDA_ERROR_INVALID_VALUE` for a graph that runs in a circle.
     pub fn sorted(&self) -> Result<Vec<Node>> {
         let mut left = lock(&self.nodes).clone();
-        let mut done = std::collections::HashSet::with_capacity(left.len());
+        let mut done = HashSet::with_capacity(left.len());
         let mut sorted = Vec::with_capacity(left.len());
         while !left.is_empty() {
             let before = left.len();
@@ -188,17 +207,17 @@ impl Graph {
                 !ready
             });
             if left.len() == before {
-                return Err(Error::new(super::error::Code::INVALID_VALUE, "the graph's nodes run in a circle"));
+                return invalid("the graph's nodes run in a circle");
             }
         }
         Ok(sorted)
     }
 
     /// The nodes that the nodes `last` come after, directly or not, those included.
-    pub fn before(&self, last: &[usize]) -> std::collections::HashSet<usize> {
+    pub fn before(&self, last: &[usize]) -> HashSet<usize> {
         let nodes = lock(&self.nodes);
-        let by_handle: std::collections::HashMap<usize, &Node> = nodes.iter().map(|n| (n.handle, n)).collect();
-        let (mut open, mut found) = (last.to_vec(), std::collections::HashSet::new());
+        let by_handle: HashMap<usize, &Node> = nodes.iter().map(|n| (n.handle, n)).collect();
+        let (mut open, mut found) = (last.to_vec(), HashSet::new());
         while let Some(handle) = open.pop() {
             if let Some(node) = by_handle.get(&handle)
                 && found.insert(handle)

@@ -1,25 +1,10 @@
 //! The parameters of a graph's nodes, as callers lay them out.
 
 use super::error::{Result, invalid};
+use super::fill::Fill;
 use super::handle::Raw;
 use super::stream::{Host, HostFunction};
-use super::transfer::Fill;
 use std::ffi::c_void;
-
-/// What a caller's pointer describes.
-///
-/// # Errors
-/// A null pointer.
-///
-/// # Safety
-/// `from` is null or points to one.
-pub unsafe fn read<T: std::marker::Copy>(from: *const T) -> Result<T> {
-    if from.is_null() {
-        return invalid("a null pointer for a node's parameters");
-    }
-    // SAFETY: not null, and the caller's promise.
-    Ok(unsafe { from.read() })
-}
 
 /// `CUDA_MEMSET_NODE_PARAMS`.
 #[derive(Clone, Copy, Debug)]

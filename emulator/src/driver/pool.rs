@@ -5,7 +5,7 @@
 //! threshold's worth of it.
 
 use super::device::{self, Device};
-use super::error::{Code, Error, Result, invalid, lock, put};
+use super::error::{Code, Error, Result, invalid, lock, put, read};
 use super::handle::{Handles, Raw};
 use std::collections::HashMap;
 use std::ffi::c_int;
@@ -58,7 +58,9 @@ impl Pool {
 
     fn trim(&self, keep: u64) {
         let mut state = lock(&self.state);
-        state.reserved = state.reserved.min(keep.next_multiple_of(CHUNK).max(state.used.next_multiple_of(CHUNK)));
+        // The threshold that keeps everything is the largest number.
+        let keep = keep.checked_next_multiple_of(CHUNK).unwrap_or(u64::MAX);
+        state.reserved = state.reserved.min(keep.max(state.used.next_multiple_of(CHUNK)));
     }
 }
 
@@ -144,11 +146,8 @@ pub struct Properties {
 }
 
 pub unsafe fn create_handle(pool: *mut Raw, properties: *const Properties) -> Result {
-    if properties.is_null() {
-        return invalid("a null pointer for the pool's properties");
-    }
-    // SAFETY: not null, and the caller's promise.
-    let properties = unsafe { properties.read() };
+    // SAFETY: the caller's promise.
+    let properties = unsafe { read(properties) }?;
     if properties.location != 1 || properties.handle_types != 0 {
         return Err(Error::new(Code::NOT_SUPPORTED, "a pool elsewhere than on a device, or that is shared"));
     }
@@ -219,11 +218,8 @@ pub unsafe fn set_access(pool: Raw, _access: Raw, _count: usize) -> Result {
 
 pub unsafe fn get_access(flags: *mut u32, pool: Raw, location: *const [c_int; 2]) -> Result {
     let pool = get(pool)?;
-    if location.is_null() {
-        return invalid("a null pointer for the location");
-    }
-    // SAFETY: not null, and the caller's promise.
-    let [kind, device] = unsafe { location.read() };
+    // SAFETY: the caller's promise.
+    let [kind, device] = unsafe { read(location) }?;
     let own = kind == 1 && device == pool.device.number as c_int;
     // SAFETY: as above.
     unsafe { put(flags, if own { 3 } else { 0 }) }

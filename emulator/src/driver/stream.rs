@@ -2,7 +2,7 @@
 
 use super::capture;
 use super::context::{self, Context};
-use super::error::{Code, Error, Result, in_host_function, invalid, lock, put};
+use super::error::{Code, Error, Result, in_host_function, invalid, lock, put, read};
 use super::event::{self, Event};
 use super::handle::{Handles, Raw};
 use super::pool;
@@ -48,7 +48,7 @@ pub fn get(handle: Raw) -> Result<Arc<Stream>> {
         PER_THREAD => (|context| Queue::Thread(context, std::thread::current().id()), PER_THREAD as u64),
         _ => {
             let stream = STREAMS.get(handle)?;
-            stream.context.fault()?;
+            stream.context.usable()?;
             return Ok(stream);
         }
     };
@@ -152,6 +152,9 @@ pub unsafe fn synchronize_context_of(context: Raw) -> Result {
 pub unsafe fn wait_event(stream: Raw, event: Raw, flags: u32) -> Result {
     let stream = get(stream)?;
     let event = event::get(event)?;
+    if flags > 1 {
+        return invalid(format!("flags {flags:#x} of a wait for an event"));
+    }
     if flags & 1 != 0 && capture::is_capturing(stream.queue) {
         return stream.submit(Arc::new(event::Await(event)));
     }
@@ -173,6 +176,9 @@ pub unsafe fn record_event(event: Raw, stream: Raw) -> Result {
 
 pub unsafe fn record_event_with_flags(event: Raw, stream: Raw, flags: u32) -> Result {
     let (event, stream) = (event::get(event)?, get(stream)?);
+    if flags > 1 {
+        return invalid(format!("flags {flags:#x} of the recording of an event"));
+    }
     if !Arc::ptr_eq(&event.context, &stream.context) {
         return Err(Error::new(Code::INVALID_HANDLE, "the event and the stream belong to different contexts"));
     }
@@ -297,20 +303,28 @@ type Attributes = HashMap<(Queue, u32), [u8; 64]>;
 /// Attributes of streams, which change nothing here, by stream and number.
 static ATTRIBUTES: Mutex<Option<Attributes>> = Mutex::new(None);
 
+/// The access window, the synchronisation policy, the priority, the memory domains: what a stream has of the launch
+/// attributes.
+fn key(stream: &Stream, attribute: u32) -> Result<(Queue, u32)> {
+    if matches!(attribute, 1 | 3 | 8..=10) {
+        return Ok((stream.queue, attribute));
+    }
+    invalid(format!("a stream has no attribute {attribute}"))
+}
+
 pub unsafe fn set_attribute(stream: Raw, attribute: u32, value: *const [u8; 64]) -> Result {
     let stream = get(stream)?;
-    if value.is_null() {
-        return invalid("a null pointer for the attribute's value");
-    }
-    // SAFETY: not null, and the caller promises a value of the union's size.
-    let value = unsafe { value.read_unaligned() };
-    lock(&ATTRIBUTES).get_or_insert_default().insert((stream.queue, attribute), value);
+    let key = key(&stream, attribute)?;
+    // SAFETY: the caller promises a value of the union's size.
+    let value = unsafe { read(value) }?;
+    lock(&ATTRIBUTES).get_or_insert_default().insert(key, value);
     Ok(())
 }
 
 pub unsafe fn get_attribute(stream: Raw, attribute: u32, value: *mut [u8; 64]) -> Result {
     let stream = get(stream)?;
-    let known = lock(&ATTRIBUTES).as_ref().and_then(|all| all.get(&(stream.queue, attribute)).copied());
+    let key = key(&stream, attribute)?;
+    let known = lock(&ATTRIBUTES).as_ref().and_then(|all| all.get(&key).copied());
     // SAFETY: the caller's promise.
     unsafe { put(value, known.unwrap_or([0; 64])) }
 }

@@ -8,6 +8,7 @@ use std::ptr::{null, null_mut};
 use std::sync::{Mutex, MutexGuard};
 
 mod graphs;
+mod hostile;
 
 /// A context of the test's own, so that a fault of one test is none of another's. Tests that have one run in turn: a
 /// capture forbids calls of other threads too, and a wait for everything runs everybody's work.
@@ -282,6 +283,11 @@ fn pools_keep_what_their_threshold_says() {
         ok(cuMemPoolSetAttribute(pool, 4, (&raw mut keep).cast()));
         ok(cuStreamSynchronize(s));
         assert_eq!((get(7), get(8), get(5)), (0, 100, 2 << 20));
+        // The largest threshold, which keeps everything.
+        keep = u64::MAX;
+        ok(cuMemPoolSetAttribute(pool, 4, (&raw mut keep).cast()));
+        ok(cuStreamSynchronize(s));
+        assert_eq!(get(5), 2 << 20);
         ok(cuMemPoolTrimTo(pool, 0));
         assert_eq!((get(5), get(6)), (0, 2 << 20));
         ok(cuMemPoolDestroy(pool));
@@ -322,6 +328,7 @@ fn a_module_that_cannot_be_loaded_says_why() {
         assert!(log.contains("line 4"), "{log}");
         assert!(explanation(218).contains(&log));
         assert_eq!(load(c".version 99.0\n.target sm_80\n").0, Code::UNSUPPORTED_PTX_VERSION.0);
+        assert_eq!(load(c".version\n4000000000.0\n.target sm_80\n").0, Code::UNSUPPORTED_PTX_VERSION.0);
         assert_eq!(load(c".version 9.0\n.target sm_120\n").0, Code::NO_BINARY_FOR_GPU.0);
         assert_eq!(load(c"\x7fELF and so on").0, Code::NO_BINARY_FOR_GPU.0);
         assert_eq!(load(c"int main() {}").0, Code::INVALID_IMAGE.0);

@@ -1,11 +1,11 @@
 //! Copies and fills.
 
-use super::error::{Code, Error, Result, invalid};
+use super::error::{Code, Error, Result, invalid, read};
 use super::handle::Raw;
 use super::memory::text_of;
-use super::stream::{self, Stream};
+use super::stream;
 use super::timeline::Work;
-use super::{capture, device, host};
+use super::{capture, context, device, host};
 use std::sync::Arc;
 
 /// Where bytes are.
@@ -51,27 +51,31 @@ impl Side {
         Side { place, pitch: 0, slice: 0 }
     }
 
-    /// Bytes from the first to behind the last of an extent.
+    /// Bytes from the first to behind the last of an extent, where memory can have so many.
     fn span(&self, [width, height, depth]: [usize; 3]) -> Option<usize> {
-        let rows = height.checked_sub(1)?.checked_mul(self.pitch)?;
-        let slices = depth.checked_sub(1)?.checked_mul(self.slice)?;
-        width.checked_add(rows)?.checked_add(slices)
+        let rows = height.saturating_sub(1).checked_mul(self.pitch)?;
+        let slices = depth.saturating_sub(1).checked_mul(self.slice)?;
+        width.checked_add(rows)?.checked_add(slices).filter(|&span| isize::try_from(span).is_ok())
     }
 
-    /// What is wrong with it, before any of it is touched.
-    fn check(&self, extent: [usize; 3]) -> Result {
-        let Some(span) = self.span(extent) else { return invalid("a copy of more bytes than there are") };
+    /// What is wrong with it, whenever it is used; gives its span.
+    pub(super) fn check(&self, extent: [usize; 3]) -> Result<usize> {
+        let Some(span) = self.span(extent) else { return invalid("more bytes than there are") };
         match self.place {
-            Place::Device(address) => {
-                let found = device::find(address, span);
-                found.map(|_| ()).map_err(|problem| Error::new(Code::INVALID_VALUE, text_of(problem)))
-            }
-            Place::Host(0) => invalid("a null pointer for host memory"),
+            Place::Host(0) if span > 0 => invalid("a null pointer for host memory"),
             Place::Host(address) if device::owns(address as u64) => {
                 invalid(format!("{address:#x} is an address of a device where one of the host is expected"))
             }
-            _ => Ok(()),
+            _ => Ok(span),
         }
+    }
+
+    /// What is wrong with it now, before any of it is touched.
+    pub(super) fn check_now(&self, extent: [usize; 3]) -> Result {
+        let span = self.check(extent)?;
+        let Place::Device(address) = self.place else { return Ok(()) };
+        let found = device::find(address, span);
+        found.map(|_| ()).map_err(|problem| Error::new(Code::INVALID_VALUE, text_of(problem)))
     }
 
     fn is_pageable(&self, extent: [usize; 3]) -> bool {
@@ -82,14 +86,17 @@ impl Side {
     }
 }
 
-fn fault(what: &str) -> impl FnOnce(crate::memory::Problem) -> Error + '_ {
+pub(super) fn fault(what: &str) -> impl FnOnce(crate::memory::Problem) -> Error + '_ {
     move |problem| Error::new(Code::ILLEGAL_ADDRESS, format!("{what}: {}", text_of(problem)))
 }
 
 impl Work for Copy {
     fn run(&self) -> Result {
         let [width, height, depth] = self.extent;
-        let dense = height * depth == 1
+        if self.is_empty() {
+            return Ok(());
+        }
+        let dense = (height, depth) == (1, 1)
             || [&self.from, &self.to].iter().all(|s| s.pitch == width && (depth == 1 || s.slice == width * height));
         let (width, height, depth) = if dense { (width * height * depth, 1, 1) } else { (width, height, depth) };
         for z in 0..depth {
@@ -152,6 +159,28 @@ impl Copy {
         self.extent.contains(&0)
     }
 
+    /// What is wrong with it, whenever it runs.
+    fn check(&self) -> Result {
+        let [width, height, depth] = self.extent;
+        for side in [&self.from, &self.to] {
+            side.check(self.extent)?;
+            if (height > 1 || depth > 1) && side.pitch < width {
+                return invalid("rows that are longer than the pitch");
+            }
+            if depth > 1 && side.slice < height * side.pitch {
+                return invalid("slices of more rows than the height of the memory");
+            }
+        }
+        Ok(())
+    }
+
+    /// What is wrong with it now.
+    fn check_now(&self) -> Result {
+        self.check()?;
+        self.from.check_now(self.extent)?;
+        self.to.check_now(self.extent)
+    }
+
     /// Keeps what is pageable, since the caller may change it once the call has returned.
     fn keep(&mut self) {
         if let (Place::Host(address), Some(span)) = (&self.from.place, self.from.span(self.extent)) {
@@ -174,10 +203,10 @@ fn copy_async(mut copy: Copy, stream: Raw) -> Result {
     }
     // In a graph memory may be there only once it runs.
     if capture::is_capturing(stream.queue) {
+        copy.check()?;
         return stream.submit(Arc::new(copy));
     }
-    copy.from.check(copy.extent)?;
-    copy.to.check(copy.extent)?;
+    copy.check_now()?;
     let wait = copy.to.is_pageable(copy.extent);
     if !wait && copy.from.is_pageable(copy.extent) {
         capture::check_legacy(stream.queue)?;
@@ -194,8 +223,7 @@ fn copy(copy: Copy) -> Result {
     if copy.is_empty() {
         return Ok(());
     }
-    copy.from.check(copy.extent)?;
-    copy.to.check(copy.extent)?;
+    copy.check_now()?;
     let on_device = matches!((&copy.from.place, &copy.to.place), (Place::Device(_), Place::Device(_)));
     stream.submit(Arc::new(copy))?;
     if on_device { Ok(()) } else { stream.wait() }
@@ -237,11 +265,13 @@ pub unsafe fn on_device_async(to: u64, from: u64, bytes: usize, stream: Raw) -> 
     copy_async(line(Place::Device(from), Place::Device(to), bytes), stream)
 }
 
-pub unsafe fn peer(to: u64, _there: Raw, from: u64, _here: Raw, bytes: usize) -> Result {
+pub unsafe fn peer(to: u64, there: Raw, from: u64, here: Raw, bytes: usize) -> Result {
+    context::get(there).and(context::get(here))?;
     copy(line(Place::Device(from), Place::Device(to), bytes))
 }
 
-pub unsafe fn peer_async(to: u64, _there: Raw, from: u64, _here: Raw, bytes: usize, stream: Raw) -> Result {
+pub unsafe fn peer_async(to: u64, there: Raw, from: u64, here: Raw, bytes: usize, stream: Raw) -> Result {
+    context::get(there).and(context::get(here))?;
     copy_async(line(Place::Device(from), Place::Device(to), bytes), stream)
 }
 
@@ -300,6 +330,7 @@ pub struct Copy3D {
 fn side(kind: u32, host: Raw, device: u64, offset: Option<usize>, pitch: usize, slice: usize) -> Result<Side> {
     let Some(offset) = offset else { return invalid("an offset beyond all memory") };
     let place = match kind {
+        1 if host.is_null() => Place::Host(0),
         1 => Place::Host(host.expose_provenance().wrapping_add(offset)),
         2 => Place::Device(device.wrapping_add(offset as u64)),
         4 => place_of(device.wrapping_add(offset as u64)),
@@ -331,36 +362,20 @@ impl Copy3D {
     /// What it copies.
     ///
     /// # Errors
-    /// Arrays, and rows that are longer than their pitch.
+    /// Arrays, null pointers, and rows or slices that are longer than what is between two of them.
     pub fn copy(&self) -> Result<Copy> {
         let (from, to) = (self.from.side(self.width, self.height)?, self.to.side(self.width, self.height)?);
-        rows(Copy { from, to, extent: [self.width, self.height, self.depth] })
+        let copy = Copy { from, to, extent: [self.width, self.height, self.depth] };
+        copy.check().map(|()| copy)
     }
-}
-
-fn rows(copy: Copy) -> Result<Copy> {
-    let [width, height, depth] = copy.extent;
-    if height * depth > 1 && (copy.from.pitch < width || copy.to.pitch < width) {
-        return invalid("rows that are longer than the pitch");
-    }
-    Ok(copy)
-}
-
-/// # Safety
-/// `copy` is null or points to one.
-unsafe fn read<T>(copy: *const T) -> Result<T> {
-    if copy.is_null() {
-        return invalid("a null pointer for the copy");
-    }
-    // SAFETY: not null, and the caller's promise.
-    Ok(unsafe { copy.read() })
 }
 
 unsafe fn read_2d(copy: *const Copy2D) -> Result<Copy> {
     // SAFETY: the caller's promise.
     let copy = unsafe { read(copy) }?;
     let (from, to) = (copy.from.side(copy.width)?, copy.to.side(copy.width)?);
-    rows(Copy { from, to, extent: [copy.width, copy.height, 1] })
+    let copy = Copy { from, to, extent: [copy.width, copy.height, 1] };
+    copy.check().map(|()| copy)
 }
 
 pub unsafe fn copy_2d(parameters: *const Copy2D) -> Result {
@@ -381,117 +396,4 @@ pub unsafe fn copy_3d(parameters: *const Copy3D) -> Result {
 pub unsafe fn copy_3d_async(parameters: *const Copy3D, stream: Raw) -> Result {
     // SAFETY: the caller's promise.
     copy_async(unsafe { read(parameters) }?.copy()?, stream)
-}
-
-/// A fill: an element again and again.
-#[derive(Clone, Debug)]
-pub struct Fill {
-    /// The first element.
-    pub to: u64,
-    /// Bytes from a row to the next.
-    pub pitch: usize,
-    /// The element's low bytes.
-    pub value: u32,
-    /// Bytes of an element: 1, 2 or 4.
-    pub element: usize,
-    /// Elements of a row.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-}
-
-impl Fill {
-    /// What is wrong with it.
-    ///
-    /// # Errors
-    /// Elements of other sizes or at addresses that are no multiple of theirs.
-    pub fn check(&self) -> Result {
-        if !matches!(self.element, 1 | 2 | 4) {
-            return invalid(format!("elements of {} bytes: expected 1, 2 or 4", self.element));
-        }
-        let misplaced = |n: u64| !n.is_multiple_of(self.element as u64);
-        if misplaced(self.to) || self.height > 1 && misplaced(self.pitch as u64) {
-            return invalid(format!(
-                "{:#x} or the pitch is no multiple of the element's {} bytes",
-                self.to, self.element
-            ));
-        }
-        if self.height > 1 && self.width.checked_mul(self.element).is_none_or(|row| row > self.pitch) {
-            return invalid("rows that are longer than the pitch");
-        }
-        Ok(())
-    }
-
-    fn submit(self, stream: &Stream) -> Result {
-        self.check()?;
-        if self.width == 0 || self.height == 0 {
-            return Ok(());
-        }
-        if !capture::is_capturing(stream.queue) {
-            let Some(row) = self.width.checked_mul(self.element) else { return invalid("a fill of too many bytes") };
-            let side = Side { place: Place::Device(self.to), pitch: self.pitch, slice: 0 };
-            side.check([row, self.height, 1])?;
-        }
-        stream.submit(Arc::new(self))
-    }
-}
-
-impl Work for Fill {
-    fn run(&self) -> Result {
-        let row = self.width * self.element;
-        let piece: Vec<u8> =
-            self.value.to_le_bytes()[..self.element].iter().copied().cycle().take(row.min(1 << 16)).collect();
-        for y in 0..self.height {
-            let (to, offset) =
-                device::find(self.to + (y * self.pitch) as u64, row).map_err(fault("a fill of device memory"))?;
-            for start in (0..row).step_by(1 << 16) {
-                to.write(offset + start, &piece[..piece.len().min(row - start)]);
-            }
-        }
-        Ok(())
-    }
-
-    fn kind(&self) -> u32 {
-        2
-    }
-}
-
-fn fill(to: u64, pitch: usize, value: u32, element: usize, size: [usize; 2], stream: Option<Raw>) -> Result {
-    let on = stream::get(stream.unwrap_or(std::ptr::null_mut()))?;
-    if stream.is_none() {
-        capture::refuse_unsafe("a fill without a stream")?;
-    }
-    Fill { to, pitch, value, element, width: size[0], height: size[1] }.submit(&on)
-}
-
-macro_rules! fills {
-    ($($element:ty: $line:ident, $line_async:ident, $rows:ident, $rows_async:ident;)+) => {$(
-        pub unsafe fn $line(to: u64, value: $element, count: usize) -> Result {
-            fill(to, 0, value.into(), size_of::<$element>(), [count, 1], None)
-        }
-
-        pub unsafe fn $line_async(to: u64, value: $element, count: usize, stream: Raw) -> Result {
-            fill(to, 0, value.into(), size_of::<$element>(), [count, 1], Some(stream))
-        }
-
-        pub unsafe fn $rows(to: u64, pitch: usize, value: $element, width: usize, height: usize) -> Result {
-            fill(to, pitch, value.into(), size_of::<$element>(), [width, height], None)
-        }
-
-        pub unsafe fn $rows_async(
-            to: u64,
-            pitch: usize,
-            value: $element,
-            width: usize,
-            height: usize,
-            stream: Raw,
-        ) -> Result {
-            fill(to, pitch, value.into(), size_of::<$element>(), [width, height], Some(stream))
-        }
-    )+};
-}
-fills! {
-    u8: fill_8, fill_8_async, fill_2d_8, fill_2d_8_async;
-    u16: fill_16, fill_16_async, fill_2d_16, fill_2d_16_async;
-    u32: fill_32, fill_32_async, fill_2d_32, fill_2d_32_async;
 }

@@ -1,15 +1,17 @@
-//! Tokens to declarations and statements.
+//! Tokens to a module: its declarations here, what its functions do in [`statements`] and [`operands`].
+
+mod operands;
+mod statements;
 
 use super::lexer::{Kind, Token};
-use super::{Error, Function, Init, Instruction, Module, Operand, Space, Statement, Type, Variable};
+use super::{Error, Function, Init, Module, Operand, Space, Type, Variable};
+use std::collections::HashSet;
 
 /// The largest variable that a module may declare: more than any device's constant or shared memory, and small enough that
 /// a hostile file costs nothing.
 const LARGEST: usize = 1 << 30;
 /// How deep lists of operands and values may nest.
 const DEEPEST: usize = 16;
-/// How deep the scopes of a function may nest.
-const DEEPEST_SCOPE: usize = 64;
 
 pub struct Parser<'a> {
     tokens: Vec<Token<'a>>,
@@ -81,25 +83,6 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn unsigned(&mut self, what: &str) -> Result<u32, Error> {
-        match self.number()? {
-            Operand::Integer(n) if u32::try_from(n).is_ok() => Ok(n as u32),
-            _ => {
-                self.at -= 1;
-                self.error(what)
-            }
-        }
-    }
-
-    /// A number with its sign.
-    fn number(&mut self) -> Result<Operand, Error> {
-        let negative = self.eat('-');
-        let Kind::Number(text) = self.peek() else { return self.error("a number") };
-        let Some(number) = literal(text, negative) else { return self.error("a number that PTX knows") };
-        self.at += 1;
-        Ok(number)
-    }
-
     /// The whole module.
     pub fn module(&mut self) -> Result<Module, Error> {
         let mut module = Module::default();
@@ -119,7 +102,7 @@ impl<'a> Parser<'a> {
         loop {
             let line = self.line();
             match self.peek() {
-                Kind::End => return Ok(module),
+                Kind::End => return defined_once(&module).map(|()| module),
                 Kind::Word(".target") => {
                     self.at += 1;
                     module.target = self.name()?;
@@ -360,204 +343,17 @@ impl<'a> Parser<'a> {
         }
         Ok(())
     }
-
-    fn body(&mut self) -> Result<Vec<Statement>, Error> {
-        self.expect('{')?;
-        let (mut body, mut depth) = (Vec::new(), 0usize);
-        loop {
-            let line = self.line();
-            match self.peek() {
-                Kind::Mark('{') if depth == DEEPEST_SCOPE => return self.error("scopes that nest less deeply"),
-                Kind::Mark('{') => {
-                    self.at += 1;
-                    depth += 1;
-                    body.push(Statement::Open);
-                }
-                Kind::Mark('}') => {
-                    self.at += 1;
-                    if depth == 0 {
-                        return Ok(body);
-                    }
-                    depth -= 1;
-                    body.push(Statement::Close);
-                }
-                Kind::Mark(';') => self.at += 1,
-                Kind::Word(".reg") => body.push(self.registers()?),
-                Kind::Word(".loc") => {
-                    self.at += 1;
-                    let (file, at) = (self.unsigned("the file's number")?, self.unsigned("a line")?);
-                    self.unsigned("a column")?;
-                    body.push(Statement::Location(file, at));
-                    if self.eat(',') {
-                        self.word("`function_name`")?;
-                        self.name()?;
-                        if self.eat('+') {
-                            self.number()?;
-                        }
-                        self.expect(',')?;
-                        self.word("`inlined_at`")?;
-                        for _ in 0..3 {
-                            self.number()?;
-                        }
-                    }
-                }
-                Kind::Word(".pragma") => self.pragma()?,
-                Kind::Word(".branchtargets") => {
-                    self.at += 1;
-                    let mut targets = vec![self.name()?];
-                    while self.eat(',') {
-                        targets.push(self.name()?);
-                    }
-                    self.expect(';')?;
-                    body.push(Statement::Targets(targets));
-                }
-                Kind::Word(word) if word.starts_with('.') && Space::from_name(&word[1..]).is_some() => {
-                    let variable = self.variable()?;
-                    self.expect(';')?;
-                    body.push(Statement::Variable(variable));
-                }
-                Kind::Word(word) if word.starts_with('.') => return self.error("a directive that this emulator knows"),
-                Kind::Word(word) if self.tokens.get(self.at + 1).map(|t| t.kind) == Some(Kind::Mark(':')) => {
-                    self.at += 2;
-                    body.push(Statement::Label(word.to_owned(), line));
-                }
-                Kind::Mark('@') | Kind::Word(_) => body.push(Statement::Instruction(self.instruction()?)),
-                _ => return self.error("a statement"),
-            }
-        }
-    }
-
-    fn registers(&mut self) -> Result<Statement, Error> {
-        self.at += 1;
-        let word = self.word("a type")?;
-        let Some(ty) = word.strip_prefix('.').and_then(Type::from_name) else {
-            self.at -= 1;
-            return self.error("a type");
-        };
-        let mut names = Vec::new();
-        loop {
-            let name = self.name()?;
-            let count = if self.eat('<') {
-                let count = self.unsigned("a number of registers")?;
-                self.expect('>')?;
-                Some(count)
-            } else {
-                None
-            };
-            names.push((name, count));
-            if !self.eat(',') {
-                self.expect(';')?;
-                return Ok(Statement::Registers(ty, names));
-            }
-        }
-    }
-
-    fn instruction(&mut self) -> Result<Instruction, Error> {
-        let guard = if self.eat('@') {
-            let negated = self.eat('!');
-            Some((self.name()?, negated))
-        } else {
-            None
-        };
-        let line = self.line();
-        let opcode = self.name()?;
-        let mut operands = Vec::new();
-        if !self.eat(';') {
-            loop {
-                operands.push(self.operand(0)?);
-                if !self.eat(',') {
-                    self.expect(';')?;
-                    break;
-                }
-            }
-        }
-        Ok(Instruction { line, guard, opcode, operands })
-    }
-
-    fn operand(&mut self, depth: usize) -> Result<Operand, Error> {
-        if depth > DEEPEST {
-            return self.error("operands that nest less deeply");
-        }
-        match self.peek() {
-            Kind::Number(_) | Kind::Mark('-') => self.number(),
-            Kind::Mark('!') => {
-                self.at += 1;
-                Ok(Operand::Not(self.name()?))
-            }
-            Kind::Mark(open @ ('{' | '(')) => {
-                self.at += 1;
-                let close = if open == '{' { '}' } else { ')' };
-                let mut list = Vec::new();
-                while !self.eat(close) {
-                    list.push(self.operand(depth + 1)?);
-                    if self.peek() != Kind::Mark(close) {
-                        self.expect(',')?;
-                    }
-                }
-                Ok(Operand::List(list))
-            }
-            Kind::Mark('[') => {
-                self.at += 1;
-                let name = if let Kind::Word(_) = self.peek() { Some(self.name()?) } else { None };
-                let offset = if name.is_none() { self.integer()? } else { self.offset()? };
-                self.expect(']')?;
-                Ok(Operand::Address(name, offset))
-            }
-            Kind::Word(_) => {
-                let name = self.name()?;
-                if self.eat('|') {
-                    return Ok(Operand::Pair(name, self.name()?));
-                }
-                match self.offset()? {
-                    0 => Ok(Operand::Name(name)),
-                    offset => Ok(Operand::Offset(name, offset)),
-                }
-            }
-            _ => self.error("an operand"),
-        }
-    }
-
-    /// `+8`, `+-8`, `-8`, or nothing.
-    fn offset(&mut self) -> Result<i64, Error> {
-        if self.eat('+') || self.peek() == Kind::Mark('-') { self.integer() } else { Ok(0) }
-    }
-
-    fn integer(&mut self) -> Result<i64, Error> {
-        match self.number()? {
-            Operand::Integer(n) => Ok(n),
-            _ => {
-                self.at -= 1;
-                self.error("an integer")
-            }
-        }
-    }
 }
 
-/// The value of a literal, or `None` where it is none.
-fn literal(text: &str, negative: bool) -> Option<Operand> {
-    let hex = |digits: &str| u64::from_str_radix(digits, 16).ok();
-    let integer = |bits: u64| Some(Operand::Integer(if negative { (bits as i64).wrapping_neg() } else { bits as i64 }));
-    let lower = text.to_ascii_lowercase();
-    if let Some(digits) = lower.strip_prefix("0f").filter(|d| d.len() == 8) {
-        let bits = u32::from_str_radix(digits, 16).ok()?;
-        return Some(Operand::Bits32(bits ^ (u32::from(negative) << 31)));
+/// That no name has two definitions; declarations may repeat it.
+fn defined_once(module: &Module) -> Result<(), Error> {
+    let variables = module.variables.iter().filter(|v| !v.external).map(|v| (&v.name, v.line));
+    let functions = module.functions.iter().filter(|f| f.body.is_some()).map(|f| (&f.name, f.line));
+    let mut names = HashSet::new();
+    for (name, line) in variables.chain(functions) {
+        if !names.insert(name) {
+            return Err(Error::new(line, format!("`{name}` is defined a second time")));
+        }
     }
-    if let Some(digits) = lower.strip_prefix("0d").filter(|d| d.len() == 16) {
-        return Some(Operand::Bits64(hex(digits)? ^ (u64::from(negative) << 63)));
-    }
-    if lower.contains('.') {
-        let x: f64 = lower.parse().ok()?;
-        return Some(Operand::Float(if negative { -x } else { x }));
-    }
-    let digits = lower.trim_end_matches('u');
-    if let Some(digits) = digits.strip_prefix("0x") {
-        return integer(hex(digits)?);
-    }
-    if let Some(digits) = digits.strip_prefix("0b") {
-        return integer(u64::from_str_radix(digits, 2).ok()?);
-    }
-    if digits.len() > 1 && digits.starts_with('0') {
-        return integer(u64::from_str_radix(digits, 8).ok()?);
-    }
-    integer(digits.parse().ok()?)
+    Ok(())
 }

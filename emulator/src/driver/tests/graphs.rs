@@ -117,6 +117,7 @@ fn what_is_illegal_in_a_capture_ends_it() {
         assert_eq!(capture(GLOBAL, |s| cuStreamQuery(s)), unsupported);
         assert_eq!(capture(RELAXED, |_| cuCtxSynchronize()), unsupported);
         assert_eq!(capture(GLOBAL, |_| cuMemAlloc_v2(&mut address, 4)), unsupported);
+        assert_eq!(capture(GLOBAL, |_| cuEventQuery(done)), unsupported);
         assert_eq!(capture(1, |_| cuMemcpyDtoH_v2((&raw mut word).cast(), a, 4)), unsupported);
         assert_eq!(capture(RELAXED, |_| cuMemAlloc_v2(&mut address, 4)), [0, 0]);
         let isolated = [Code::STREAM_CAPTURE_ISOLATION.0, invalid];
