@@ -6,31 +6,8 @@
 use super::Decoded;
 use super::address::{self, Address};
 use super::cursor::Cursor;
-use crate::machine::{Block, Flow, Instruction, Kind, Trouble, WARP, Warp};
+use crate::machine::{Block, Copied, Flow, Instruction, Kind, Trouble, WARP, Warp};
 use crate::ptx::{Space, Type};
-
-/// Copies to shared memory that the lanes of a warp have begun.
-#[derive(Debug, Default)]
-pub struct Pending {
-    lanes: [Queue; WARP],
-}
-
-/// The copies of a lane, in their order.
-#[derive(Debug, Default)]
-struct Queue {
-    copies: Vec<Copied>,
-    /// How many groups are closed; the open one has this number.
-    groups: u64,
-}
-
-/// What a copy will write.
-#[derive(Debug)]
-struct Copied {
-    group: u64,
-    to: u64,
-    bytes: usize,
-    data: [u64; 2],
-}
 
 /// How much of the source a copy takes.
 enum Part {

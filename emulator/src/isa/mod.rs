@@ -24,7 +24,6 @@ mod rounding;
 mod warp;
 mod wmma;
 
-pub use async_copy::Pending;
 pub use cursor::Cursor;
 pub use decode::{Symbols, kernel};
 

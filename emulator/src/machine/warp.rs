@@ -5,7 +5,7 @@
 //! loops for long lets the others have their turn, as the independent thread scheduling of Volta does.
 
 use super::fault::{Kind, Trouble};
-use super::{Block, Flow, Kernel, Special};
+use super::{Block, Copies, Flow, Kernel, Special};
 use crate::memory::{Clock, Place};
 
 /// The lanes of a warp.
@@ -62,7 +62,7 @@ pub struct Warp {
     /// Each lane's local memory, one behind the other.
     pub local: Vec<u8>,
     /// Copies to shared memory that are under way.
-    pub copies: crate::isa::Pending,
+    pub copies: Copies,
     /// The line of the instruction that runs.
     pub line: u32,
     groups: Vec<Group>,

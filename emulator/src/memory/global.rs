@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The first address that is handed out.
-const FIRST: u64 = 0x7000_0000_0000;
+/// The first address that is handed out, above all of the host's.
+const FIRST: u64 = 1 << 48;
 /// What lies between the first addresses of two devices.
-const APART: u64 = 1 << 40;
+const APART: u64 = 1 << 48;
 /// What lies between two allocations at least, and what their addresses are multiples of.
 const GAP: u64 = 512;
 /// How many freed ranges are remembered by name.

@@ -85,6 +85,10 @@ pub fn tokens(text: &str) -> Result<Vec<Token<'_>>, Error> {
                         break;
                     }
                 }
+                // NVIDIA's headers write `.reg.b16` without a space.
+                if text[start..at].starts_with(".reg.") {
+                    at = start + ".reg".len();
+                }
                 Kind::Word(&text[start..at])
             }
             c if c.is_ascii() => {
