@@ -21,9 +21,9 @@ def one_hot(labels, classes):
     return np.eye(classes, dtype="float32")[labels]
 
 
-def write_loss(folder, name, cls, y_true, y_pred, weights=("none",), **options):
+def write_loss(folder, name, cls, y_true, y_pred, weights=("none",), reductions=REDUCTIONS, **options):
     """One file for each kind of sample weight: none, sample (one a row), column (one a row, of shape (rows, 1)),
-    element (one for each value of the unreduced loss). Each file holds every reduction."""
+    element (one for each value of the unreduced loss), zero (one a row, all 0). Each file holds every reduction."""
     for weight in weights:
         case = name if weight == "none" else f"{name}_weight_{weight}"
         random = common.rng(case)
@@ -31,18 +31,19 @@ def write_loss(folder, name, cls, y_true, y_pred, weights=("none",), **options):
         sample_weight = None
         if weight != "none":
             unreduced = cls(reduction="none", **options)(y_true, y_pred).shape
-            shape = {"sample": y_pred.shape[:1], "column": (len(y_pred), 1), "element": unreduced}[weight]
+            rows = y_pred.shape[:1]
+            shape = {"sample": rows, "zero": rows, "column": (len(y_pred), 1), "element": unreduced}[weight]
             sample_weight = random.uniform(0, 2, shape).astype("float32")
-            sample_weight.flat[1] = 0
+            sample_weight.flat[slice(None) if weight == "zero" else 1] = 0
             arrays["sample_weight"] = sample_weight
-        for reduction in REDUCTIONS:
+        for reduction in reductions:
             loss = cls(reduction=reduction, **options)
             value, pull = jax.vjp(lambda p: loss(y_true, p, sample_weight), y_pred)
             grad = common.normal(random, value.shape) if reduction == "none" else np.float32(1)
             arrays[f"loss.{reduction}"] = value
             arrays[f"grad_loss.{reduction}"] = grad
             arrays[f"grad_y_pred.{reduction}"] = pull(jax.numpy.asarray(grad))[0]
-        golden = common.config(cls(**options)) | {"reductions": REDUCTIONS, "sample_weight": weight}
+        golden = common.config(cls(**options)) | {"reductions": list(reductions), "sample_weight": weight}
         common.write(folder, case, arrays, golden)
 
 
@@ -118,11 +119,81 @@ def regression(folder):
         write_loss(folder, f"{name}_3d", cls, *three, ("none", "column", "element"))
 
 
+def values(folder):
+    random = common.rng("values")
+    table = common.normal(random, (6, 5)), common.normal(random, (6, 5), 2.0)
+    positive = tuple(random.uniform(0.1, 4, (6, 5)).astype("float32") for _ in range(2))
+    counts = random.poisson(2, (6, 5)).astype("int32")
+    for cls, (y_true, y_pred) in [
+        (losses.MeanAbsolutePercentageError, (positive[0], table[0])),
+        (losses.MeanSquaredLogarithmicError, positive),
+        (losses.LogCosh, table),
+        (losses.Huber, table),
+        (losses.Poisson, (counts, positive[1])),
+        (losses.CosineSimilarity, table),
+    ]:
+        write_loss(folder, cls().name, cls, y_true, y_pred, ("none", "sample"))
+    write_loss(folder, "log_cosh_large", losses.LogCosh, table[0] * 100, table[1])
+    write_loss(folder, "mean_squared_logarithmic_error_negative", losses.MeanSquaredLogarithmicError, *table)
+    three = common.normal(random, (2, 3, 4)), common.normal(random, (2, 3, 4), 2.0)
+    every = [*REDUCTIONS, "mean", "mean_with_sample_weight"]
+    kinds = "none", "sample", "column", "element", "zero"
+    write_loss(folder, "reductions_log_cosh_3d", losses.LogCosh, *three, kinds[:1] + kinds[2:4], every)
+    write_loss(folder, "reductions_mean_squared_error", losses.MeanSquaredError, *table, kinds, every)
+
+
+def margins(folder):
+    random = common.rng("margins")
+    y_pred = common.normal(random, (6, 5))
+    bits, signs = random.integers(0, 2, (6, 5)), random.choice([-1, 1], (6, 5))
+    for cls in (losses.Hinge, losses.SquaredHinge):
+        name = cls().name
+        write_loss(folder, name, cls, signs.astype("float32"), y_pred, ("none", "sample"))
+        write_loss(folder, f"{name}_bits", cls, bits.astype("float32"), y_pred)
+        write_loss(folder, f"{name}_int", cls, bits.astype("int32"), y_pred)
+    hot = one_hot(random.integers(0, 5, 6), 5)
+    write_loss(folder, "categorical_hinge", losses.CategoricalHinge, hot, y_pred, ("none", "sample"))
+    distributions = softmax(common.normal(random, (6, 5))), softmax(y_pred)
+    write_loss(folder, "kl_divergence", losses.KLDivergence, *distributions, ("none", "sample"))
+    write_loss(folder, "kl_divergence_hot", losses.KLDivergence, hot, distributions[1])
+
+
+def focal(folder):
+    random = common.rng("focal")
+    logits = common.normal(random, (6, 5), 2.0)
+    truth, hot = random.integers(0, 2, (6, 5)).astype("float32"), one_hot(random.integers(0, 5, 6), 5)
+    binary_cls, categorical_cls = losses.BinaryFocalCrossentropy, losses.CategoricalFocalCrossentropy
+    for label, options, of_bits, of_classes in [
+        ("logits", {"from_logits": True}, logits, logits),
+        ("probs", {}, sigmoid(logits), softmax(logits)),
+    ]:
+        name = f"binary_focal_crossentropy_{label}"
+        write_loss(folder, name, binary_cls, truth, of_bits, ("none", "sample"), **options)
+        write_loss(folder, f"{name}_smooth", binary_cls, truth, of_bits, label_smoothing=0.1, **options)
+        balanced = {"apply_class_balancing": True, "alpha": 0.3, "gamma": 1.5}
+        write_loss(folder, f"{name}_balanced", binary_cls, truth, of_bits, **balanced, **options)
+        name = f"categorical_focal_crossentropy_{label}"
+        write_loss(folder, name, categorical_cls, hot, of_classes, ("none", "sample"), **options)
+        smooth = {"label_smoothing": 0.1, "alpha": 0.6, "gamma": 1.5}
+        write_loss(folder, f"{name}_smooth", categorical_cls, hot, of_classes, **smooth, **options)
+
+
+def overlap(folder):
+    random = common.rng("overlap")
+    truth = random.integers(0, 2, (3, 4, 4, 2)).astype("float32")
+    found = sigmoid(common.normal(random, truth.shape))
+    for cls in (losses.Dice, losses.Tversky):
+        name = cls().name
+        write_loss(folder, name, cls, truth, found, ("none", "sample"))
+        write_loss(folder, f"{name}_axes", cls, truth, found, ("none", "sample"), axis=(1, 2, 3))
+        write_loss(folder, f"{name}_axis", cls, truth, found, axis=-1)
+    write_loss(folder, "tversky_weighted", losses.Tversky, truth, found, alpha=0.3, beta=0.7)
+
+
 def main():
     folder = common.output_folder()
-    binary(folder)
-    categorical(folder)
-    regression(folder)
+    for family in (binary, categorical, regression, values, margins, focal, overlap):
+        family(folder)
 
 
 main()

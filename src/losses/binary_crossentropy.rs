@@ -1,6 +1,8 @@
 //! Cross-entropy of yes and no.
 
-use super::{EPSILON, Loss, Reduction, from_logits, label_smoothing, matched, of_probabilities, smoothed};
+use super::{
+    Loss, Reduction, binary_cross_entropy, from_logits, label_smoothing, matched, of_probabilities, smoothed,
+};
 use crate::error::Result;
 use crate::layers::{Config, object};
 use crate::ops::Activation;
@@ -31,14 +33,7 @@ impl Loss for BinaryCrossentropy {
     fn call(&self, y_true: &Tensor, y_pred: &Tensor, logits: bool) -> Result<Tensor> {
         let (t, p) = matched("BinaryCrossentropy", y_true, y_pred)?;
         let t = smoothed(t, self.label_smoothing, 0.5)?;
-        let losses = if logits {
-            p.sigmoid_cross_entropy(&t)?
-        } else {
-            let p = p.clip(EPSILON, 1.0 - EPSILON)?;
-            let (yes, no) = (t.mul(&p.log()?)?, t.rescale(-1.0, 1.0)?.mul(&p.rescale(-1.0, 1.0)?.log()?)?);
-            yes.add(&no)?.negative()?
-        };
-        losses.mean(&[-1], false)
+        binary_cross_entropy(&t, &p, logits)?.mean(&[-1], false)
     }
 
     fn config(&self) -> Config {

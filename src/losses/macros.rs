@@ -1,8 +1,8 @@
 //! What the losses share: patterns of code that each file fills in.
 
-/// A loss without arguments of its own: the mean over the last axis of a function of each target and prediction.
-macro_rules! mean_over_outputs {
-    ($(#[$doc:meta])* $class:ident |$t:ident, $p:ident| $values:expr) => {
+/// A loss without arguments of its own: what it makes of targets and predictions of one shape, one number a sample.
+macro_rules! plain {
+    ($(#[$doc:meta])* $class:ident |$t:ident, $p:ident| $losses:expr) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default)]
         pub struct $class {
@@ -21,9 +21,7 @@ macro_rules! mean_over_outputs {
         }
 
         impl super::Loss for $class {
-            fn class_name(&self) -> &'static str {
-                stringify!($class)
-            }
+            super::of_values!($class);
 
             fn call(
                 &self,
@@ -32,19 +30,7 @@ macro_rules! mean_over_outputs {
                 _: bool,
             ) -> crate::error::Result<crate::tensor::Tensor> {
                 let ($t, $p) = &super::matched(stringify!($class), y_true, y_pred)?;
-                $values?.mean(&[-1], false)
-            }
-
-            fn link(&self) -> Option<crate::layers::ActivationFn> {
-                None
-            }
-
-            fn takes_logits(&self) -> bool {
-                false
-            }
-
-            fn reduction(&self) -> super::Reduction {
-                self.reduction
+                $losses
             }
 
             fn config(&self) -> crate::layers::Config {
@@ -53,7 +39,29 @@ macro_rules! mean_over_outputs {
         }
     };
 }
-pub(super) use mean_over_outputs;
+pub(super) use plain;
+
+/// What `Loss` asks of a loss of values that no activation leads to, beside `call` and `config`.
+macro_rules! of_values {
+    ($class:ident) => {
+        fn class_name(&self) -> &'static str {
+            stringify!($class)
+        }
+
+        fn link(&self) -> Option<crate::layers::ActivationFn> {
+            None
+        }
+
+        fn takes_logits(&self) -> bool {
+            false
+        }
+
+        fn reduction(&self) -> super::Reduction {
+            self.reduction
+        }
+    };
+}
+pub(super) use of_values;
 
 /// The constructors of a loss of probabilities or logits, for its `impl`.
 macro_rules! from_logits {
@@ -71,21 +79,23 @@ macro_rules! from_logits {
 }
 pub(super) use from_logits;
 
-/// Label smoothing beside it, and the config that both are in.
+/// Label smoothing beside it, and the config that both are in, with arguments of the loss's own, each a `number` or a
+/// `flag`.
 macro_rules! label_smoothing {
-    ($to:literal) => {
+    ($to:literal $(, $own:ident: $read:ident = $default:expr)*) => {
         #[doc = concat!("How far targets are drawn towards ", $to, ", from 0 to 1.")]
         pub fn label_smoothing(mut self, label_smoothing: f64) -> Self {
             self.label_smoothing = label_smoothing;
             self
         }
 
-        pub(super) fn from_config(config: &crate::layers::Config) -> crate::error::Result<Self> {
+        pub(crate) fn from_config(config: &crate::layers::Config) -> crate::error::Result<Self> {
             use crate::layers::Read;
             super::last_axis(config)?;
             Ok(Self {
                 from_logits: config.flag("from_logits", false)?,
                 label_smoothing: config.number("label_smoothing", 0.0)?,
+                $($own: config.$read(stringify!($own), $default)?,)*
                 reduction: super::Reduction::read(config)?,
             })
         }

@@ -4,12 +4,14 @@
 
 mod macros;
 
-use macros::{from_logits, label_smoothing, mean_over_outputs, of_probabilities};
+use macros::{from_logits, label_smoothing, of_probabilities, of_values, plain};
 
 use crate::error::{Error, Result};
 use crate::layers::{ActivationFn, Config, Read, snake_case};
+use crate::shape::MAX_RANK;
 use crate::tensor::Tensor;
 use serde_json::{Value, json};
+use smallvec::SmallVec;
 use std::fmt;
 
 /// How far predictions are from what they should be.
@@ -17,7 +19,12 @@ pub trait Loss: fmt::Debug + Send + Sync + 'static {
     /// Keras's class.
     fn class_name(&self) -> &'static str;
 
-    /// One number a sample: the loss averaged over the last axis of the predictions.
+    /// Keras's name, the class's in snake case.
+    fn name(&self) -> String {
+        snake_case(self.class_name())
+    }
+
+    /// One number a sample, most often the loss averaged over the last axis of the predictions; or one for the batch.
     ///
     /// With `logits` the predictions are what [`Loss::link`] is still to be applied to.
     ///
@@ -48,7 +55,7 @@ impl dyn Loss {
     /// All arguments, under Keras's names.
     pub fn full_config(&self) -> Config {
         let mut config = self.config();
-        config.insert("name".into(), snake_case(self.class_name()).into());
+        config.insert("name".into(), self.name().into());
         config.insert("reduction".into(), self.reduction().name().into());
         config
     }
@@ -70,6 +77,10 @@ pub enum Reduction {
     /// Their mean.
     #[default]
     SumOverBatchSize,
+    /// Another word of Keras's for the same.
+    Mean,
+    /// Their sum, each times its weight, divided by the sum of the weights; 0 where that is 0. Without weights their mean.
+    MeanWithSampleWeight,
     /// Their sum.
     Sum,
     /// They are left as they are.
@@ -81,6 +92,8 @@ impl Reduction {
     pub fn name(self) -> &'static str {
         match self {
             Reduction::SumOverBatchSize => "sum_over_batch_size",
+            Reduction::Mean => "mean",
+            Reduction::MeanWithSampleWeight => "mean_with_sample_weight",
             Reduction::Sum => "sum",
             Reduction::None => "none",
         }
@@ -93,11 +106,13 @@ impl Reduction {
             _ => config.word("reduction", Reduction::default().name())?,
         };
         match name.as_str() {
-            "sum_over_batch_size" | "mean" => Ok(Reduction::SumOverBatchSize),
+            "sum_over_batch_size" => Ok(Reduction::SumOverBatchSize),
+            "mean" => Ok(Reduction::Mean),
+            "mean_with_sample_weight" => Ok(Reduction::MeanWithSampleWeight),
             "sum" => Ok(Reduction::Sum),
             "none" => Ok(Reduction::None),
             _ => Err(Error::Config(format!(
-                "argument `reduction`: expected sum_over_batch_size, sum or none, got `{name}`"
+                "argument `reduction`: expected sum_over_batch_size, mean, mean_with_sample_weight, sum or none, got `{name}`"
             ))),
         }
     }
@@ -105,22 +120,32 @@ impl Reduction {
     /// The loss of a batch from those of its samples, each multiplied by its weight first, if there are any.
     ///
     /// Weights are one a sample, `(batch)` or `(batch, 1)`, or one for each loss. The mean divides by the number of
-    /// losses, not by the sum of the weights, as in Keras.
+    /// losses, not by the sum of the weights, as in Keras; the mean with weights by the sum of those that were given, which
+    /// are fewer than the losses where one weight is for several.
     ///
     /// # Errors
     /// Weights of another shape.
     pub fn apply(self, losses: &Tensor, weights: Option<&Tensor>) -> Result<Tensor> {
-        let weighted = match weights {
-            Some(weights) => {
-                let (losses, weights) = weights_for(losses, weights)?;
-                losses.mul(&weights)?
-            }
-            None => losses.clone(),
+        let Some(weights) = weights else {
+            return match self {
+                Reduction::None => Ok(losses.clone()),
+                Reduction::Sum => losses.sum(&[], false),
+                _ => losses.mean(&[], false),
+            };
         };
+        let (losses, weights) = weights_for(losses, weights)?;
+        let weighted = losses.mul(&weights)?;
         match self {
-            Reduction::SumOverBatchSize => weighted.mean(&[], false),
-            Reduction::Sum => weighted.sum(&[], false),
             Reduction::None => Ok(weighted),
+            Reduction::Sum => weighted.sum(&[], false),
+            Reduction::SumOverBatchSize | Reduction::Mean => weighted.mean(&[], false),
+            Reduction::MeanWithSampleWeight => {
+                let of_all = weights.sum(&[], false)?;
+                let [zero, huge] = [0.0, f64::INFINITY].map(|x| Tensor::full(&of_all.device(), (), of_all.dtype(), x));
+                // Where the weights add up to nothing, both the mean and its gradient are 0.
+                let divisor = of_all.equal(&zero?)?.select(&huge?, &of_all)?;
+                weighted.sum(&[], false)?.div(&divisor)
+            }
         }
     }
 }
@@ -152,6 +177,10 @@ pub(crate) fn same_rank(a: &Tensor, b: &Tensor) -> Result<(Tensor, Tensor)> {
 /// Where Keras would align fewer weights with the last axes, and so a batch's weights with something else, the first
 /// ones are meant here.
 pub(crate) fn weights_for(values: &Tensor, weights: &Tensor) -> Result<(Tensor, Tensor)> {
+    if values.shape().rank() == 0 {
+        // One value for the whole batch, which Keras multiplies by each weight.
+        return Ok((values.clone(), weights.cast(values.dtype())?));
+    }
     let (values, weights) = same_rank(values, weights)?;
     let (shape, given) = (values.shape(), weights.shape());
     let fits = given.rank() <= shape.rank() && given.iter().zip(shape.iter()).all(|(&w, &v)| w == v || w == 1);
@@ -183,6 +212,44 @@ const EPSILON: f64 = 1e-7;
 /// ln p of class probabilities that are divided by their sum and kept within [1e-7, 1 − 1e-7], as in Keras.
 fn log_probabilities(y_pred: &Tensor) -> Result<Tensor> {
     y_pred.div(&y_pred.sum(&[-1], true)?)?.clip(EPSILON, 1.0 - EPSILON)?.log()
+}
+
+/// −t ln p − (1 − t) ln(1 − p) element by element, p from logits or kept within [1e-7, 1 − 1e-7], as in Keras.
+fn binary_cross_entropy(t: &Tensor, p: &Tensor, logits: bool) -> Result<Tensor> {
+    if logits {
+        return p.sigmoid_cross_entropy(t);
+    }
+    let p = p.clip(EPSILON, 1.0 - EPSILON)?;
+    let (yes, no) = (t.mul(&p.log()?)?, t.rescale(-1.0, 1.0)?.mul(&p.rescale(-1.0, 1.0)?.log()?)?);
+    yes.add(&no)?.negative()
+}
+
+/// What is left to 1 to the power of γ, by which a focal loss multiplies. Kept from 0, where the slope of a power below 1
+/// has no end.
+fn focus(left: &Tensor, gamma: f64) -> Result<Tensor> {
+    left.clip(EPSILON, 1.0)?.pow(&Tensor::full(&left.device(), (), left.dtype(), gamma)?)
+}
+
+/// Targets −1 and 1: those of a batch that has only 0 and 1 are stretched to them, as Keras does it.
+fn signs(y_true: &Tensor) -> Result<Tensor> {
+    let stretched = y_true.rescale(2.0, -1.0)?;
+    let zero = Tensor::zeros(&y_true.device(), (), y_true.dtype())?;
+    let other = y_true.sub(&y_true.square()?)?.abs()?.sum(&[], false)?;
+    other.equal(&zero)?.select(&stretched, y_true)
+}
+
+/// Sums over these axes, over all if none are named.
+fn over(x: &Tensor, axes: Option<&[i64]>) -> Result<Tensor> {
+    let axes: SmallVec<[isize; MAX_RANK]> = axes.unwrap_or(&[]).iter().map(|&axis| axis as isize).collect();
+    x.sum(&axes, false)
+}
+
+/// Axes as Keras's configs have them: a list, a number for one, null for all.
+fn axes_named(axes: Option<&[i64]>) -> Value {
+    match axes {
+        Some(&[axis]) => axis.into(),
+        axes => json!(axes),
+    }
 }
 
 /// Checks that an argument names the last axis, the only one that the losses here know.
@@ -250,10 +317,24 @@ macro_rules! losses {
 
 losses! {
     binary_crossentropy: BinaryCrossentropy "binary_crossentropy" "bce" "BCE";
+    binary_focal_crossentropy: BinaryFocalCrossentropy "binary_focal_crossentropy";
     categorical_crossentropy: CategoricalCrossentropy "categorical_crossentropy";
+    categorical_focal_crossentropy: CategoricalFocalCrossentropy "categorical_focal_crossentropy";
+    categorical_hinge: CategoricalHinge "categorical_hinge";
+    cosine_similarity: CosineSimilarity "cosine_similarity";
+    dice: Dice "dice";
+    hinge: Hinge "hinge";
+    huber: Huber "huber";
+    kl_divergence: KLDivergence "kl_divergence" "kld" "KLD";
+    log_cosh: LogCosh "log_cosh" "logcosh";
     mean_absolute_error: MeanAbsoluteError "mean_absolute_error" "mae" "MAE";
+    mean_absolute_percentage_error: MeanAbsolutePercentageError "mean_absolute_percentage_error" "mape" "MAPE";
     mean_squared_error: MeanSquaredError "mean_squared_error" "mse" "MSE";
+    mean_squared_logarithmic_error: MeanSquaredLogarithmicError "mean_squared_logarithmic_error" "msle" "MSLE";
+    poisson: Poisson "poisson";
     sparse_categorical_crossentropy: SparseCategoricalCrossentropy "sparse_categorical_crossentropy";
+    squared_hinge: SquaredHinge "squared_hinge";
+    tversky: Tversky "tversky";
 }
 
 #[cfg(test)]
@@ -321,7 +402,7 @@ mod tests {
             assert!(BinaryCrossentropy::new().label_smoothing(smoothing).call(&x, &x, true).is_err());
         }
         let axis = crate::layers::object(json!({"axis": 1}));
-        assert!(from_config("BinaryCrossentropy", &axis).is_err() && from_config("Hinge", &Config::new()).is_err());
+        assert!(from_config("BinaryCrossentropy", &axis).is_err() && from_config("Hunge", &Config::new()).is_err());
         Ok(())
     }
 }

@@ -22,7 +22,7 @@ pub struct SparseCategoricalCrossentropy {
 impl SparseCategoricalCrossentropy {
     from_logits!("softmax");
 
-    pub(super) fn from_config(config: &Config) -> Result<Self> {
+    pub(crate) fn from_config(config: &Config) -> Result<Self> {
         config.refuse(&["ignore_class"])?;
         last_axis(config)?;
         Ok(SparseCategoricalCrossentropy {
