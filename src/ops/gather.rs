@@ -44,6 +44,17 @@ impl Tensor {
     pub fn gather(&self, indices: &Tensor) -> Result<Tensor> {
         apply_one(Gather, &[self, indices])
     }
+
+    /// The rows of axis 0 added up by `segments`, which says for each row to which of `count` rows of the result it goes
+    /// ([Keras](https://keras.io/api/ops/core/#segmentsum-function)): the opposite of [`Tensor::gather`], whose backward it
+    /// is. A row to which none goes is 0. It adds in the order of the rows, so reruns give the same bits.
+    ///
+    /// # Errors
+    /// A dtype that is no float, segments that are neither int32 nor int64 or whose shape this one's does not begin with,
+    /// more than 2³¹ − 1 of them; on the CPU a segment out of range, which on a CUDA card is left out.
+    pub fn segment_sum(&self, segments: &Tensor, count: usize) -> Result<Tensor> {
+        apply_one(GatherGrad { rows: count }, &[segments, self])
+    }
 }
 
 fn check_indices(op: &'static str, indices: &Meta) -> Result<()> {
@@ -258,6 +269,15 @@ mod tests {
         assert_eq!(y.to_vec::<f32>()?, [5., 6., 1., 2., 5., 6., 5., 6.]);
         let gradient = tape.gradient(&y, &[&x])?.remove(0);
         assert_eq!(gradient.map(|g| g.to_vec::<f32>()).transpose()?, Some(vec![1., 1., 0., 0., 3., 3.]));
+        Ok(())
+    }
+
+    #[test]
+    fn adds_rows_by_segment() -> Result<()> {
+        let x = Tensor::from_slice(&[1f32, 2., 3., 4., 5., 6.], [3, 2])?;
+        let sums = x.segment_sum(&Tensor::from_slice(&[2, 0, 2], 3)?, 4)?;
+        assert_eq!(sums.to_vec::<f32>()?, [3., 4., 0., 0., 6., 8., 0., 0.]);
+        assert!(x.segment_sum(&Tensor::from_slice(&[0, 1], 2)?, 2).is_err());
         Ok(())
     }
 
