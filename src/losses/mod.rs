@@ -3,6 +3,9 @@
 //! A new loss is a file here and one word in the list below.
 
 mod macros;
+mod reduction;
+
+pub use reduction::Reduction;
 
 use macros::{from_logits, label_smoothing, of_probabilities, of_values, plain};
 
@@ -68,85 +71,6 @@ impl dyn Loss {
             "config": self.full_config(),
             "registered_name": null,
         })
-    }
-}
-
-/// How one number is made of the samples' losses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Reduction {
-    /// Their mean.
-    #[default]
-    SumOverBatchSize,
-    /// Another word of Keras's for the same.
-    Mean,
-    /// Their sum, each times its weight, divided by the sum of the weights; 0 where that is 0. Without weights their mean.
-    MeanWithSampleWeight,
-    /// Their sum.
-    Sum,
-    /// They are left as they are.
-    None,
-}
-
-impl Reduction {
-    /// Keras's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Reduction::SumOverBatchSize => "sum_over_batch_size",
-            Reduction::Mean => "mean",
-            Reduction::MeanWithSampleWeight => "mean_with_sample_weight",
-            Reduction::Sum => "sum",
-            Reduction::None => "none",
-        }
-    }
-
-    /// The reduction of a config, where the argument stands.
-    fn read(config: &Config) -> Result<Reduction> {
-        let name = match config.get("reduction") {
-            Some(Value::Null) => "none".to_string(),
-            _ => config.word("reduction", Reduction::default().name())?,
-        };
-        match name.as_str() {
-            "sum_over_batch_size" => Ok(Reduction::SumOverBatchSize),
-            "mean" => Ok(Reduction::Mean),
-            "mean_with_sample_weight" => Ok(Reduction::MeanWithSampleWeight),
-            "sum" => Ok(Reduction::Sum),
-            "none" => Ok(Reduction::None),
-            _ => Err(Error::Config(format!(
-                "argument `reduction`: expected sum_over_batch_size, mean, mean_with_sample_weight, sum or none, got `{name}`"
-            ))),
-        }
-    }
-
-    /// The loss of a batch from those of its samples, each multiplied by its weight first, if there are any.
-    ///
-    /// Weights are one a sample, `(batch)` or `(batch, 1)`, or one for each loss. The mean divides by the number of
-    /// losses, not by the sum of the weights, as in Keras; the mean with weights by the sum of those that were given, which
-    /// are fewer than the losses where one weight is for several.
-    ///
-    /// # Errors
-    /// Weights of another shape.
-    pub fn apply(self, losses: &Tensor, weights: Option<&Tensor>) -> Result<Tensor> {
-        let Some(weights) = weights else {
-            return match self {
-                Reduction::None => Ok(losses.clone()),
-                Reduction::Sum => losses.sum(&[], false),
-                _ => losses.mean(&[], false),
-            };
-        };
-        let (losses, weights) = weights_for(losses, weights)?;
-        let weighted = losses.mul(&weights)?;
-        match self {
-            Reduction::None => Ok(weighted),
-            Reduction::Sum => weighted.sum(&[], false),
-            Reduction::SumOverBatchSize | Reduction::Mean => weighted.mean(&[], false),
-            Reduction::MeanWithSampleWeight => {
-                let of_all = weights.sum(&[], false)?;
-                let [zero, huge] = [0.0, f64::INFINITY].map(|x| Tensor::full(&of_all.device(), (), of_all.dtype(), x));
-                // Where the weights add up to nothing, both the mean and its gradient are 0.
-                let divisor = of_all.equal(&zero?)?.select(&huge?, &of_all)?;
-                weighted.sum(&[], false)?.div(&divisor)
-            }
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Metrics under names of one's own.
+//! Metrics under names of one's own, or with samples counted by their weights.
 
 use super::Metric;
 use crate::error::Result;
@@ -6,8 +6,8 @@ use crate::layers::Config;
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
 
-/// A metric under a name of one's own, which logs, history and a `.keras` file show:
-/// `SparseCategoricalAccuracy::new().named("acc")`.
+/// A metric under a name of one's own, which logs, history and a `.keras` file show, or one that counts samples by their
+/// weights: `SparseCategoricalAccuracy::new().named("acc")`, `Precision::new().weighted()`.
 ///
 /// What Keras chooses a class for, [`super::Accuracy`], is a word in a file, `accuracy` or `acc`: another name of it is
 /// known while the program runs and not written.
@@ -15,6 +15,25 @@ use crate::tensor::{Tensor, Tensors};
 pub struct Named {
     pub(super) metric: Box<dyn Metric>,
     pub(super) name: String,
+    pub(super) weighted: bool,
+}
+
+impl Named {
+    /// The metric with samples counted by their weights.
+    pub fn weighted(self) -> Named {
+        Named { weighted: true, ..self }
+    }
+
+    /// A metric under its own name with samples counted by their weights.
+    pub fn weighing(metric: Box<dyn Metric>) -> Named {
+        Named { name: metric.name(), metric, weighted: true }
+    }
+}
+
+impl From<Named> for Box<dyn Metric> {
+    fn from(metric: Named) -> Self {
+        Box::new(metric)
+    }
 }
 
 impl Metric for Named {
@@ -26,15 +45,19 @@ impl Metric for Named {
         self.name.clone()
     }
 
-    fn state(&self) -> Vec<Shape> {
-        self.metric.state()
+    fn is_weighted(&self) -> bool {
+        self.weighted
+    }
+
+    fn state(&self, outputs: usize) -> Result<Vec<Shape>> {
+        self.metric.state(outputs)
     }
 
     fn update(&self, state: &[Tensor], y_true: &Tensor, y_pred: &Tensor, weights: Option<&Tensor>) -> Result<Tensors> {
         self.metric.update(state, y_true, y_pred, weights)
     }
 
-    fn result(&self, state: &[Vec<f32>]) -> f64 {
+    fn result(&self, state: &[Vec<f32>]) -> Vec<f64> {
         self.metric.result(state)
     }
 

@@ -63,8 +63,12 @@ impl Trainer {
             losses: zeros(if outputs > 1 && !losses.is_empty() { outputs } else { 0 })?,
             metrics: metrics
                 .iter()
-                .flatten()
-                .map(|m| m.state().iter().map(zero).collect::<Result<_>>())
+                .zip(&model.graph.outputs)
+                .flat_map(|(list, &output)| list.iter().map(move |metric| (metric, output)))
+                .map(|(metric, output)| {
+                    let extent = model.graph.spec(output).and_then(|spec| spec.dims.last().copied().flatten());
+                    metric.state(extent.unwrap_or(1))?.iter().map(zero).collect::<Result<_>>()
+                })
                 .collect::<Result<_>>()?,
         };
         let mut logits = 0;

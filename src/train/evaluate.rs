@@ -46,7 +46,8 @@ impl Trainer {
     }
 
     /// The figures since the last epoch, validation or evaluation began, or since [`Trainer::reset_metrics`]: `loss`,
-    /// the outputs' losses where there are several (`{output}_loss`), and the metrics (then `{output}_{metric}`). It
+    /// the outputs' losses where there are several (`{output}_loss`), and the metrics (then `{output}_{metric}`; of one
+    /// with several figures, such as one for each class, `{metric}_0`, `{metric}_1`, …). It
     /// waits for the device.
     pub fn logs(&self) -> Result<Logs> {
         let read = |t: &Tensor| t.to_vec::<f32>();
@@ -56,7 +57,7 @@ impl Trainer {
             values.push(mean_result(&[read(total)?, loss[1].clone()]));
         }
         for (metric, state) in self.metrics.iter().flatten().zip(&self.trackers.metrics) {
-            values.push(metric.result(&state.iter().map(read).collect::<Result<Vec<_>>>()?));
+            values.extend(metric.result(&state.iter().map(read).collect::<Result<Vec<_>>>()?));
         }
         let mut logs = Logs::default();
         self.names().into_iter().zip(values).for_each(|(name, value)| logs.push(name, value));
@@ -67,11 +68,24 @@ impl Trainer {
     pub(super) fn names(&self) -> Vec<String> {
         let outputs = self.model.graph.output_names();
         let losses = outputs.iter().take(self.trackers.losses.len()).map(|output| format!("{output}_loss"));
-        let metrics = outputs.iter().zip(&self.metrics).flat_map(|(output, list)| {
+        let mut names: Vec<String> = std::iter::once("loss".to_string()).chain(losses).collect();
+        let mut states = self.trackers.metrics.iter();
+        for (output, list) in outputs.iter().zip(&self.metrics) {
             let prefix = if outputs.len() > 1 { format!("{output}_") } else { String::new() };
-            list.iter().map(move |metric| format!("{prefix}{}", metric.name()))
-        });
-        unique(std::iter::once("loss".to_string()).chain(losses).chain(metrics))
+            for metric in list {
+                let name = metric.name();
+                // As Keras tells the two apart.
+                let twice = metric.is_weighted() && list.iter().any(|m| !m.is_weighted() && m.name() == name);
+                let name = format!("{prefix}{}{name}", if twice { "weighted_" } else { "" });
+                let zeros: Vec<Vec<f32>> =
+                    states.next().into_iter().flatten().map(|state| vec![0.0; state.shape().size()]).collect();
+                match metric.result(&zeros).len() {
+                    1 => names.push(name),
+                    figures => names.extend((0..figures).map(|i| format!("{name}_{i}"))),
+                }
+            }
+        }
+        unique(names)
     }
 
     /// Begins the running means of loss and metrics anew, as an epoch does.

@@ -215,7 +215,7 @@ fn unknown_training_does_not_keep_a_model_from_predicting() {
     );
     refused(&|c| c["loss"] = json!("my_loss"), &["loss", "my_loss"]);
     refused(&|c| c["metrics"] = json!(["auc_of_mine"]), &["metric", "auc_of_mine"]);
-    refused(&|c| c["weighted_metrics"] = json!(["mae"]), &["weighted_metrics"]);
+    refused(&|c| c["weighted_metrics"] = json!(["mean_of_mine"]), &["metric", "mean_of_mine"]);
     refused(&|c| c["loss"] = json!({"nobody": "mean_squared_error"}), &["nobody"]);
     refused(&|c| c["optimizer"]["config"]["momentum"] = json!(0.5), &["optimizer", "expected 8", "found 4"]);
     assert!(with(&|c| *c = json!({})).training.is_none());

@@ -307,9 +307,13 @@ fn write_files_for_keras() {
     let (x, labels) = (sample(3, [20, 4]), (0..20).map(|i| i % 3).collect::<Vec<i32>>());
     let data = Dataset::new(&x, Tensor::from_slice(&labels, 20).unwrap()).unwrap();
     let model = Sequential::new([4]).add(Dense::new(8).tanh()).add(Dense::new(3).softmax()).build().unwrap();
-    let metric = SparseCategoricalAccuracy::new().named("acc");
+    let metrics = (
+        SparseCategoricalAccuracy::new().named("acc"),
+        SparseCategoricalAccuracy::new().named("acc").weighted(),
+        SparseTopKCategoricalAccuracy::new().k(2),
+    );
     let optimizer = Adam::new(0.02).clipnorm(0.5);
-    let mut trainer = model.compile(optimizer, SparseCategoricalCrossentropy::new(), [metric]).unwrap();
+    let mut trainer = model.compile(optimizer, SparseCategoricalCrossentropy::new(), metrics).unwrap();
     trainer.fit(&data, Fit::epochs(3).batch_size(6)).unwrap();
     trainer.save(folder.join("model.keras")).unwrap();
     put(&folder, "x", &x);

@@ -5,7 +5,7 @@ use super::{Training, TrainingState};
 use crate::error::{Error, Result};
 use crate::layers::{Config, object};
 use crate::losses::{self, Loss};
-use crate::metrics::{self, Metric};
+use crate::metrics::{self, Metric, Named};
 use crate::model::Model;
 use crate::optimizers::{self, Optimizer};
 use serde_json::{Value, json};
@@ -16,10 +16,6 @@ pub(super) fn read(config: &Config, model: &Model) -> Result<TrainingState> {
     let get = |key| config.get(key).filter(|v: &&Value| !v.is_null());
     let optimizer =
         get("optimizer").ok_or_else(|| Error::Config("the file was compiled without an optimizer".into()))?;
-    if let Some(weighted) = get("weighted_metrics").filter(|v| v.as_array().is_none_or(|list| !list.is_empty())) {
-        let message = format!("`weighted_metrics` {} are not supported: give them as metrics", short(weighted));
-        return Err(Error::Config(message));
-    }
     // Keras uses one loss for all outputs where only one is given; with none, a step of one's own knows the loss.
     let losses = match get("loss") {
         None => Vec::new(),
@@ -39,20 +35,28 @@ pub(super) fn read(config: &Config, model: &Model) -> Result<TrainingState> {
     let loss_weights = loss_weights
         .map(|list| list.into_iter().map(number).collect::<Option<Vec<f64>>>().ok_or_else(wrong))
         .transpose()?;
-    let metrics = match get("metrics") {
-        None => vec![None; outputs.len()],
-        // With one output all metrics are that one's, however they are nested.
-        Some(all) if outputs.len() == 1 => vec![Some(all)],
-        Some(Value::Array(list)) if list.is_empty() => vec![None; outputs.len()],
-        Some(all) => by_output(all, &outputs, "metrics")?,
+    let lists = |key| {
+        let lists = match get(key) {
+            None => vec![None; outputs.len()],
+            // With one output all metrics are that one's, however they are nested.
+            Some(all) if outputs.len() == 1 => vec![Some(all)],
+            Some(Value::Array(list)) if list.is_empty() => vec![None; outputs.len()],
+            Some(all) => by_output(all, &outputs, key)?,
+        };
+        let read = |m: Option<&Value>| m.map_or_else(|| Ok(Vec::new()), read_metrics);
+        lists.into_iter().map(read).collect::<Result<Vec<_>>>()
     };
+    let mut metrics = lists("metrics")?;
+    for (list, weighted) in metrics.iter_mut().zip(lists("weighted_metrics")?) {
+        list.extend(weighted.into_iter().map(|metric| Box::new(Named::weighing(metric)) as Box<dyn Metric>));
+    }
     Ok(TrainingState {
         optimizer: read_optimizer(optimizer)?,
         iteration: 0,
         slots: Vec::new(),
         losses: losses.collect::<Result<_>>()?,
         loss_weights,
-        metrics: metrics.into_iter().map(|m| m.map_or_else(|| Ok(Vec::new()), read_metrics)).collect::<Result<_>>()?,
+        metrics,
     })
 }
 
@@ -123,19 +127,28 @@ pub(super) fn write(training: &Training, model: &Model) -> Result<Config> {
     let repeated = if losses == 1 { outputs } else { 1 };
     let losses: Vec<Value> =
         training.losses.iter().map(|loss| loss.serialized()).cycle().take(losses * repeated).collect();
-    let list = |metrics: &Vec<Box<dyn Metric>>| metrics.iter().map(|metric| metric.serialized()).collect();
-    let metrics: Vec<Value> = training.metrics.iter().map(list).collect();
     let single = |mut values: Vec<Value>| match values.len() {
         0 => Value::Null,
         1 => values.swap_remove(0),
         _ => Value::Array(values),
     };
+    // Those that samples' weights count for, or those that they do not.
+    let lists = |weighted: bool| {
+        let of = |metrics: &Vec<Box<dyn Metric>>| -> Vec<Value> {
+            metrics.iter().filter(|m| m.is_weighted() == weighted).map(|metric| metric.serialized()).collect()
+        };
+        let lists: Vec<Vec<Value>> = training.metrics.iter().map(of).collect();
+        match lists.iter().all(Vec::is_empty) {
+            true => Value::Null,
+            false => single(lists.into_iter().map(Value::Array).collect()),
+        }
+    };
     Ok(object(json!({
         "optimizer": training.optimizer.serialized(),
         "loss": single(losses),
         "loss_weights": training.loss_weights,
-        "metrics": if training.metrics.iter().all(Vec::is_empty) { Value::Null } else { single(metrics) },
-        "weighted_metrics": null,
+        "metrics": lists(false),
+        "weighted_metrics": lists(true),
         "run_eagerly": false,
         "steps_per_execution": 1,
         "jit_compile": "auto",

@@ -1,0 +1,3 @@
+//! The hinge loss, gathered over batches.
+
+super::mean::of_loss!(Hinge);

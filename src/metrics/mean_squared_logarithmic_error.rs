@@ -1,0 +1,3 @@
+//! The mean squared difference of logarithms, gathered over batches.
+
+super::mean::of_loss!(MeanSquaredLogarithmicError);

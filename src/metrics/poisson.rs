@@ -1,0 +1,3 @@
+//! The loss of counts, gathered over batches.
+
+super::mean::of_loss!(Poisson);
