@@ -27,19 +27,28 @@ def run(folder, name, outputs, activation, compiled, targets, samples, **options
         val = common.normal(random, (count, FEATURES)), targets(random, count)
         arrays |= {"val_x": val[0], "val_y": val[1]}
         options["validation_data"] = val
-    loss, optimizer, measured = compiled()
+    if options.pop("weighted", False):
+        options["sample_weight"] = random.uniform(0, 2, samples).astype("float32")
+        options["sample_weight"][::4] = 0
+        arrays["sample_weight"] = options["sample_weight"]
+    epochs = options.pop("epochs", EPOCHS)
+    loss, optimizer, measured, *weighted = compiled()
     golden = {
         "outputs": outputs,
         "activation": activation,
         "loss": common.config(loss),
         "optimizer": common.config(optimizer),
         "metrics": [common.config(m) for m in measured],
-        "epochs": EPOCHS,
+        "epochs": epochs,
         "batch": BATCH,
         "validation_split": options.get("validation_split", 0.0),
     }
-    model.compile(optimizer, loss, metrics=measured)
-    history = model.fit(x, y, BATCH, EPOCHS, verbose=0, shuffle=False, **options).history
+    if weighted:
+        golden["weighted_metrics"] = [common.config(m) for m in weighted[0]]
+    if "class_weight" in options:
+        golden["class_weight"] = list(options["class_weight"].items())
+    model.compile(optimizer, loss, metrics=measured, weighted_metrics=weighted[0] if weighted else None)
+    history = model.fit(x, y, BATCH, epochs, verbose=0, shuffle=False, **options).history
     arrays |= {f"history.{key}": np.array(values, "float32") for key, values in history.items()}
     golden["history"] = list(history)
     arrays |= {f"final.{w.path.removeprefix('model/')}": np.array(w.value) for w in model.weights}
@@ -62,6 +71,48 @@ def main():
     run(folder, "bits_sum", 4, "sigmoid",
         lambda: (losses.BinaryCrossentropy(reduction="sum"), optimizers.SGD(0.01), [metrics.BinaryAccuracy()]),
         lambda random, n: random.integers(0, 2, (n, 4)).astype("float32"), 19)
+    # Weights of classes are for the samples that are trained on, and those of samples for all.
+    run(folder, "class_weight", 3, "softmax",
+        lambda: (losses.SparseCategoricalCrossentropy(), optimizers.SGD(0.3),
+                 [metrics.SparseCategoricalAccuracy()], [metrics.SparseCategoricalAccuracy()]),
+        classes, 37, validation_split=0.27, class_weight={0: 2.5, 2: 0.25})
+    run(folder, "class_weight_one_hot", 3, "softmax",
+        lambda: (losses.CategoricalCrossentropy(), optimizers.SGD(0.3), [metrics.F1Score(average="macro")]),
+        lambda random, n: np.eye(3, dtype="float32")[random.integers(0, 3, n)], 19, class_weight={1: 3.0})
+    run(folder, "sample_weight", 2, "linear",
+        lambda: (losses.Huber(), optimizers.SGD(0.1), [metrics.MeanSquaredError(name="mse")],
+                 [metrics.MeanSquaredError(name="mse"), metrics.RootMeanSquaredError()]),
+        lambda random, n: common.normal(random, (n, 2)), 29, validation_split=0.3, weighted=True)
+    run(folder, "sample_weight_mean", 1, "sigmoid",
+        lambda: (losses.BinaryFocalCrossentropy(reduction="mean_with_sample_weight"), optimizers.SGD(0.3),
+                 [metrics.AUC(name="auc")], [metrics.Precision(name="precision"), metrics.Recall(name="recall")]),
+        lambda random, n: random.integers(0, 2, (n, 1)).astype("float32"), 29, validation_samples=11, weighted=True)
+    # Twenty steps with each of the other losses.
+    numbers = lambda random, n: common.normal(random, (n, 3))
+    positive = lambda random, n: random.uniform(0.5, 3, (n, 3)).astype("float32")
+    counts = lambda random, n: random.poisson(2, (n, 3)).astype("float32")
+    bits = lambda random, n: random.integers(0, 2, (n, 3)).astype("float32")
+    hot = lambda random, n: np.eye(3, dtype="float32")[random.integers(0, 3, n)]
+    for cls, activation, targets in [
+        (losses.MeanAbsoluteError, "linear", numbers),
+        (losses.MeanAbsolutePercentageError, "linear", positive),
+        (losses.MeanSquaredLogarithmicError, "softplus", positive),
+        (losses.LogCosh, "linear", numbers),
+        (losses.Huber, "linear", numbers),
+        (losses.Poisson, "softplus", counts),
+        (losses.CosineSimilarity, "linear", numbers),
+        (losses.Hinge, "tanh", bits),
+        (losses.SquaredHinge, "tanh", bits),
+        (losses.CategoricalHinge, "linear", hot),
+        (losses.KLDivergence, "softmax", hot),
+        (losses.CategoricalCrossentropy, "softmax", hot),
+        (losses.BinaryFocalCrossentropy, "sigmoid", bits),
+        (losses.CategoricalFocalCrossentropy, "softmax", hot),
+        (losses.Dice, "sigmoid", bits),
+        (losses.Tversky, "sigmoid", bits),
+    ]:
+        rate = 1e-3 if cls is losses.MeanAbsolutePercentageError else 0.1
+        run(folder, f"loss_{cls().name}", 3, activation, lambda: (cls(), optimizers.SGD(rate), []), targets, 29, epochs=5)
 
 
 main()

@@ -6,11 +6,13 @@ use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use crate::with_dtype;
 
-/// Samples: one or several inputs and targets, all with the same first extent.
+/// Samples: one or several inputs and targets, all with the same first extent, and weights if some samples count more.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     inputs: Vec<Tensor>,
     targets: Vec<Tensor>,
+    /// None, one for all targets, or one for each.
+    weights: Vec<Tensor>,
     len: usize,
 }
 
@@ -29,19 +31,58 @@ impl Dataset {
             let name = |kind: &'static str| move |(i, t)| (format!("{kind} {i}"), t);
             inputs.iter().enumerate().map(name("input")).chain(targets.iter().enumerate().map(name("target")))
         };
-        for (name, tensor) in named() {
-            match tensor.shape().first() {
-                None => {
-                    return Err(Error::Data(format!("{name} is a single number; the first axis must be the samples")));
-                }
-                Some(0) => return Err(Error::Data(format!("{name} is empty: its shape is {}", tensor.shape()))),
-                Some(&n) if n != len => {
-                    return Err(Error::Data(format!("{name} has {n} samples, input 0 has {len}")));
-                }
-                Some(_) => check_finite(&name, tensor)?,
-            }
+        named().try_for_each(|(name, tensor)| check(&name, tensor, len))?;
+        Ok(Dataset { inputs, targets, weights: Vec::new(), len })
+    }
+
+    /// The same samples, each counted as often as its weight says in the losses, and in the metrics that ask for weights
+    /// (`.weighted()`): one tensor for all targets or one for each, `(n)`, `(n, 1)`, or one weight for each
+    /// loss. A weight of 0 leaves a sample out. It is Keras's `sample_weight`.
+    ///
+    /// # Errors
+    /// Another number of tensors or samples, NaN or infinity.
+    pub fn sample_weight(mut self, weights: impl IntoTensors) -> Result<Dataset> {
+        let weights = weights.into_tensors();
+        if ![1, self.targets.len()].contains(&weights.len()) {
+            let (targets, got) = (self.targets.len(), weights.len());
+            return Err(Error::Data(format!(
+                "{got} sample weights for {targets} targets: give one for all of them or one for each"
+            )));
         }
-        Ok(Dataset { inputs, targets, len })
+        for (i, tensor) in weights.iter().enumerate() {
+            check(&format!("sample weight {i}"), tensor, self.len)?;
+        }
+        self.weights = weights;
+        Ok(self)
+    }
+
+    /// The same samples, each with the weight of its class, 1 where none is given: Keras's `class_weight`, for classes of
+    /// which there are few. The class is the label, rounded, or where the largest of several targets stands.
+    ///
+    /// # Errors
+    /// Another number of targets than one, weights that are there already, a weight that is not finite.
+    pub fn class_weight(self, weights: &[(i64, f64)]) -> Result<Dataset> {
+        let ([target], true) = (&self.targets[..], self.weights.is_empty()) else {
+            let message = "`class_weight` needs one target, and no sample weights beside it: give sample weights alone";
+            return Err(Error::Data(message.into()));
+        };
+        let target = target.to_device(&Device::Cpu)?;
+        let last = if target.shape().rank() > 1 { target.shape().last() } else { 1 };
+        let target = if last > 1 { target.argmax(-1)? } else { target };
+        if target.shape().size() != self.len {
+            let message = format!("`class_weight` needs one class a sample, got targets {}", self.targets[0].shape());
+            return Err(Error::Data(message));
+        }
+        let weight = |class: f64| {
+            // As NumPy rounds, halves to the even one.
+            let given = weights.iter().find(|(c, _)| *c as f64 == class.round_ties_even());
+            given.map_or(1.0, |(_, weight)| *weight as f32)
+        };
+        let values: Vec<f32> =
+            with_dtype!(target.dtype(), T => target.data::<T>()?.iter().map(|x| weight(x.to_f64())).collect());
+        let (values, device) = (Tensor::from_slice(&values, self.len)?, self.targets[0].device());
+        check("class weight", &values, self.len)?;
+        self.sample_weight(values.to_device(&device)?)
     }
 
     /// How many samples there are, at least one.
@@ -58,6 +99,22 @@ impl Dataset {
     /// The targets.
     pub fn targets(&self) -> &[Tensor] {
         &self.targets
+    }
+
+    /// The weights of the samples for the target `i`, if they have any.
+    pub fn weights(&self, i: usize) -> Option<&Tensor> {
+        self.weights.get(if self.weights.len() == 1 { 0 } else { i })
+    }
+
+    /// All tensors: inputs, targets, weights.
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        self.inputs.iter().chain(&self.targets).chain(&self.weights)
+    }
+
+    /// What `change` makes of every tensor.
+    fn map(&self, len: usize, change: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Dataset> {
+        let each = |list: &[Tensor]| list.iter().map(&change).collect::<Result<Vec<_>>>();
+        Ok(Dataset { inputs: each(&self.inputs)?, targets: each(&self.targets)?, weights: each(&self.weights)?, len })
     }
 
     /// The first `fraction` of the samples and the rest, in their order.
@@ -79,44 +136,38 @@ impl Dataset {
     }
 
     fn range(&self, start: usize, end: usize) -> Result<Dataset> {
-        let cut = |t: &Tensor| t.slice(0, start..end);
-        Ok(Dataset {
-            inputs: self.inputs.iter().map(cut).collect::<Result<_>>()?,
-            targets: self.targets.iter().map(cut).collect::<Result<_>>()?,
-            len: end - start,
-        })
+        self.map(end - start, |t| t.slice(0, start..end))
     }
 
     /// The same samples on `device`.
     pub fn to_device(&self, device: &Device) -> Result<Dataset> {
-        let to = |t: &Tensor| t.to_device(device);
-        Ok(Dataset {
-            inputs: self.inputs.iter().map(to).collect::<Result<_>>()?,
-            targets: self.targets.iter().map(to).collect::<Result<_>>()?,
-            len: self.len,
-        })
+        self.map(self.len, |t| t.to_device(device))
     }
 
     /// Copies of its own.
     pub(crate) fn copy(&self) -> Result<Dataset> {
-        let copy = |list: &[Tensor]| list.iter().map(Tensor::copy).collect::<Result<Vec<_>>>();
-        Ok(Dataset { inputs: copy(&self.inputs)?, targets: copy(&self.targets)?, len: self.len })
+        self.map(self.len, Tensor::copy)
     }
 
     /// Takes over the values of a data set of the same shapes, in place where it lies on a CUDA card.
     pub(crate) fn assign(&mut self, from: &Dataset) -> Result<()> {
-        let to = self.inputs.iter_mut().chain(&mut self.targets);
-        to.zip(from.inputs.iter().chain(&from.targets)).try_for_each(|(to, from)| to.assign(from))
+        let to = self.inputs.iter_mut().chain(&mut self.targets).chain(&mut self.weights);
+        to.zip(from.tensors()).try_for_each(|(to, from)| to.assign(from))
     }
 
     /// The samples of these numbers, as a batch.
     pub(crate) fn gather(&self, indices: &Tensor) -> Result<Dataset> {
-        let rows = |t: &Tensor| t.gather(indices);
-        Ok(Dataset {
-            inputs: self.inputs.iter().map(rows).collect::<Result<_>>()?,
-            targets: self.targets.iter().map(rows).collect::<Result<_>>()?,
-            len: indices.shape().size(),
-        })
+        self.map(indices.shape().size(), |t| t.gather(indices))
+    }
+}
+
+/// Refuses what is no list of `len` samples, or not finite.
+fn check(name: &str, tensor: &Tensor, len: usize) -> Result<()> {
+    match tensor.shape().first() {
+        None => Err(Error::Data(format!("{name} is a single number; the first axis must be the samples"))),
+        Some(0) => Err(Error::Data(format!("{name} is empty: its shape is {}", tensor.shape()))),
+        Some(&n) if n != len => Err(Error::Data(format!("{name} has {n} samples, input 0 has {len}"))),
+        Some(_) => check_finite(name, tensor),
     }
 }
 

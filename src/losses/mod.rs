@@ -319,6 +319,17 @@ mod tests {
         Ok(())
     }
 
+    /// Keras's files do not say it, so no golden does.
+    #[test]
+    fn huber_keeps_its_delta() -> Result<()> {
+        let (t, p) = (Tensor::from_slice(&[0f32, 0.], [2, 1])?, Tensor::from_slice(&[1f32, -3.], [2, 1])?);
+        let loss: Box<dyn Loss> = Huber::new().delta(2.0).into();
+        let again = from_config("Huber", &loss.full_config())?;
+        assert_eq!(again.call(&t, &p, false)?.to_vec::<f32>()?, [0.5, 4.0]);
+        assert!(Huber::new().delta(0.0).call(&t, &p, false).is_err());
+        Ok(())
+    }
+
     #[test]
     fn arguments_without_a_meaning_are_errors() -> Result<()> {
         let x = tensor(&[2, 2])?;

@@ -82,7 +82,7 @@ impl Trainer {
             captures.graphs.clear();
             captures.places = places.collect();
         }
-        let key: Key = batch.inputs().iter().chain(batch.targets()).map(|t| t.meta()).collect();
+        let key: Key = batch.tensors().map(|t| t.meta()).collect();
         if let Some(captured) = captures.graphs.iter_mut().find(|c| c.key == key) {
             captured.batch.assign(batch)?;
             return captured.graph.launch();

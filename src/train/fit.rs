@@ -16,6 +16,7 @@ pub struct Fit {
     shuffle: bool,
     validation_split: f64,
     validation_data: Option<Dataset>,
+    class_weight: Vec<(i64, f64)>,
     callbacks: Vec<Box<dyn Callback>>,
 }
 
@@ -28,6 +29,7 @@ impl Fit {
             shuffle: true,
             validation_split: 0.0,
             validation_data: None,
+            class_weight: Vec::new(),
             callbacks: Vec::new(),
         }
     }
@@ -56,6 +58,13 @@ impl Fit {
         self
     }
 
+    /// Counts the samples of these classes as often as their weights say in the loss, those of others once; see
+    /// [`Dataset::class_weight`]. What is validated on is not weighted, as in Keras.
+    pub fn class_weight(mut self, weights: impl Into<Vec<(i64, f64)>>) -> Fit {
+        self.class_weight = weights.into();
+        self
+    }
+
     /// Adds one that looks on.
     pub fn callback(mut self, callback: impl Callback + 'static) -> Fit {
         self.callbacks.push(Box::new(callback));
@@ -78,7 +87,7 @@ impl Trainer {
     }
 
     fn run(&mut self, data: &Dataset, fit: Fit) -> Result<History> {
-        let Fit { epochs, batch_size, shuffle, validation_split, validation_data, mut callbacks } = fit;
+        let Fit { epochs, batch_size, shuffle, validation_split, validation_data, class_weight, mut callbacks } = fit;
         if epochs == 0 || batch_size == 0 {
             return Err(no_epochs());
         }
@@ -96,6 +105,7 @@ impl Trainer {
         for data in [Some(&train), validation.as_ref()].into_iter().flatten() {
             self.check_data(data)?;
         }
+        let train = if class_weight.is_empty() { train } else { train.class_weight(&class_weight)? };
         let train = self.placed(train)?;
         let validation = validation.map(|v| self.placed(v)).transpose()?;
         self.figures = self.names();

@@ -180,7 +180,10 @@ impl Trainer {
         for (i, (output, target)) in outputs.iter().zip(batch.targets()).enumerate() {
             let Some(loss) = loss_of(&self.losses, i) else { break };
             let logits = self.logits >> i & 1 == 1 || loss.takes_logits();
-            let mut one = loss.reduction().apply(&loss.call(target, &widened(output)?, logits)?, None)?;
+            let mut one = {
+                let losses = loss.call(target, &widened(output)?, logits)?;
+                loss.reduction().apply(&losses, batch.weights(i))?
+            };
             if outputs.len() > 1 {
                 losses.push(one.detach());
             }
@@ -221,7 +224,8 @@ impl Trainer {
             let prediction = link.map_or_else(|| Ok(output.clone()), |link: ActivationFn| link.call(&output))?;
             for metric in metrics {
                 let Some(state) = states.next() else { break };
-                let new = metric.update(state, &batch.targets()[i], &prediction, None)?;
+                let weights = batch.weights(i).filter(|_| metric.is_weighted());
+                let new = metric.update(state, &batch.targets()[i], &prediction, weights)?;
                 for (to, from) in state.iter_mut().zip(&new) {
                     to.assign(from)?;
                 }

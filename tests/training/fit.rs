@@ -34,7 +34,10 @@ fn trainer(golden: &Golden, device: &Device) -> Result<Trainer> {
         let (class, config) = object(metric);
         metrics::from_config(class, config)
     };
-    let metrics = golden.about["metrics"].as_array().unwrap().iter().map(metric).collect::<Result<Vec<_>>>()?;
+    let list = |key| golden.about.get(key).and_then(Value::as_array).into_iter().flatten().map(metric);
+    let weighted =
+        list("weighted_metrics").map(|m| Ok(Box::new(metrics::Named::weighing(m?)) as Box<dyn metrics::Metric>));
+    let metrics = list("metrics").chain(weighted).collect::<Result<Vec<_>>>()?;
     model.on(device.clone()).compile(optimizer, losses, metrics)
 }
 
@@ -42,12 +45,20 @@ fn trainer(golden: &Golden, device: &Device) -> Result<Trainer> {
 /// while the weights change and those of the validation after it.
 #[test]
 fn histories_are_kerass() -> Result<()> {
-    let (mut split, mut given) = (0, 0);
+    let (mut split, mut given, mut weighted) = (0, 0, 0);
     for golden in Golden::all("fit") {
         for device in devices() {
-            let data = Dataset::new(golden.tensor("x")?, golden.tensor("y")?)?;
+            let mut data = Dataset::new(golden.tensor("x")?, golden.tensor("y")?)?;
+            if let Some(weights) = golden.find("sample_weight")? {
+                data = data.sample_weight(weights)?;
+                weighted += 1;
+            }
             let (batch, fraction) = (number(&golden, "batch") as usize, number(&golden, "validation_split"));
             let mut fit = Fit::epochs(number(&golden, "epochs") as usize).batch_size(batch).shuffle(false);
+            if let Some(weights) = golden.about.get("class_weight") {
+                fit = fit.class_weight(serde_json::from_value::<Vec<(i64, f64)>>(weights.clone()).unwrap());
+                weighted += 1;
+            }
             let mut held_back = None;
             if let Some(x) = golden.find("val_x")? {
                 let validation = Dataset::new(x, golden.tensor("val_y")?)?;
@@ -56,9 +67,7 @@ fn histories_are_kerass() -> Result<()> {
                 given += 1;
             } else if fraction > 0.0 {
                 fit = fit.validation_split(fraction);
-                let at = (data.len() as f64 * (1.0 - fraction)).floor() as usize;
-                let rest = |t: &Tensor| t.slice(0, at..data.len());
-                held_back = Some(Dataset::new(rest(&data.inputs()[0])?, rest(&data.targets()[0])?)?);
+                held_back = Some(data.split(1.0 - fraction)?.1);
                 split += 1;
             }
             let mut trainer = trainer(&golden, &device)?;
@@ -87,7 +96,7 @@ fn histories_are_kerass() -> Result<()> {
             }
         }
     }
-    assert!(split > 0 && given > 0);
+    assert!(split > 0 && given > 0 && weighted > 0);
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod captured;
 mod fit;
 mod precision;
 mod programs;
+mod weights;
 
 use uncrumple::losses;
 use uncrumple::prelude::*;
