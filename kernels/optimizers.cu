@@ -99,6 +99,14 @@ struct Nadam {
     }
 };
 
+// m and v as Adam's; the weight waits for their norms (src/optimizers/lamb.rs).
+struct Lamb {
+    static __device__ __forceinline__ void step(const Hyper& h, float&, float g, float& m, float& v, float&) {
+        m += (g - m) * h.rule[0];
+        v += (g * g - v) * h.rule[1];
+    }
+};
+
 // w ← w − lr·sign(β₁·m + (1−β₁)·g), m ← β₂·m + (1−β₂)·g.
 struct Lion {
     static __device__ __forceinline__ void step(const Hyper& h, float& w, float g, float& m, float&, float&) {
@@ -216,3 +224,4 @@ ENTRY(adamax, Adamax)
 ENTRY(nadam, Nadam)
 ENTRY(lion, Lion)
 ENTRY(ftrl, Ftrl)
+ENTRY(lamb, Lamb)

@@ -101,6 +101,7 @@ def mlp(folder):
         "adadelta": optimizers.Adadelta(1.0),
         "adamax": optimizers.Adamax(0.01),
         "nadam": optimizers.Nadam(0.01),
+        "lamb": optimizers.Lamb(0.01),
         "lion": optimizers.Lion(0.01),
         "ftrl": optimizers.Ftrl(0.1),
         "schedule": optimizers.Adam(optimizers.schedules.CosineDecay(0.0, 10, warmup_target=0.1, warmup_steps=4)),

@@ -24,6 +24,7 @@ OPTIMIZERS = {
     "adadelta": (optimizers.Adadelta, {"learning_rate": 1.0}),
     "adamax": (optimizers.Adamax, {}),
     "nadam": (optimizers.Nadam, {}),
+    "lamb": (optimizers.Lamb, {"learning_rate": 0.01}),
     "lion": (optimizers.Lion, {}),
     "ftrl": (optimizers.Ftrl, {"learning_rate": 0.05}),
 }
@@ -41,6 +42,7 @@ MORE = {
     "adadelta_rho": (optimizers.Adadelta, {"learning_rate": 10.0, "rho": 0.5, "epsilon": 1e-3}),
     "adamax_betas": (optimizers.Adamax, {"learning_rate": 0.02, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}),
     "nadam_betas": (optimizers.Nadam, {"learning_rate": 0.02, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}),
+    "lamb_betas": (optimizers.Lamb, {"learning_rate": 0.02, "beta_1": 0.5, "beta_2": 0.9, "weight_decay": 0.1}),
     "lion_betas": (optimizers.Lion, {"learning_rate": 0.02, "beta_1": 0.5, "beta_2": 0.5, "weight_decay": 0.1}),
     "ftrl_l1": (optimizers.Ftrl, {"learning_rate": 0.05, "l1_regularization_strength": 0.1, "beta": 0.2}),
     "ftrl_l2": (optimizers.Ftrl, {"l2_regularization_strength": 0.1, "l2_shrinkage_regularization_strength": 0.05,

@@ -44,6 +44,7 @@ MORE = {
     "adadelta": lambda: keras.optimizers.Adadelta(1.0),
     "adamax": lambda: keras.optimizers.Adamax(1e-3),
     "nadam": lambda: keras.optimizers.Nadam(1e-3),
+    "lamb": lambda: keras.optimizers.Lamb(1e-3),
     "lion": lambda: keras.optimizers.Lion(1e-4),
     "schedule": lambda: keras.optimizers.Adam(
         keras.optimizers.schedules.CosineDecay(0.0, 20, warmup_target=1e-3, warmup_steps=5)

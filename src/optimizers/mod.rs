@@ -17,6 +17,7 @@ pub use state::State;
 use crate::device::cuda::Kernel;
 use crate::error::{Error, Result};
 use crate::layers::Config;
+use crate::tensor::Tensor;
 use serde_json::{Value, json};
 use smallvec::SmallVec;
 use std::fmt;
@@ -64,6 +65,14 @@ pub trait Optimizer: fmt::Debug + Send + Sync + 'static {
     fn update(&self, hyper: &Hyper, piece: Piece);
     /// The kernel that changes all parameters: `(table, count, chunk, hyper, scales)`.
     fn kernel(&self) -> &'static Kernel;
+    /// The weight at the end of an update where the rule looks at more than single elements, from the numbers of
+    /// [`Optimizer::hyper`] on the device and from what [`Optimizer::update`] left; `None` where that is all.
+    ///
+    /// # Errors
+    /// A device that fails.
+    fn finish(&self, _hyper: &Tensor, _weight: &Tensor, _slots: &[Tensor]) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
     /// Its own arguments, under Keras's names.
     fn config(&self) -> Config;
 }
@@ -119,6 +128,7 @@ optimizers! {
     adamax: Adamax "adamax";
     adamw: AdamW "adamw";
     ftrl: Ftrl "ftrl";
+    lamb: Lamb "lamb";
     lion: Lion "lion";
     nadam: Nadam "nadam";
     rmsprop: RMSprop "rmsprop";

@@ -90,15 +90,16 @@ impl State {
         let (updates, count) = (self.updates(optimizer), optimizer.slots().len());
         let State { slots, decays, hyper, average, accumulate, passes, .. } = self;
         let [rule, add, clear, mean] = passes;
-        let mut run = |pass: &mut Pass, slots: &mut [Vec<Tensor>], gradients: &[Tensor], call: Call| {
-            pass.run(&call, Parameters { weights, places, gradients, slots, decays })
-        };
+        let run =
+            |pass: &mut Pass, weights: &mut [Tensor], slots: &mut [Vec<Tensor>], gradients: &[Tensor], call: Call| {
+                pass.run(&call, Parameters { weights, places, gradients, slots, decays })
+            };
         let update = |hyper: &Hyper, piece: Piece| optimizer.update(hyper, piece);
         let rule_call = |scales| Call { update: &update, kernel: optimizer.kernel(), hyper, scales, slots: 0..count };
         match accumulate {
             None => {
                 let scales = clip_scales(settings, gradients, unscale)?;
-                run(rule, slots, gradients, rule_call(scales.as_ref()))?;
+                run(rule, &mut *weights, slots, gradients, rule_call(scales.as_ref()))?;
             }
             Some([keep, drop]) => {
                 // The last slot: what Keras's file has too, so unscaled.
@@ -112,13 +113,20 @@ impl State {
                     scales,
                     slots: last..last + 1,
                 };
-                run(add, slots, gradients, call(keep, scales.as_ref()))?;
+                run(add, &mut *weights, slots, gradients, call(keep, scales.as_ref()))?;
                 if updates {
                     let sums = sums(slots);
                     let scales = clip_scales(settings, &sums, 1.0 / settings.steps() as f64)?;
-                    run(rule, slots, &sums, rule_call(scales.as_ref()))?;
+                    run(rule, &mut *weights, slots, &sums, rule_call(scales.as_ref()))?;
                     std::mem::drop(sums);
-                    run(clear, slots, gradients, call(drop, None))?;
+                    run(clear, &mut *weights, slots, gradients, call(drop, None))?;
+                }
+            }
+        }
+        if updates {
+            for (&place, slots) in places.iter().zip(&*slots) {
+                if let Some(weight) = optimizer.finish(hyper, &weights[place], &slots[..count])? {
+                    weights[place].assign(&weight)?;
                 }
             }
         }
@@ -130,7 +138,7 @@ impl State {
                 scales: None,
                 slots: count..count + 1,
             };
-            run(mean, slots, gradients, call)?;
+            run(mean, &mut *weights, slots, gradients, call)?;
         }
         Ok(())
     }
