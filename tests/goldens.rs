@@ -197,7 +197,8 @@ fn schedules_are_kerass() {
         for (&step, want) in steps.iter().zip(want) {
             let (got, want) = (rate.at(step as u64), f64::from(want));
             // Keras computes in f32, where a cosine near its end loses digits.
-            if !((got - want).abs() <= 1e-6 * want + 3e-8) {
+            let close = (got - want).abs() <= 1e-6 * want + 3e-8;
+            if !close {
                 wrong.push(format!("{} at step {step}: {got}, Keras has {want}", case.name));
             }
         }
