@@ -30,14 +30,12 @@ fn measure(group: &mut Group, device: &Device, name: &str, optimizer: &dyn Optim
     let mut weights: Vec<Tensor> = SHAPES.iter().map(|shape| normal(device, shape)).collect();
     let gradients: Vec<Tensor> = SHAPES.iter().map(|shape| normal(device, shape)).collect();
     let places: Vec<usize> = (0..weights.len()).collect();
-    let mut state = State::new(optimizer, &weights.iter().collect::<Vec<_>>())?;
-    let hyper = Tensor::from_slice(&optimizer.hyper(0, 1e-3), 8)?.to_device(device)?;
+    let mut state = State::new(optimizer, &weights.iter().map(|w| ("w", w)).collect::<Vec<_>>())?;
+    state.prepare(optimizer)?;
     let size: usize = weights.iter().map(Tensor::size_in_bytes).sum();
     // The gradient is read; the weight and the optimizer's numbers are read and written.
     let bytes = size * (3 + 2 * optimizer.slots().len());
-    group.bench(device, name, Work::Bytes(bytes), || {
-        state.step(optimizer, &mut weights, &places, &gradients, &hyper, None)
-    });
+    group.bench(device, name, Work::Bytes(bytes), || state.step(optimizer, &mut weights, &places, &gradients));
     Ok(())
 }
 

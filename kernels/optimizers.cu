@@ -1,14 +1,14 @@
 // One step of an optimizer over all parameters: one launch, a block for each chunk of a parameter.
 #include "dtypes.cuh"
 
-// A parameter; src/optimizers/update.rs writes the table of them.
+// A parameter; src/optimizers/pass.rs writes the table of them.
 struct Entry {
     float* weight;
     const float* gradient;
     float* slots[3];  // null where the optimizer keeps less
     i64 elements;
     i64 first_chunk;  // chunks of the parameters before it
-    i64 unused;
+    i64 decays;       // whether a share of the weight is taken away
 };
 
 // The numbers of the step that all rules read; `rule` holds those of one, in the order of its `hyper` in Rust.
@@ -61,6 +61,93 @@ struct Adam {
     }
 };
 
+// a ← a + g², w ← w − lr·g / √(a + ε).
+struct Adagrad {
+    static __device__ __forceinline__ void step(const Hyper& h, float& w, float g, float& a, float&, float&) {
+        a += g * g;
+        w -= h.learning_rate * g / sqrtf(a + h.rule[0]);
+    }
+};
+
+// a ← ρ·a + (1−ρ)·g², d = −g·√(b + ε) / √(a + ε), b ← ρ·b + (1−ρ)·d², w ← w + lr·d.
+struct Adadelta {
+    static __device__ __forceinline__ void step(const Hyper& h, float& w, float g, float& a, float& b, float&) {
+        const float rho = h.rule[0], rest = h.rule[1], epsilon = h.rule[2];
+        a = rho * a + rest * g * g;
+        const float d = -sqrtf(b + epsilon) * g / sqrtf(a + epsilon);
+        b = rho * b + rest * d * d;
+        w += h.learning_rate * d;
+    }
+};
+
+// m ← m + (1−β₁)·(g − m), u ← max(β₂·u, |g|), w ← w − α·m / (u + ε).
+struct Adamax {
+    static __device__ __forceinline__ void step(const Hyper& h, float& w, float g, float& m, float& u, float&) {
+        m += (g - m) * h.rule[1];
+        u *= h.rule[2];
+        u = u > fabsf(g) ? u : fabsf(g);
+        w -= h.rule[0] * m / (u + h.rule[3]);
+    }
+};
+
+// m and v as Adam's, w ← w − (α·m + γ·g) / (√v + ε).
+struct Nadam {
+    static __device__ __forceinline__ void step(const Hyper& h, float& w, float g, float& m, float& v, float&) {
+        m += (g - m) * h.rule[2];
+        v += (g * g - v) * h.rule[3];
+        w -= (h.rule[0] * m + h.rule[1] * g) / (sqrtf(v) + h.rule[4]);
+    }
+};
+
+// m and v as Adam's; the weight waits for their norms (src/optimizers/lamb.rs).
+struct Lamb {
+    static __device__ __forceinline__ void step(const Hyper& h, float&, float g, float& m, float& v, float&) {
+        m += (g - m) * h.rule[0];
+        v += (g * g - v) * h.rule[1];
+    }
+};
+
+// w ← w − lr·sign(β₁·m + (1−β₁)·g), m ← β₂·m + (1−β₂)·g.
+struct Lion {
+    static __device__ __forceinline__ void step(const Hyper& h, float& w, float g, float& m, float&, float&) {
+        const float c = m * h.rule[0] + g * h.rule[1];
+        // 0 and NaN are their own signs.
+        w -= h.learning_rate * (c > 0.0f ? 1.0f : c < 0.0f ? -1.0f : c);
+        m = m * h.rule[2] + g * h.rule[3];
+    }
+};
+
+// n = a + g², z ← z + g + s·w − (nᵖ − aᵖ) / lr · w, w ← (clip(z) − z) / (nᵖ / lr + l2), a ← n.
+struct Ftrl {
+    static __device__ __forceinline__ float to_power(float x, float power) {
+        return power == 0.5f ? sqrtf(x) : powf(x, power);
+    }
+    static __device__ __forceinline__ void step(const Hyper& h, float& w, float g, float& a, float& z, float&) {
+        const float power = h.rule[0], l1 = h.rule[1];
+        const float n = a + g * g;
+        const float root = to_power(n, power);
+        z += g + h.rule[3] * w - (root - to_power(a, power)) / h.learning_rate * w;
+        const float clipped = z > l1 ? l1 : z < -l1 ? -l1 : z;
+        w = (clipped - z) / (root / h.learning_rate + h.rule[2]);
+        a = n;
+    }
+};
+
+// s ← s + g, or 0: gradients of several steps.
+struct Accumulate {
+    static __device__ __forceinline__ void step(const Hyper& h, float&, float g, float& s, float&, float&) {
+        s = h.rule[0] != 0.0f ? s + g : 0.0f;
+    }
+};
+
+// a ← μ·a + (1−μ)·w, and w ← a where the average overwrites the weight.
+struct Average {
+    static __device__ __forceinline__ void step(const Hyper& h, float& w, float, float& a, float&, float&) {
+        a = h.rule[0] * a + h.rule[1] * w;
+        if (h.rule[2] != 0.0f) w = a;
+    }
+};
+
 // As on the CPU (src/optimizers/update.rs): gradients below this are taken as 0, and below that so is what is kept.
 constexpr float SMALLEST = 1e-15f, NEGLIGIBLE = 1e-30f;
 
@@ -81,6 +168,7 @@ __device__ void step(const Entry* table, i64 count, i64 chunk, const float* hype
         }
         const Entry e = table[low];
         const float scale = scales ? scales[low] : 1.0f;
+        const float decay = e.decays ? h.decay : 0.0f;
         const i64 start = (c - e.first_chunk) * chunk;
         const i64 end = start + chunk < e.elements ? start + chunk : e.elements;
 #pragma unroll 1
@@ -106,7 +194,7 @@ __device__ void step(const Entry* table, i64 count, i64 chunk, const float* hype
                 clipped = clipped > h.most ? h.most : clipped;
                 clipped = clipped < -h.most ? -h.most : clipped;
                 clipped = fabsf(clipped) < SMALLEST ? 0.0f : clipped;
-                w[k] -= w[k] * h.decay;
+                w[k] -= w[k] * decay;
                 Rule::step(h, w[k], clipped, s[0][k], s[1][k], s[2][k]);
                 e.weight[i] = w[k];
 #pragma unroll
@@ -119,7 +207,7 @@ __device__ void step(const Entry* table, i64 count, i64 chunk, const float* hype
     }
 }
 
-// 256 threads, as update.rs launches, of so few registers that three blocks fit on a multiprocessor.
+// 256 threads, as pass.rs launches, of so few registers that three blocks fit on a multiprocessor.
 #define ENTRY(NAME, RULE)                                                                                   \
     extern "C" __global__ void __launch_bounds__(256, 3)                                                   \
         NAME##_f32(const Entry* table, i64 count, i64 chunk, const float* hyper, const float* scales) {    \
@@ -128,3 +216,12 @@ __device__ void step(const Entry* table, i64 count, i64 chunk, const float* hype
 ENTRY(sgd, Sgd)
 ENTRY(rmsprop, RmsProp)
 ENTRY(adam, Adam)
+ENTRY(accumulate_gradient, Accumulate)
+ENTRY(average_weight, Average)
+ENTRY(adagrad, Adagrad)
+ENTRY(adadelta, Adadelta)
+ENTRY(adamax, Adamax)
+ENTRY(nadam, Nadam)
+ENTRY(lion, Lion)
+ENTRY(ftrl, Ftrl)
+ENTRY(lamb, Lamb)

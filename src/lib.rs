@@ -45,7 +45,7 @@
 //! | [`train`] | [`train::Trainer`]: the step, the loop around it, evaluation, prediction, history |
 //! | [`data`] | data sets, their splits and batches, and those that come with the project |
 //! | [`model`] | [`model::Model`]: the graph of layers with its weights, the summary, the `.keras` file |
-//! | [`layers`], [`losses`], [`metrics`], [`optimizers`], [`initializers`] | what models are made of and trained with, under Keras's names and with its defaults |
+//! | [`layers`], [`losses`], [`metrics`], [`optimizers`], [`schedules`], [`initializers`] | what models are made of and trained with, under Keras's names and with its defaults |
 //! | [`ops`] | one file per op: formula, shape rule, CPU code, CUDA launch, backward, test cases |
 //! | [`autograd`] | the walk back, gradients added up, the check by finite differences |
 //! | [`tensor`] | [`Tensor`]: a value and where it came from; the `Op` trait; [`GradientTape`] |
@@ -76,6 +76,7 @@ pub mod model;
 pub mod ops;
 pub mod optimizers;
 pub mod programs;
+pub mod schedules;
 pub mod shape;
 pub mod tensor;
 pub mod train;
@@ -105,6 +106,7 @@ pub mod prelude {
     pub use crate::metrics::all::*;
     pub use crate::model::{Model, Sequential};
     pub use crate::optimizers::all::*;
+    pub use crate::schedules::all::*;
     pub use crate::tensor::Tensor;
     pub use crate::train::{Callback, Control, Epoch, Fit, History, Logs, Trainer};
 }

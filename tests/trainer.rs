@@ -98,7 +98,10 @@ fn what_would_train_wrongly_is_refused_when_it_is_compiled() -> Result<()> {
     let sigmoid = Sequential::new(4).add(Dense::new(3)).add(Activation::sigmoid()).build()?;
     refused(sigmoid.compile(SGD::new(0.1), BinaryCrossentropy::from_logits(), ()), &["`activation`", "sigmoid"]);
     let half = model.clone().precision(Precision::MixedF16);
-    refused(half.compile(SGD::new(0.1), SparseCategoricalCrossentropy::new(), ()), &["mixed_float16", "MixedBf16"]);
+    refused(
+        half.compile(SGD::new(0.1), SparseCategoricalCrossentropy::new(), ()),
+        &["mixed_float16", "loss_scale_factor"],
+    );
     let mse = || MeanSquaredError::new();
     refused(forked()?.compile(SGD::new(0.1), [mse(), mse(), mse()], ()), &["2 outputs", "3 losses"]);
     refused(forked()?.compile(SGD::new(0.1), mse(), ())?.loss_weights([1.0]), &["loss_weights", "2"]);
@@ -339,6 +342,81 @@ fn a_run_that_was_stopped_goes_on_with_the_same_bits() -> Result<()> {
         assert_eq!(rest.epochs, history.epochs[2..]);
         assert_eq!(weights(&second)?, weights(&whole)?);
     }
+    Ok(())
+}
+
+/// A schedule in the middle of its warm-up, half an accumulation, a moving average, and words that Keras's config lacks.
+#[test]
+fn what_an_optimizer_keeps_beside_its_rule_goes_on_with_the_same_bits() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let data = samples(&[0, 1, 2, 0, 1, 2, 1])?;
+    let optimizer = || {
+        AdamW::new(CosineDecay::new(0.0, 20).warmup(0.1, 8))
+            .weight_decay(2.0)
+            .exclude_from_weight_decay(["bias"])
+            .gradient_accumulation_steps(2)
+            .use_ema(true)
+            .ema_momentum(0.5)
+            .ema_overwrite_frequency(4)
+            .loss_scale_factor(16.0)
+    };
+    let new = || chain()?.seed(7)?.compile(optimizer(), SparseCategoricalCrossentropy::new(), ());
+    let steps = |mut trainer: Trainer, count: usize| -> Result<Trainer> {
+        (0..count).try_for_each(|_| trainer.train_on_batch(&data))?;
+        Ok(trainer)
+    };
+    let whole = steps(new()?, 11)?;
+    for stop in [0, 5, 8] {
+        let first = steps(new()?, stop)?;
+        assert_eq!(first.learning_rate(), 0.1 * stop as f64 / 8.0);
+        assert_eq!(weights(&steps(saved(&first, folder.path())?, 11 - stop)?)?, weights(&whole)?, "stopped at {stop}");
+        assert_eq!(weights(&steps(first.on(Device::Cpu)?, 11 - stop)?)?, weights(&whole)?, "moved at {stop}");
+    }
+    refused(steps(new()?, 1)?.set_learning_rate(0.1), &["CosineDecay"]);
+    Ok(())
+}
+
+#[test]
+fn a_training_ends_with_the_average_of_the_weights() -> Result<()> {
+    let data = samples(&[0, 1, 2, 0, 1, 2, 1])?;
+    // An average that never moves stays at the weights after the first update.
+    let optimizer = SGD::new(0.1).use_ema(true).ema_momentum(1.0);
+    let trainer = || chain()?.seed(7)?.compile(optimizer.clone(), SparseCategoricalCrossentropy::new(), ());
+    let (mut one, mut many) = (trainer()?, trainer()?);
+    one.finalize_variable_values()?;
+    one.train_on_batch(&data)?;
+    many.fit(&data, Fit::epochs(5).batch_size(7).shuffle(false))?;
+    assert_eq!(weights(&one)?, weights(&many)?);
+    many.train_on_batch(&data)?;
+    assert_ne!(weights(&one)?, weights(&many)?, "the average changes with the weight that was set to it");
+    many.finalize_variable_values()?;
+    assert_eq!(weights(&one)?, weights(&many)?);
+    Ok(())
+}
+
+/// By a power of two it changes no bit in f32, and in f16 it keeps gradients that would be 0.
+#[test]
+fn a_scaled_loss_trains_alike() -> Result<()> {
+    let data = samples(&[0, 1, 2, 0, 1, 2, 1])?;
+    let train = |precision, optimizer: SGD| -> Result<_> {
+        let model = Sequential::new(4).add(Dense::new(8).tanh()).add(Dense::new(3)).build()?.seed(7)?;
+        let loss = SparseCategoricalCrossentropy::from_logits();
+        let mut trainer = model.precision(precision).compile(optimizer, loss, ())?;
+        let before = weights(&trainer)?;
+        trainer.train_on_batch(&data)?;
+        let figure = trainer.logs()?.get("loss").unwrap();
+        let moved = |(a, b): (&Vec<f32>, &Vec<f32>)| a.iter().zip(b).filter(|(a, b)| a != b).count();
+        let moved: usize = before.iter().zip(&weights(&trainer)?).map(moved).sum();
+        Ok((figure, moved, weights(&trainer)?))
+    };
+    let rate = || SGD::new(0.1).clipnorm(0.01);
+    assert_eq!(train(Precision::F32, rate())?, train(Precision::F32, rate().loss_scale_factor(1024.0))?);
+    let (full, all, _) = train(Precision::F32, SGD::new(0.1))?;
+    let (half, moved, _) = train(Precision::MixedF16, SGD::new(0.1).loss_scale_factor(1024.0))?;
+    assert!((full - half).abs() < 2e-3 && moved == all, "{full} {half}, {moved} of {all}");
+    // A scale that makes them vanish shows that it does something.
+    let (_, moved, _) = train(Precision::MixedF16, SGD::new(0.1).loss_scale_factor(1e-8))?;
+    assert_eq!(moved, 0);
     Ok(())
 }
 

@@ -97,6 +97,17 @@ def mlp(folder):
         "rmsprop_momentum": optimizers.RMSprop(0.01, momentum=0.9, centered=True),
         "adam": optimizers.Adam(0.01, global_clipnorm=0.5),
         "adamw": optimizers.AdamW(0.01, weight_decay=0.004, clipnorm=1.0),
+        "adagrad": optimizers.Adagrad(0.01),
+        "adadelta": optimizers.Adadelta(1.0),
+        "adamax": optimizers.Adamax(0.01),
+        "nadam": optimizers.Nadam(0.01),
+        "lamb": optimizers.Lamb(0.01),
+        "lion": optimizers.Lion(0.01),
+        "ftrl": optimizers.Ftrl(0.1),
+        "schedule": optimizers.Adam(optimizers.schedules.CosineDecay(0.0, 10, warmup_target=0.1, warmup_steps=4)),
+        "ema": optimizers.RMSprop(0.01, momentum=0.5, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=3),
+        "accumulation": optimizers.Adam(0.01, gradient_accumulation_steps=3, use_ema=True),
+        "loss_scale": optimizers.SGD(0.05, loss_scale_factor=256.0),
     }
     for name, optimizer in cases.items():
         random = common.rng("mlp")

@@ -20,6 +20,13 @@ OPTIMIZERS = {
     "rmsprop_momentum": (optimizers.RMSprop, {"learning_rate": 0.01, "momentum": 0.9}),
     "adam": (optimizers.Adam, {}),
     "adamw": (optimizers.AdamW, {"weight_decay": 0.004}),
+    "adagrad": (optimizers.Adagrad, {"learning_rate": 0.05}),
+    "adadelta": (optimizers.Adadelta, {"learning_rate": 1.0}),
+    "adamax": (optimizers.Adamax, {}),
+    "nadam": (optimizers.Nadam, {}),
+    "lamb": (optimizers.Lamb, {"learning_rate": 0.01}),
+    "lion": (optimizers.Lion, {}),
+    "ftrl": (optimizers.Ftrl, {"learning_rate": 0.05}),
 }
 CLIPS = {"clipnorm": 1.0, "global_clipnorm": 1.5, "clipvalue": 0.5}
 MORE = {
@@ -31,10 +38,34 @@ MORE = {
     "adam_amsgrad": (optimizers.Adam, {"amsgrad": True, "beta_2": 0.5}),
     "adam_weight_decay": (optimizers.Adam, {"weight_decay": 0.1, "learning_rate": 0.02}),
     "adamw_strong_decay": (optimizers.AdamW, {"weight_decay": 0.5, "learning_rate": 0.02}),
+    "adagrad_initial": (optimizers.Adagrad, {"initial_accumulator_value": 0.5, "epsilon": 1e-3, "weight_decay": 0.1}),
+    "adadelta_rho": (optimizers.Adadelta, {"learning_rate": 10.0, "rho": 0.5, "epsilon": 1e-3}),
+    "adamax_betas": (optimizers.Adamax, {"learning_rate": 0.02, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}),
+    "nadam_betas": (optimizers.Nadam, {"learning_rate": 0.02, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}),
+    "lamb_betas": (optimizers.Lamb, {"learning_rate": 0.02, "beta_1": 0.5, "beta_2": 0.9, "weight_decay": 0.1}),
+    "lion_betas": (optimizers.Lion, {"learning_rate": 0.02, "beta_1": 0.5, "beta_2": 0.5, "weight_decay": 0.1}),
+    "ftrl_l1": (optimizers.Ftrl, {"learning_rate": 0.05, "l1_regularization_strength": 0.1, "beta": 0.2}),
+    "ftrl_l2": (optimizers.Ftrl, {"l2_regularization_strength": 0.1, "l2_shrinkage_regularization_strength": 0.05,
+                                  "learning_rate_power": -0.7, "initial_accumulator_value": 0.5}),
+    "schedule": (optimizers.Adam, {"learning_rate": optimizers.schedules.CosineDecay(0.1, 8), "weight_decay": 0.1}),
+    "ema": (optimizers.SGD, {"use_ema": True, "ema_momentum": 0.7}),
+    "ema_overwrite": (optimizers.Adam, {"learning_rate": 0.1, "use_ema": True, "ema_overwrite_frequency": 5}),
+    "accumulation": (optimizers.Adam, {"learning_rate": 0.1, "gradient_accumulation_steps": 5, "clipnorm": 0.5}),
+    "accumulation_ema": (
+        optimizers.RMSprop,
+        {"gradient_accumulation_steps": 3, "use_ema": True, "ema_momentum": 0.7, "ema_overwrite_frequency": 2,
+         "learning_rate": optimizers.schedules.ExponentialDecay(0.1, 2, 0.5), "global_clipnorm": 0.5, "momentum": 0.5},
+    ),
+    "loss_scale": (optimizers.Adam, {"loss_scale_factor": 1024.0, "global_clipnorm": 1e-3}),
+    "loss_scale_accumulation": (
+        optimizers.Adagrad, {"loss_scale_factor": 7.0, "gradient_accumulation_steps": 2, "clipvalue": 0.05}
+    ),
 }
+# Words in the paths of weights that do not decay.
+EXCLUDED = {"excluded": (optimizers.AdamW, {"weight_decay": 0.5, "learning_rate": 0.02}, ["bias"])}
 
 
-def write_optimizer(folder, name, cls, options):
+def write_optimizer(folder, name, cls, options, exclude=None):
     keras.utils.clear_session()  # or the optimizer's name would count those made before it
     random = common.rng("optimizers")  # the same start and gradients for all
     variables, gradients = [], []
@@ -47,6 +78,8 @@ def write_optimizer(folder, name, cls, options):
         gradients.append(common.normal(random, (STEPS, *shape)) * scale)
 
     optimizer = cls(**options)
+    if exclude:
+        optimizer.exclude_from_weight_decay(var_names=exclude)
     arrays = {f"gradients.{v.path}": g for v, g in zip(variables, gradients)}
     arrays |= {f"initial.{v.path}": np.array(v.value) for v in variables}
     after = [[] for _ in variables]
@@ -61,13 +94,15 @@ def write_optimizer(folder, name, cls, options):
         "variables": [v.path for v in variables],
         "state": [v.path for v in optimizer.variables],
     }
-    common.write(folder, name, arrays, golden)
+    common.write(folder, name, arrays, golden | ({"exclude": exclude} if exclude else {}))
 
 
 def main():
     folder = common.output_folder()
     for name, (cls, options) in (OPTIMIZERS | MORE).items():
         write_optimizer(folder, name, cls, options)
+    for name, (cls, options, exclude) in EXCLUDED.items():
+        write_optimizer(folder, name, cls, options, exclude)
     for name, (cls, options) in OPTIMIZERS.items():
         for clip, value in CLIPS.items():
             write_optimizer(folder, f"{name}_{clip}", cls, options | {clip: value})

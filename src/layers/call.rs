@@ -17,7 +17,7 @@ pub enum Precision {
     F32,
     /// f32 weights, bf16 products and activations; norms, softmax and losses in f32 (Micikevicius et al., 2017).
     MixedBf16,
-    /// The same with f16, to predict with: training would need loss scaling, so that `compile` refuses it.
+    /// The same with f16. Training needs an optimizer with a `loss_scale_factor`, without which `compile` refuses it.
     MixedF16,
 }
 

@@ -25,7 +25,7 @@ impl<'a> Summary<'a> {
 
     /// States the state of this optimizer; Adam's unless told otherwise.
     pub fn optimizer(self, optimizer: &dyn Optimizer) -> Self {
-        Summary { optimizer: (optimizer.class_name(), optimizer.slots().len()), ..self }
+        Summary { optimizer: (optimizer.class_name(), optimizer.all_slots().len()), ..self }
     }
 
     /// Numbers in all weights.

@@ -7,6 +7,7 @@ use crate::device::cuda::Kernel;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::layers::{Config, Read, object};
+use crate::schedules::LearningRate;
 use serde_json::json;
 
 /// `m ← m + (1−β₁)·(g − m)`, `v ← v + (1−β₂)·(g² − v)`, `w ← w − α·m / (√v + ε)` with
@@ -25,7 +26,7 @@ pub(super) static KERNEL: Kernel = Kernel::new("optimizers", "adam", &[DType::F3
 
 impl Adam {
     /// Adam at this learning rate.
-    pub fn new(learning_rate: f64) -> Adam {
+    pub fn new(learning_rate: impl Into<LearningRate>) -> Adam {
         Adam { settings: Settings::new(learning_rate), rule: Rule::default() }
     }
 

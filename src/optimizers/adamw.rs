@@ -6,6 +6,7 @@ use super::{Hyper, Optimizer, Piece, Settings};
 use crate::device::cuda::Kernel;
 use crate::error::Result;
 use crate::layers::Config;
+use crate::schedules::LearningRate;
 
 /// `w ← w − λ·lr·w`, then [`super::Adam`]'s step (Loshchilov and Hutter, *Decoupled weight decay regularization*, ICLR
 /// 2019; [Keras](https://keras.io/api/optimizers/adamw/)).
@@ -21,7 +22,7 @@ const WEIGHT_DECAY: f64 = 0.004;
 
 impl AdamW {
     /// AdamW at this learning rate.
-    pub fn new(learning_rate: f64) -> AdamW {
+    pub fn new(learning_rate: impl Into<LearningRate>) -> AdamW {
         let settings = Settings { weight_decay: Some(WEIGHT_DECAY), ..Settings::new(learning_rate) };
         AdamW { settings, rule: Rule::default() }
     }

@@ -1,25 +1,34 @@
-//! Clipping by norm: what each gradient is multiplied by.
+//! What each gradient is multiplied by: clipping by norm, and undoing what it was multiplied by before.
 
 use super::Settings;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::tensor::Tensor;
 
-/// For each gradient the factor that clips it, on the gradients' device; `None` where nothing is clipped.
+/// For each gradient the factor that scales it and then clips it, on the gradients' device; `None` where it is 1.
 ///
-/// With `clipnorm` c each gradient g has its own factor, `min(1, c / ‖g‖)`; with `global_clipnorm` all have one, from the
-/// norm of all together. The norms are summed in a fixed order.
-pub fn clip_scales(settings: &Settings, gradients: &[Tensor]) -> Result<Option<Tensor>> {
+/// With `clipnorm` c each gradient g, scaled by `factor`, is multiplied by `min(1, c / ‖g‖)`; with `global_clipnorm` all are
+/// by one number, from the norm of all together. The norms are summed in a fixed order.
+pub(super) fn clip_scales(settings: &Settings, gradients: &[Tensor], factor: f64) -> Result<Option<Tensor>> {
     let Some(first) = gradients.first() else { return Ok(None) };
     let (limit, global) = match (settings.clipnorm, settings.global_clipnorm) {
         (Some(limit), _) => (limit, false),
         (None, Some(limit)) => (limit, true),
-        (None, None) => return Ok(None),
+        (None, None) => return factors(gradients, factor),
     };
     let squares = gradients.iter().map(|g| g.square()?.sum(&[], false)?.reshape([1])).collect::<Result<Vec<_>>>()?;
     let squares = Tensor::concatenate(&squares.iter().collect::<Vec<_>>(), 0)?;
     let squares = if global { squares.sum(&[0], true)?.broadcast_to([gradients.len()])? } else { squares };
-    let limit = Tensor::full(&first.device(), [1], DType::F32, limit)?;
-    // c / max(‖g‖, c) is min(1, c / ‖g‖), also where the gradient is 0.
-    Ok(Some(limit.div(&squares.sqrt()?.maximum(&limit)?)?))
+    // In terms of the gradients as they are; c / max(‖g‖, c) is min(1, c / ‖g‖), also where the gradient is 0.
+    let limit = Tensor::full(&first.device(), [1], DType::F32, limit / factor)?;
+    let scales = limit.div(&squares.sqrt()?.maximum(&limit)?)?;
+    Ok(Some(if factor == 1.0 { scales } else { scales.mul_scalar(factor)? }))
+}
+
+/// The same factor for each gradient; `None` where it is 1.
+pub(super) fn factors(gradients: &[Tensor], factor: f64) -> Result<Option<Tensor>> {
+    match gradients.first().filter(|_| factor != 1.0) {
+        Some(first) => Tensor::full(&first.device(), [gradients.len()], DType::F32, factor).map(Some),
+        None => Ok(None),
+    }
 }

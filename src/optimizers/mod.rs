@@ -3,18 +3,23 @@
 //! A new optimizer is a file here, its kernel in `kernels/optimizers.cu`, and one word in the list below. A step is one
 //! pass over all parameters: one launch on a CUDA card, pieces of all parameters over the threads on the CPU.
 
+mod accumulate;
+mod average;
 mod clip;
+mod pass;
 mod settings;
+mod state;
 mod update;
 
-pub use clip::clip_scales;
 pub use settings::Settings;
-pub use update::State;
+pub use state::State;
 
 use crate::device::cuda::Kernel;
 use crate::error::{Error, Result};
 use crate::layers::Config;
+use crate::tensor::Tensor;
 use serde_json::{Value, json};
+use smallvec::SmallVec;
 use std::fmt;
 
 /// The numbers that a step's rule reads, as the kernel gets them, computed in f64 on the host: the learning rate, the
@@ -41,9 +46,18 @@ pub trait Optimizer: fmt::Debug + Send + Sync + 'static {
     fn settings(&self) -> &Settings;
     /// The same for setting.
     fn settings_mut(&mut self) -> &mut Settings;
-    /// Keras's names of the numbers kept for each parameter.
+    /// Keras's names of the numbers that the rule keeps for each parameter.
     fn slots(&self) -> &'static [&'static str];
-    /// The rule's numbers for the step after `iteration` steps, at this learning rate.
+    /// What a slot begins with: 0 unless told otherwise.
+    fn initial(&self, _slot: usize) -> f64 {
+        0.0
+    }
+    /// A number of all parameters that Keras's files have after the slots, after so many updates; here it follows from
+    /// their count.
+    fn scalar(&self, _iteration: u64) -> Option<f64> {
+        None
+    }
+    /// The rule's numbers for the update after `iteration` updates, at this learning rate.
     fn hyper(&self, iteration: u64, learning_rate: f64) -> Hyper;
     /// Rejects arguments outside their range, with words.
     fn check(&self) -> Result<()>;
@@ -51,6 +65,14 @@ pub trait Optimizer: fmt::Debug + Send + Sync + 'static {
     fn update(&self, hyper: &Hyper, piece: Piece);
     /// The kernel that changes all parameters: `(table, count, chunk, hyper, scales)`.
     fn kernel(&self) -> &'static Kernel;
+    /// The weight at the end of an update where the rule looks at more than single elements, from the numbers of
+    /// [`Optimizer::hyper`] on the device and from what [`Optimizer::update`] left; `None` where that is all.
+    ///
+    /// # Errors
+    /// A device that fails.
+    fn finish(&self, _hyper: &Tensor, _weight: &Tensor, _slots: &[Tensor]) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
     /// Its own arguments, under Keras's names.
     fn config(&self) -> Config;
 }
@@ -100,13 +122,29 @@ macro_rules! optimizers {
 }
 
 optimizers! {
+    adadelta: Adadelta "adadelta";
+    adagrad: Adagrad "adagrad";
     adam: Adam "adam";
+    adamax: Adamax "adamax";
     adamw: AdamW "adamw";
+    ftrl: Ftrl "ftrl";
+    lamb: Lamb "lamb";
+    lion: Lion "lion";
+    nadam: Nadam "nadam";
     rmsprop: RMSprop "rmsprop";
     sgd: SGD "sgd";
 }
 
 impl dyn Optimizer {
+    /// Keras's names of all numbers kept for each parameter: the rule's, then the moving average and the accumulated
+    /// gradient where there are any.
+    pub fn all_slots(&self) -> SmallVec<[&'static str; 5]> {
+        let settings = self.settings();
+        let average = settings.use_ema.then_some("average");
+        let accumulator = settings.accumulates().then_some("gradient_accumulator");
+        self.slots().iter().copied().chain(average).chain(accumulator).collect()
+    }
+
     /// All arguments, under Keras's names.
     pub fn full_config(&self) -> Config {
         let mut config = self.settings().config(&crate::layers::snake_case(self.class_name()));
@@ -128,10 +166,11 @@ impl dyn Optimizer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schedules::ExponentialDecay;
 
     #[test]
     fn arguments_outside_their_range_are_errors_that_name_them() {
-        let bad: [(Box<dyn Optimizer>, &str); 9] = [
+        let bad: [(Box<dyn Optimizer>, &str); 21] = [
             (SGD::new(-1.0).into(), "learning_rate"),
             (SGD::new(f64::NAN).into(), "learning_rate"),
             (SGD::new(0.1).momentum(1.0).into(), "momentum"),
@@ -139,21 +178,33 @@ mod tests {
             (Adam::new(0.1).beta_1(1.0).into(), "beta_1"),
             (AdamW::new(0.1).beta_2(-0.1).into(), "beta_2"),
             (AdamW::new(0.1).weight_decay(-0.1).into(), "weight_decay"),
+            (Adagrad::new(0.1).initial_accumulator_value(-1.0).into(), "initial_accumulator_value"),
+            (Adadelta::new(0.1).rho(1.0).into(), "rho"),
+            (Adamax::new(0.1).epsilon(-1.0).into(), "epsilon"),
+            (Nadam::new(0.1).beta_2(1.0).into(), "beta_2"),
+            (Lion::new(0.1).beta_1(0.0).into(), "beta_1"),
+            (Ftrl::new(0.0).into(), "learning_rate"),
+            (Ftrl::new(0.1).learning_rate_power(0.5).into(), "learning_rate_power"),
             (Adam::new(0.1).clipvalue(0.0).into(), "clipvalue"),
+            (Adam::new(0.1).use_ema(true).ema_momentum(1.5).into(), "ema_momentum"),
+            (Adam::new(0.1).ema_overwrite_frequency(0).into(), "ema_overwrite_frequency"),
+            (Adam::new(0.1).gradient_accumulation_steps(1).into(), "gradient_accumulation_steps"),
+            (Adam::new(0.1).loss_scale_factor(0.0).into(), "loss_scale_factor"),
+            (SGD::new(ExponentialDecay::new(0.1, 0, 0.5)).into(), "decay_steps"),
             (Adam::new(0.1).clipnorm(1.0).global_clipnorm(1.0).into(), "global_clipnorm"),
         ];
         for (optimizer, name) in bad {
             let error = State::new(&*optimizer, &[]).err().map(|e| e.to_string()).unwrap_or_default();
             assert!(error.contains(name), "{optimizer:?}: {error}");
             let read = from_config(optimizer.class_name(), &optimizer.full_config());
-            assert!(optimizer.settings().learning_rate.is_nan() || read.is_err(), "{optimizer:?}");
+            assert!(optimizer.settings().learning_rate.at(0).is_nan() || read.is_err(), "{optimizer:?}");
         }
     }
 
     /// Every rule's vector part and its tail, over several threads, is the rule of one weight alone.
     #[test]
     fn a_piece_is_its_elements() {
-        let all: [Box<dyn Optimizer>; 7] = [
+        let all: [Box<dyn Optimizer>; 13] = [
             SGD::new(0.1).clipvalue(0.3).into(),
             SGD::new(0.1).momentum(0.9).nesterov(true).into(),
             RMSprop::new(0.1).into(),
@@ -161,6 +212,12 @@ mod tests {
             RMSprop::new(0.1).centered(true).momentum(0.5).weight_decay(0.1).into(),
             Adam::new(0.1).amsgrad(true).into(),
             AdamW::new(0.1).into(),
+            Adagrad::new(0.1).into(),
+            Adadelta::new(0.1).into(),
+            Adamax::new(0.1).into(),
+            Nadam::new(0.1).into(),
+            Lion::new(0.1).into(),
+            Ftrl::new(0.1).l1_regularization_strength(0.1).into(),
         ];
         let n = 1031;
         for optimizer in all {

@@ -7,6 +7,7 @@ use crate::device::cuda::Kernel;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::layers::{Config, Read, object};
+use crate::schedules::LearningRate;
 use serde_json::json;
 
 /// `v ← ρ·v + (1−ρ)·g²`, `w ← w − lr·g / √(v + ε)`; with momentum the step is `m ← μ·m + lr·g / √(v + ε)`; centered, the
@@ -27,7 +28,7 @@ static KERNEL: Kernel = Kernel::new("optimizers", "rmsprop", &[DType::F32]);
 
 impl RMSprop {
     /// RMSprop at this learning rate.
-    pub fn new(learning_rate: f64) -> RMSprop {
+    pub fn new(learning_rate: impl Into<LearningRate>) -> RMSprop {
         RMSprop { settings: Settings::new(learning_rate), rho: 0.9, momentum: 0.0, epsilon: 1e-7, centered: false }
     }
 

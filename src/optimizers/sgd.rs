@@ -7,6 +7,7 @@ use crate::device::cuda::Kernel;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::layers::{Config, Read, object};
+use crate::schedules::LearningRate;
 use serde_json::json;
 
 /// `w ← w − lr·g`; with momentum μ, `m ← μ·m − lr·g` and `w ← w + m`, or with Nesterov's, `w ← w + μ·m − lr·g`
@@ -25,7 +26,7 @@ static KERNEL: Kernel = Kernel::new("optimizers", "sgd", &[DType::F32]);
 
 impl SGD {
     /// Gradient descent at this learning rate.
-    pub fn new(learning_rate: f64) -> SGD {
+    pub fn new(learning_rate: impl Into<LearningRate>) -> SGD {
         SGD { settings: Settings::new(learning_rate), momentum: 0.0, nesterov: false }
     }
 

@@ -8,8 +8,8 @@ use crate::tensor::{Meta, Tensor};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// The shapes and dtypes of a batch.
-type Key = SmallVec<[Meta; 4]>;
+/// The shapes and dtypes of a batch, and whether the step changes weights.
+type Key = (SmallVec<[Meta; 4]>, bool);
 
 /// The shapes that have run, and the graphs that were recorded for them.
 #[derive(Default)]
@@ -28,7 +28,7 @@ struct Captured {
     graph: CudaGraph,
 }
 
-/// More shapes than a whole batch and a last, smaller one are not worth their memory.
+/// More shapes than a whole batch and a last, smaller one, each with an update and without, are not worth their memory.
 const GRAPHS: usize = 4;
 
 impl Trainer {
@@ -82,7 +82,7 @@ impl Trainer {
             captures.graphs.clear();
             captures.places = places.collect();
         }
-        let key: Key = batch.tensors().map(|t| t.meta()).collect();
+        let key: Key = (batch.tensors().map(|t| t.meta()).collect(), self.state.updates(&*self.optimizer));
         if let Some(captured) = captures.graphs.iter_mut().find(|c| c.key == key) {
             captured.batch.assign(batch)?;
             return captured.graph.launch();

@@ -27,7 +27,7 @@ impl Model {
     ///
     /// # Errors
     /// Another number of losses than of outputs; a loss from logits of an output that ends with softmax or sigmoid;
-    /// [`Precision::MixedF16`], whose gradients would need scaling; a device that fails.
+    /// [`Precision::MixedF16`] and an optimizer without a `loss_scale_factor`; a device that fails.
     pub fn compile(
         self,
         optimizer: impl Into<Box<dyn Optimizer>>,
@@ -45,7 +45,7 @@ impl Trainer {
         losses: Vec<Box<dyn Loss>>,
         mut metrics: Vec<Vec<Box<dyn Metric>>>,
     ) -> Result<Trainer> {
-        check(&model, &losses, &metrics)?;
+        check(&model, &*optimizer, &losses, &metrics)?;
         let outputs = model.graph.outputs.len();
         metrics.resize_with(outputs, Vec::new);
         let device = model.device.clone();
@@ -54,7 +54,8 @@ impl Trainer {
         model.drawn = false;
         let trainable: Vec<usize> =
             model.graph.weights.iter().enumerate().filter(|(_, (_, w))| w.trainable).map(|(i, _)| i).collect();
-        let parameters: Vec<&Tensor> = trainable.iter().map(|&i| &model.weights[i]).collect();
+        let parameters: Vec<(&str, &Tensor)> =
+            trainable.iter().map(|&i| (&*model.graph.weights[i].0, &model.weights[i])).collect();
         let state = optimizers::State::new(&*optimizer, &parameters)?;
         let zero = |shape: &Shape| Tensor::zeros(&device, *shape, DType::F32);
         let zeros = |n: usize| (0..n).map(|_| zero(&Shape::SCALAR)).collect::<Result<Vec<_>>>();
@@ -79,7 +80,6 @@ impl Trainer {
             }
         }
         Ok(Trainer {
-            hyper: Tensor::zeros(&device, [8], DType::F32)?,
             seed: model.seed,
             generator: Generator::new(model.seed, &device)?,
             model,
@@ -145,7 +145,12 @@ pub(super) fn loss_of(losses: &[Box<dyn Loss>], output: usize) -> Option<&dyn Lo
 }
 
 /// Refuses what would train wrongly or not at all.
-fn check(model: &Model, losses: &[Box<dyn Loss>], metrics: &[Vec<Box<dyn Metric>>]) -> Result<()> {
+fn check(
+    model: &Model,
+    optimizer: &dyn Optimizer,
+    losses: &[Box<dyn Loss>],
+    metrics: &[Vec<Box<dyn Metric>>],
+) -> Result<()> {
     let refuse = |message: String| Err(Error::Config(message));
     let names = model.graph.output_names();
     let outputs = names.len();
@@ -156,9 +161,9 @@ fn check(model: &Model, losses: &[Box<dyn Loss>], metrics: &[Vec<Box<dyn Metric>
     if metrics.len() > outputs {
         return refuse(format!("metrics for {} outputs were given, the model has {outputs}", metrics.len()));
     }
-    if model.precision == Precision::MixedF16 {
-        let message = "training in mixed_float16 needs loss scaling, which this engine does not have";
-        return refuse(format!("{message}: use Precision::MixedBf16"));
+    if model.precision == Precision::MixedF16 && optimizer.settings().loss_scale_factor.is_none() {
+        let message = "gradients of mixed_float16 are rounded to 0 unless the loss is scaled";
+        return refuse(format!("{message}: give the optimizer a loss_scale_factor, or use Precision::MixedBf16"));
     }
     for (i, name) in names.iter().enumerate() {
         let last = model.graph.output_layer(i).and_then(|l| l.layer.layer().output_activation());

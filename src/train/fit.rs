@@ -127,6 +127,7 @@ impl Trainer {
         if result.is_ok() {
             result = self.run_epochs(&train, validation.as_ref(), epoch, shuffle, &mut callbacks);
         }
+        result = result.and(self.finalize_variable_values());
         // Also after an error: what a callback put aside, such as the best weights, is put back.
         for callback in &mut callbacks[..begun] {
             result = result.and(callback.on_train_end(self));

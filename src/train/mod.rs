@@ -24,6 +24,7 @@ use crate::metrics::Metric;
 use crate::model::Model;
 use crate::ops::Generator;
 use crate::optimizers::{self, Optimizer};
+use crate::schedules::LearningRate;
 use crate::tensor::Tensor;
 
 /// A model with all that training it needs: optimizer, losses, metrics, and their state on the device.
@@ -48,7 +49,6 @@ pub struct Trainer {
     step: Option<Box<step::CustomStep>>,
     /// Outputs that end with the activation that their loss undoes, as bits.
     logits: u64,
-    hyper: Tensor,
     trackers: Trackers,
     scratch: step::Scratch,
     /// `None` where steps are not recorded.
@@ -91,19 +91,44 @@ impl Trainer {
 
     /// The step size of the next step.
     pub fn learning_rate(&self) -> f64 {
-        self.optimizer.settings().learning_rate
+        self.optimizer.settings().learning_rate.at(self.state.iteration)
     }
 
     /// Sets the step size from the next step on.
     ///
     /// # Errors
-    /// A number below 0, infinity, NaN.
+    /// A number below 0, infinity, NaN; an optimizer whose learning rate is a schedule, which nobody else can set.
     pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
         if !(rate.is_finite() && rate >= 0.0) {
             return Err(Error::Config(format!("expected a learning rate of at least 0, got {rate}")));
         }
-        self.optimizer.settings_mut().learning_rate = rate;
+        let settings = self.optimizer.settings_mut();
+        if let LearningRate::Schedule(schedule) = &settings.learning_rate {
+            let class = schedule.class_name();
+            return Err(Error::Config(format!(
+                "the learning rate is a {class}, which sets it at each step: give the optimizer a number to set it from outside"
+            )));
+        }
+        settings.learning_rate = rate.into();
         Ok(())
+    }
+
+    /// Makes the trainable weights their moving average where the optimizer keeps one and has made a step; the end of
+    /// [`Trainer::fit`] does it.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn finalize_variable_values(&mut self) -> Result<()> {
+        let Some(average) = self.optimizer.all_slots().iter().position(|name| *name == "average") else {
+            return Ok(());
+        };
+        if self.state.iteration == 0 {
+            return Ok(());
+        }
+        self.trainable.iter().zip(&self.state.slots).try_for_each(|(&place, slots)| {
+            // A copy: an assigned value may share its bytes.
+            self.model.weights[place].assign(&slots[average].copy()?)
+        })
     }
 
     /// The figures of each epoch of the last [`Trainer::fit`], also of one that ended in an error.

@@ -16,6 +16,8 @@ use std::path::Path;
 
 /// The entry of a file that holds what Keras has no word for.
 const OWN: &str = "uncrumple.json";
+/// Its key for the words that keep weights from decaying.
+const EXCLUDE: &str = "exclude_from_weight_decay";
 
 impl Trainer {
     /// Writes the model, optimizer, losses, their weights, metrics and the optimizer's state to the `.keras` file
@@ -35,7 +37,8 @@ impl Trainer {
             loss_weights: self.loss_weights.as_deref(),
             metrics: &self.metrics,
         };
-        let own = json!({ "seed": self.seed }).to_string();
+        let words = &self.optimizer.settings().exclude_from_weight_decay;
+        let own = json!({ "seed": self.seed, EXCLUDE: words }).to_string();
         keras::write(path, &self.model, Some(training), &BTreeMap::from([(OWN.to_string(), own.into_bytes())]))
     }
 
@@ -52,15 +55,20 @@ impl Trainer {
         let loaded = keras::read(path)?;
         let alone =
             || Error::file(path, "holds a model that was not compiled: open it with Model::load and compile it");
-        let TrainingState { optimizer, iteration, slots, losses, loss_weights, metrics } =
+        let TrainingState { mut optimizer, iteration, slots, losses, loss_weights, metrics } =
             loaded.training.ok_or_else(alone)??;
-        let mut trainer = Trainer::new(loaded.model, optimizer, losses, metrics)?;
-        trainer.loss_weights = loss_weights;
+        let mut seed = None;
         if let Some(own) = loaded.extra.get(OWN) {
             let own: Value = serde_json::from_slice(own).unwrap_or_default();
             let damaged = || Error::file(path, format!("`{OWN}` does not say the seed"));
-            trainer.seed = own.get("seed").and_then(Value::as_i64).ok_or_else(damaged)?;
+            seed = Some(own.get("seed").and_then(Value::as_i64).ok_or_else(damaged)?);
+            let words = own.get(EXCLUDE).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            let words = words.iter().filter_map(Value::as_str).map(String::from);
+            optimizer.settings_mut().exclude_from_weight_decay = words.collect();
         }
+        let mut trainer = Trainer::new(loaded.model, optimizer, losses, metrics)?;
+        trainer.loss_weights = loss_weights;
+        trainer.seed = seed.unwrap_or(trainer.seed);
         trainer.resume(iteration, &slots)?;
         Ok(trainer)
     }

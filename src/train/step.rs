@@ -8,7 +8,6 @@ use crate::error::{Error, Result};
 use crate::layers::{ActivationFn, Precision, Updates};
 use crate::model::{Graph, Mode};
 use crate::ops::Generator;
-use crate::optimizers::{Hyper, clip_scales};
 use crate::tensor::{GradientTape, Tensor, Tensors, no_grad};
 use smallvec::SmallVec;
 use std::cell::RefCell;
@@ -86,8 +85,7 @@ impl Trainer {
     /// the data's errors the weights do not change.
     pub fn train_on_batch(&mut self, batch: &Batch) -> Result<()> {
         self.check_trainable()?;
-        let hyper: Hyper = self.optimizer.hyper(self.state.iteration, self.learning_rate());
-        self.hyper.assign(&Tensor::from_slice(&hyper, [hyper.len()])?)?;
+        self.state.prepare(&*self.optimizer)?;
         let mut scratch = std::mem::take(&mut self.scratch);
         let result = self.run_step(batch, &mut scratch);
         scratch.watched.clear();
@@ -122,7 +120,10 @@ impl Trainer {
 
         // Trainable weights were watched first and in order, so a gradient's node is its place among them.
         scratch.found.resize(self.trainable.len(), None);
-        tape.walk(&forward.loss, None, |node, gradient| scratch.found[node as usize] = Some(gradient))?;
+        let scale = self.optimizer.settings().loss_scale_factor;
+        let seed =
+            scale.map(|scale| Tensor::full(&forward.loss.device(), forward.loss.shape(), forward.loss.dtype(), scale));
+        tape.walk(&forward.loss, seed.transpose()?, |node, gradient| scratch.found[node as usize] = Some(gradient))?;
         scratch.watched.clear();
         if scratch.found.iter().any(Option::is_none) {
             let missing = self.trainable.iter().zip(&scratch.found).filter(|(_, g)| g.is_none());
@@ -134,16 +135,7 @@ impl Trainer {
         // Before anything changes: targets that do not fit a metric leave the weights alone.
         no_grad(|| self.track(batch, &forward))?;
         drop(forward);
-        let scales = clip_scales(self.optimizer.settings(), &scratch.gradients)?;
-        let weights = &mut self.model.weights;
-        self.state.step(
-            &*self.optimizer,
-            weights,
-            &self.trainable,
-            &scratch.gradients,
-            &self.hyper,
-            scales.as_ref(),
-        )?;
+        self.state.step(&*self.optimizer, &mut self.model.weights, &self.trainable, &scratch.gradients)?;
         for (place, value) in updates {
             self.model.weights[place].assign(&value.detach())?;
         }

@@ -44,10 +44,14 @@ fn run(device: &Device, capture: bool, optimizer: impl Into<Box<dyn Optimizer>>)
 
 #[test]
 fn a_recorded_step_is_the_step_bit_for_bit() -> Result<()> {
-    let optimizers: [fn() -> Box<dyn Optimizer>; 3] = [
+    let optimizers: [fn() -> Box<dyn Optimizer>; 4] = [
         || Adam::new(0.02).global_clipnorm(0.1).into(),
         || SGD::new(0.1).momentum(0.9).clipnorm(0.1).into(),
         || RMSprop::new(0.01).clipvalue(0.01).into(),
+        || {
+            let adam = Adam::new(0.02).gradient_accumulation_steps(2).clipnorm(0.1).loss_scale_factor(8.0);
+            adam.use_ema(true).ema_momentum(0.5).ema_overwrite_frequency(3).into()
+        },
     ];
     let Some(device) = common::cuda() else { return Ok(()) };
     for optimizer in optimizers {
@@ -65,8 +69,11 @@ fn captured_steps_are_the_steps() -> Result<()> {
     let Some(device) = common::cuda() else { return Ok(()) };
     let batches = [&[0, 1, 2][..], &[2, 1, 0], &[0, 1], &[1, 1, 2]].map(|labels| samples(labels)?.to_device(&device));
     let batches = batches.into_iter().collect::<Result<Vec<_>>>()?;
-    let optimizers: [fn() -> Box<dyn optimizers::Optimizer>; 2] =
-        [|| Adam::new(1e-2).into(), || SGD::new(0.1).momentum(0.9).clipnorm(0.1).into()];
+    let optimizers: [fn() -> Box<dyn optimizers::Optimizer>; 3] = [
+        || Adam::new(1e-2).into(),
+        || SGD::new(0.1).momentum(0.9).clipnorm(0.1).into(),
+        || Nadam::new(ExponentialDecay::new(0.1, 2, 0.5)).into(),
+    ];
     for optimizer in optimizers {
         let run = |capture: bool| -> Result<_> {
             let model = Sequential::new([4]).add(Dense::new(3).relu()).add(Dense::new(3).softmax()).build()?;

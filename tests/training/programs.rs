@@ -163,7 +163,7 @@ fn the_goldens_are_the_programs() -> Result<()> {
         if golden.name.ends_with("_rmsprop") {
             let mut config = training.optimizer.full_config();
             // Keras rounds it to f32.
-            config["learning_rate"] = (training.optimizer.settings().learning_rate as f32).into();
+            config["learning_rate"] = (training.optimizer.settings().learning_rate.at(0) as f32).into();
             same(training.optimizer.class_name(), config, &golden.about["optimizer"]);
         }
     }

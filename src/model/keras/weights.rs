@@ -1,17 +1,19 @@
 //! Weights and optimizer state to and from the tree of model.weights.h5; the paths are in the docs of `files::h5`.
 
 use super::order::{Member, members};
+use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::files::Array;
 use crate::files::h5::Tree;
-use crate::layers::snake_case;
+use crate::layers::{WeightSpec, snake_case};
 use crate::model::nested::Nested;
 use crate::model::weights_file::to_tensor;
 use crate::model::{Graph, Model};
 use crate::optimizers::Optimizer;
 use crate::tensor::Tensor;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 
 /// An object of the file with variables of its own.
@@ -131,12 +133,13 @@ pub(in crate::model) fn read(tree: &mut Tree, graph: &Graph, sequential: bool, p
 }
 
 /// Slots that lie together for each weight; the groups follow each other, each for all weights.
-fn slot_groups(optimizer: &dyn Optimizer) -> Vec<std::ops::Range<usize>> {
-    let slots = optimizer.slots().len();
-    match optimizer.class_name() {
-        "Adam" | "AdamW" if slots >= 2 => std::iter::once(0..2).chain((2..slots).map(|s| s..s + 1)).collect(),
-        _ => (0..slots).map(|s| s..s + 1).collect(),
-    }
+fn slot_groups(optimizer: &dyn Optimizer) -> Vec<Range<usize>> {
+    let (rule, all) = (optimizer.slots().len(), optimizer.all_slots().len());
+    // Keras makes those of RMSprop one after another, of the others the first two together.
+    let together = if rule < 2 || optimizer.class_name() == "RMSprop" { 1 } else { 2 };
+    let first = (rule > 0).then_some(0..together.min(rule));
+    let single = |slots: Range<usize>| slots.map(|s| s..s + 1);
+    single(rule..all).chain(first).chain(single(together.min(rule)..rule)).collect()
 }
 
 /// Puts an optimizer's variables where Keras looks for them; `slots` are in the model's order of trainable weights.
@@ -148,17 +151,21 @@ pub(super) fn write_optimizer(
     tree: &mut Tree,
 ) -> Result<()> {
     let order = trainable(model);
-    let count = optimizer.slots().len();
+    let count = optimizer.all_slots().len();
     if slots.len() != order.len() || slots.iter().any(|s| s.len() != count) {
         let message =
             format!("{} trainable weights need {count} slots each of {}", order.len(), optimizer.class_name());
         return Err(Error::Internal(message));
     }
+    let updates = iteration / optimizer.settings().steps();
     let iteration = match i32::try_from(iteration) {
         Ok(iteration) => Array::from_slice(&[], &[iteration])?,
         Err(_) => Array::from_slice(&[], &[i64::try_from(iteration).unwrap_or(i64::MAX)])?,
     };
-    let mut variables = vec![iteration, Array::from_slice(&[], &[optimizer.settings().learning_rate as f32])?];
+    let mut variables = vec![iteration];
+    if let Some(rate) = optimizer.settings().learning_rate.constant() {
+        variables.push(Array::from_slice(&[], &[rate as f32])?);
+    }
     for group in slot_groups(optimizer) {
         for &weight in &order {
             for slot in group.clone() {
@@ -166,11 +173,14 @@ pub(super) fn write_optimizer(
             }
         }
     }
+    if let Some(scalar) = optimizer.scalar(updates) {
+        variables.push(Array::from_slice(&[], &[scalar as f32])?);
+    }
     tree.put("optimizer", &snake_case(optimizer.class_name()), variables);
     Ok(())
 }
 
-/// An optimizer's iteration and slots, in the model's order of trainable weights; zeros where the file has none yet. The
+/// An optimizer's iteration and slots, in the model's order of trainable weights; as at the start where the file has none yet. The
 /// learning rate of the file becomes the optimizer's, for a callback may have moved it away from the config's.
 pub(super) fn read_optimizer(
     tree: &Tree,
@@ -180,48 +190,54 @@ pub(super) fn read_optimizer(
 ) -> Result<(u64, Vec<Vec<Tensor>>)> {
     let bad = |message: String| Error::file(path, format!("optimizer: {message}"));
     let specs: Vec<_> = model.graph.weights.iter().filter(|(_, spec)| spec.trainable).collect();
-    let count = optimizer.slots().len();
+    let names = optimizer.all_slots();
+    let count = names.len();
     let variables = tree.get("optimizer")?.unwrap_or_default();
     let mut iteration = 0;
-    if let [first, rate, ..] = variables[..] {
+    let mut stored = &variables[..];
+    if let [first, rest @ ..] = stored {
         iteration = match first.dtype {
             DType::I32 => first.to_vec::<i32>()?.first().map(|&n| i64::from(n)),
             _ => first.to_vec::<i64>().map_err(|_| bad("expected an integer iteration".into()))?.first().copied(),
         }
         .and_then(|n| u64::try_from(n).ok())
         .ok_or_else(|| bad("the iteration is no whole number".into()))?;
+        stored = rest;
+    }
+    // A schedule needs no more than the iteration.
+    let settings = optimizer.settings_mut();
+    if let (Some(known), [rate, rest @ ..]) = (settings.learning_rate.constant(), stored) {
         let rate = match rate.to_vec::<f32>().as_deref() {
             Ok([rate]) if rate.is_finite() => *rate,
-            _ => return Err(bad("expected a float32 learning rate; schedules are not supported".into())),
+            _ => return Err(bad("expected a float32 learning rate".into())),
         };
-        let settings = optimizer.settings_mut();
-        if settings.learning_rate as f32 != rate {
-            settings.learning_rate = f64::from(rate);
+        if known as f32 != rate {
+            settings.learning_rate = f64::from(rate).into();
         }
+        stored = rest;
     }
-    let stored = variables.get(2..).unwrap_or_default();
-    if !stored.is_empty() && stored.len() != specs.len() * count {
-        let message =
-            format!("expected {} variables of {}, found {}", specs.len() * count, optimizer.class_name(), stored.len());
+    let expected = specs.len() * count + usize::from(optimizer.scalar(0).is_some());
+    if !stored.is_empty() && stored.len() != expected {
+        let message = format!("expected {expected} variables of {}, found {}", optimizer.class_name(), stored.len());
         return Err(bad(message));
     }
-    let mut slots: Vec<Vec<Tensor>> = Vec::with_capacity(specs.len());
+    let rule = optimizer.slots().len();
+    let initial = |slot| if slot < rule { optimizer.initial(slot) } else { 0.0 };
+    let full = |(_, spec): &&(String, WeightSpec)| -> Result<Vec<Tensor>> {
+        (0..count).map(|slot| Tensor::full(&Device::Cpu, spec.shape, DType::F32, initial(slot))).collect()
+    };
+    let mut slots = specs.iter().map(full).collect::<Result<Vec<_>>>()?;
     if stored.is_empty() {
-        for (_, spec) in specs {
-            let zeros = || Tensor::zeros(&crate::device::Device::Cpu, spec.shape, DType::F32);
-            slots.push((0..count).map(|_| zeros()).collect::<Result<_>>()?);
-        }
         return Ok((iteration, slots));
     }
     let mut stored = stored.iter();
-    slots.resize(specs.len(), Vec::new());
     for group in slot_groups(optimizer) {
         for weight in trainable(model) {
             for slot in group.clone() {
                 let (name, spec) = specs[weight];
-                let name = format!("optimizer/{name}/{}", optimizer.slots()[slot]);
+                let name = format!("optimizer/{name}/{}", names[slot]);
                 let array = stored.next().ok_or_else(|| bad(format!("`{name}` is missing")))?;
-                slots[weight].push(to_tensor(array, spec, &name, path)?);
+                slots[weight][slot] = to_tensor(array, spec, &name, path)?;
             }
         }
     }

@@ -1,0 +1,175 @@
+//! What an optimizer keeps, and one step of it.
+
+use super::clip::{clip_scales, factors};
+use super::pass::{Call, Parameters, Pass};
+use super::{Hyper, Optimizer, Piece, accumulate, average};
+use crate::device::Device;
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::tensor::Tensor;
+use smallvec::SmallVec;
+
+/// An optimizer's numbers for each trainable parameter, and how many steps it has made.
+#[derive(Debug)]
+pub struct State {
+    /// For each parameter its slots, in the order of `all_slots` of the optimizer.
+    pub slots: Vec<Vec<Tensor>>,
+    /// Steps made, also those that only added to the gradients.
+    pub iteration: u64,
+    /// Whether each parameter decays.
+    decays: Vec<bool>,
+    /// The numbers of the coming step, on the parameters' device.
+    hyper: Tensor,
+    /// Those of the moving average, where there is one.
+    average: Option<Tensor>,
+    /// Those that add to the accumulated gradients and that clear them, where there are any.
+    accumulate: Option<[Tensor; 2]>,
+    passes: [Pass; 4],
+}
+
+impl State {
+    /// The state before the first step, for these parameters and their paths.
+    ///
+    /// # Errors
+    /// Arguments of the optimizer outside their range.
+    pub fn new(optimizer: &dyn Optimizer, parameters: &[(&str, &Tensor)]) -> Result<State> {
+        let settings = optimizer.settings();
+        settings.check()?;
+        optimizer.check()?;
+        let device = parameters.first().map_or(Device::Cpu, |(_, w)| w.device());
+        let count = optimizer.slots().len();
+        let slots = |(_, w): &(&str, &Tensor)| -> Result<Vec<Tensor>> {
+            let initial = |i| if i < count { optimizer.initial(i) } else { 0.0 };
+            let full = |i| Tensor::full(&device, w.shape(), DType::F32, initial(i));
+            (0..optimizer.all_slots().len()).map(full).collect()
+        };
+        let numbers = |hyper: Hyper| Tensor::from_slice(&hyper, hyper.len())?.to_device(&device)?.copy();
+        let zeros = || numbers(Hyper::default());
+        Ok(State {
+            slots: parameters.iter().map(slots).collect::<Result<_>>()?,
+            iteration: 0,
+            decays: parameters.iter().map(|(path, _)| settings.decays(path)).collect(),
+            hyper: zeros()?,
+            average: settings.use_ema.then(zeros).transpose()?,
+            accumulate: match settings.accumulates() {
+                true => Some([numbers(accumulate::hyper(true))?, numbers(accumulate::hyper(false))?]),
+                false => None,
+            },
+            passes: Default::default(),
+        })
+    }
+
+    /// Whether the coming step changes weights, and does not only add its gradients to those of others.
+    pub fn updates(&self, optimizer: &dyn Optimizer) -> bool {
+        (self.iteration + 1).is_multiple_of(optimizer.settings().steps())
+    }
+
+    /// Brings the numbers of the coming step to the device: what [`State::step`] reads there and a recorded step too.
+    pub fn prepare(&mut self, optimizer: &dyn Optimizer) -> Result<()> {
+        let settings = optimizer.settings();
+        let (rate, updates) = (settings.learning_rate.at(self.iteration), self.iteration / settings.steps());
+        let write = |to: &mut Tensor, hyper: Hyper| to.assign(&Tensor::from_slice(&hyper, [hyper.len()])?);
+        write(&mut self.hyper, optimizer.hyper(updates, rate))?;
+        match &mut self.average {
+            Some(numbers) => write(numbers, average::hyper(settings, updates)),
+            None => Ok(()),
+        }
+    }
+
+    /// Changes the weights at `places` by `gradients`, after [`State::prepare`]: unscaled, accumulated and clipped as the
+    /// optimizer's settings say. Counting [`State::iteration`] is left to the caller.
+    pub fn step(
+        &mut self,
+        optimizer: &dyn Optimizer,
+        weights: &mut [Tensor],
+        places: &[usize],
+        gradients: &[Tensor],
+    ) -> Result<()> {
+        let settings = optimizer.settings();
+        let unscale = settings.loss_scale_factor.map_or(1.0, |factor| 1.0 / factor);
+        let (updates, count) = (self.updates(optimizer), optimizer.slots().len());
+        let State { slots, decays, hyper, average, accumulate, passes, .. } = self;
+        let [rule, add, clear, mean] = passes;
+        let run =
+            |pass: &mut Pass, weights: &mut [Tensor], slots: &mut [Vec<Tensor>], gradients: &[Tensor], call: Call| {
+                pass.run(&call, Parameters { weights, places, gradients, slots, decays })
+            };
+        let update = |hyper: &Hyper, piece: Piece| optimizer.update(hyper, piece);
+        let rule_call = |scales| Call { update: &update, kernel: optimizer.kernel(), hyper, scales, slots: 0..count };
+        match accumulate {
+            None => {
+                let scales = clip_scales(settings, gradients, unscale)?;
+                run(rule, &mut *weights, slots, gradients, rule_call(scales.as_ref()))?;
+            }
+            Some([keep, drop]) => {
+                // The last slot: what Keras's file has too, so unscaled.
+                let last = optimizer.all_slots().len() - 1;
+                let sums = |slots: &[Vec<Tensor>]| slots.iter().map(|s| s[last].clone()).collect::<SmallVec<[_; 16]>>();
+                let scales = factors(gradients, unscale)?;
+                let call = |hyper, scales| Call {
+                    update: &accumulate::update,
+                    kernel: &accumulate::KERNEL,
+                    hyper,
+                    scales,
+                    slots: last..last + 1,
+                };
+                run(add, &mut *weights, slots, gradients, call(keep, scales.as_ref()))?;
+                if updates {
+                    let sums = sums(slots);
+                    let scales = clip_scales(settings, &sums, 1.0 / settings.steps() as f64)?;
+                    run(rule, &mut *weights, slots, &sums, rule_call(scales.as_ref()))?;
+                    std::mem::drop(sums);
+                    run(clear, &mut *weights, slots, gradients, call(drop, None))?;
+                }
+            }
+        }
+        if updates {
+            for (&place, slots) in places.iter().zip(&*slots) {
+                if let Some(weight) = optimizer.finish(hyper, &weights[place], &slots[..count])? {
+                    weights[place].assign(&weight)?;
+                }
+            }
+        }
+        if let Some(hyper) = average {
+            let call = Call {
+                update: &average::update,
+                kernel: &average::KERNEL,
+                hyper,
+                scales: None,
+                slots: count..count + 1,
+            };
+            run(mean, &mut *weights, slots, gradients, call)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::cuda::testing;
+    use crate::optimizers::SGD;
+
+    #[test]
+    fn what_is_negligible_is_0_on_every_device() -> Result<()> {
+        let devices = [Some(Device::Cpu), testing::device().map(Device::Cuda)];
+        for device in devices.into_iter().flatten() {
+            let put = |values: &[f32]| Tensor::from_slice(values, values.len())?.to_device(&device);
+            let optimizer = SGD::new(1.0).momentum(0.5);
+            let mut weights = [put(&[0.0; 4])?];
+            let mut state = State::new(&optimizer, &[("w", &weights[0])])?;
+            state.slots[0][0] = put(&[1.5e-30, 4e-30, 0.0, 0.0])?;
+            let gradient = put(&[9e-16, 0.0, 2e-15, f32::NAN])?;
+            state.prepare(&optimizer)?;
+            state.step(&optimizer, &mut weights, &[0], &[gradient])?;
+            let (weight, kept) = (weights[0].to_vec::<f32>()?, state.slots[0][0].to_vec::<f32>()?);
+            assert_eq!(
+                (&weight[..3], &kept[..3]),
+                (&[7.5e-31, 2e-30, -2e-15][..], &[0.0, 2e-30, -2e-15][..]),
+                "{device}"
+            );
+            assert!(weight[3].is_nan() && kept[3].is_nan(), "{device}");
+        }
+        Ok(())
+    }
+}

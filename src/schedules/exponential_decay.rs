@@ -1,0 +1,67 @@
+//! Exponential decay.
+
+use super::{Schedule, positive, range, required, steps};
+use crate::error::Result;
+use crate::layers::{Config, Read, object};
+use serde_json::json;
+
+/// `initial_learning_rate · decay_rate^(step / decay_steps)`; as a staircase the exponent is the whole number below it
+/// ([Keras](https://keras.io/api/optimizers/learning_rate_schedules/exponential_decay/)).
+///
+/// ```
+/// use uncrumple::prelude::*;
+/// let optimizer = Adam::new(ExponentialDecay::new(1e-3, 1000, 0.96).staircase(true));
+/// ```
+#[derive(Clone, Debug)]
+pub struct ExponentialDecay {
+    initial_learning_rate: f64,
+    decay_steps: f64,
+    decay_rate: f64,
+    staircase: bool,
+}
+
+impl ExponentialDecay {
+    /// From this rate, times `decay_rate` in `decay_steps` steps.
+    pub fn new(initial_learning_rate: f64, decay_steps: usize, decay_rate: f64) -> ExponentialDecay {
+        ExponentialDecay { initial_learning_rate, decay_steps: decay_steps as f64, decay_rate, staircase: false }
+    }
+
+    /// Whether the rate falls only each `decay_steps` steps; by default it falls at each.
+    pub fn staircase(mut self, staircase: bool) -> Self {
+        self.staircase = staircase;
+        self
+    }
+
+    pub(super) fn from_config(config: &Config) -> Result<ExponentialDecay> {
+        Ok(ExponentialDecay {
+            initial_learning_rate: required(config, "initial_learning_rate")?,
+            decay_steps: required(config, "decay_steps")?,
+            decay_rate: required(config, "decay_rate")?,
+            staircase: config.flag("staircase", false)?,
+        })
+    }
+}
+
+impl Schedule for ExponentialDecay {
+    fn class_name(&self) -> &'static str {
+        "ExponentialDecay"
+    }
+
+    fn at(&self, step: u64) -> f64 {
+        let p = step as f64 / self.decay_steps;
+        self.initial_learning_rate * self.decay_rate.powf(if self.staircase { p.floor() } else { p })
+    }
+
+    fn check(&self) -> Result<()> {
+        range("initial_learning_rate", self.initial_learning_rate, 0.0, f64::INFINITY)?;
+        positive("decay_steps", self.decay_steps)?;
+        positive("decay_rate", self.decay_rate)
+    }
+
+    fn config(&self) -> Config {
+        object(json!({
+            "initial_learning_rate": self.initial_learning_rate, "decay_steps": steps(self.decay_steps),
+            "decay_rate": self.decay_rate, "staircase": self.staircase, "name": "ExponentialDecay",
+        }))
+    }
+}
