@@ -45,13 +45,13 @@
 //! | [`train`] | [`train::Trainer`]: the step, the loop around it, evaluation, prediction, history |
 //! | [`data`] | data sets, their splits and batches, and those that come with the project |
 //! | [`model`] | [`model::Model`]: the graph of layers with its weights, the summary, the `.keras` file |
-//! | [`layers`], [`losses`], [`metrics`], [`optimizers`], [`schedules`], [`initializers`] | what models are made of and trained with, under Keras's names and with its defaults |
+//! | [`layers`], [`losses`], [`metrics`], [`optimizers`], [`schedules`], [`initializers`], [`regularizers`], [`constraints`] | what models are made of and trained with, under Keras's names and with its defaults |
 //! | [`ops`] | one file per op: formula, shape rule, CPU code, CUDA launch, backward, test cases |
 //! | [`autograd`] | the walk back, gradients added up, the check by finite differences |
 //! | [`tensor`] | [`Tensor`]: a value and where it came from; the `Op` trait; [`GradientTape`] |
 //! | [`files`] | npy, npz, idx, safetensors, HDF5: arrays in and out, atomically |
 //! | [`device`] | [`Device`]: where data lives and work runs; threads and SIMD, kernels, streams, cuBLAS, memory pools |
-//! | [`shape`], [`dtype`], [`error`] | extents, element types, the one [`Error`] |
+//! | [`shape`], [`axes`], [`dtype`], [`error`] | extents, axes, element types, the one [`Error`] |
 //!
 //! # Errors, panics, randomness
 //!
@@ -62,7 +62,9 @@
 #![deny(missing_docs)]
 
 pub mod autograd;
+pub mod axes;
 pub mod callbacks;
+pub mod constraints;
 pub mod data;
 pub mod device;
 pub mod dtype;
@@ -76,6 +78,7 @@ pub mod model;
 pub mod ops;
 pub mod optimizers;
 pub mod programs;
+pub mod regularizers;
 pub mod schedules;
 pub mod shape;
 pub mod tensor;
@@ -91,13 +94,14 @@ pub use tensor::{GradientTape, Tensor, no_grad};
 pub mod prelude {
     pub use crate::callbacks::Mode;
     pub use crate::callbacks::all::*;
+    pub use crate::constraints::{MaxNorm, MinMaxNorm, NonNeg, UnitNorm};
     pub use crate::data::{Dataset, datasets};
     pub use crate::device::Device;
     pub use crate::dtype::DType;
     pub use crate::error::{Error, Result};
     pub use crate::initializers::{
-        GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform, Ones, RandomNormal, RandomUniform,
-        TruncatedNormal, Zeros,
+        GlorotNormal, GlorotUniform, HeNormal, HeUniform, Identity, LecunNormal, LecunUniform, Ones, Orthogonal,
+        RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling, Zeros,
     };
     pub use crate::layers::all::*;
     pub use crate::layers::{ActivationFn, Input, LayerRef, Precision, Spec, Symbol};
@@ -106,6 +110,7 @@ pub mod prelude {
     pub use crate::metrics::all::*;
     pub use crate::model::{Model, Sequential};
     pub use crate::optimizers::all::*;
+    pub use crate::regularizers::{L1, L1L2, L2, OrthogonalRegularizer};
     pub use crate::schedules::all::*;
     pub use crate::tensor::Tensor;
     pub use crate::train::{Callback, Control, Epoch, Fit, History, Logs, Trainer};

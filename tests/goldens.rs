@@ -7,25 +7,29 @@ use common::{difference, wide};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use uncrumple::device::cpu::philox::Philox;
+use uncrumple::initializers::Initializer;
+use uncrumple::layers::ActivationFn;
 use uncrumple::losses::{self, Reduction};
 use uncrumple::metrics::{self, Metric};
-use uncrumple::ops::Activation;
 use uncrumple::optimizers::{self, State};
 use uncrumple::shape::Shape;
-use uncrumple::{DType, Device, GradientTape, Result, Tensor, initializers, schedules};
+use uncrumple::{DType, Device, GradientTape, Result, Tensor, constraints, initializers, regularizers, schedules};
 
 /// How far an element may be from Keras's, in parts of the sum of its magnitude and the root mean square of the array.
 /// Both sides compute in f32 and sum in their own order; a dozen steps of an optimizer add up their roundings, and Keras's
 /// own slope of tanh's gelu, where it is nearly 0, is 2.8e-6 from the true one.
-const TOLERANCES: [(&str, f64); 4] = [("activations", 4e-6), ("losses", 1e-6), ("metrics", 1e-6), ("optimizers", 2e-6)];
+const TOLERANCES: [(&str, f64); 6] = [
+    ("activations", 4e-6),
+    ("constraints", 1e-6),
+    ("losses", 1e-6),
+    ("metrics", 1e-6),
+    ("optimizers", 2e-6),
+    ("regularizers", 2e-6),
+];
 
 /// Cases for which this engine has no word, and why.
-const SKIPPED: [(&str, &str, &str); 4] = [
-    ("activations", "elu_alpha_", "elu has no `alpha`"),
-    ("activations", "relu_max_value_", "relu has no `max_value`"),
-    ("activations", "relu_negative_slope_", "relu has no `negative_slope`"),
-    ("activations", "relu_threshold_", "relu has no `threshold`"),
-];
+const SKIPPED: [(&str, &str, &str); 1] =
+    [("activations", "elu_alpha_", "`alpha` is an argument of the layer ELU, which has goldens of its own")];
 
 /// Runs `work` on every case of a kind that is not skipped, on every device; it returns what is wrong.
 fn for_all(kind: &str, work: impl Fn(&Golden, &Device) -> Result<Vec<String>>) {
@@ -72,18 +76,89 @@ fn activations_are_kerass() {
         let tape = GradientTape::new();
         let x = tape.watch(&case.tensor("input.0")?.to_device(device)?)?;
         let arguments = &case.about["arguments"];
+        let number = |name: &str, default| arguments.get(name).and_then(Value::as_f64).unwrap_or(default);
+        let no_arguments = arguments.as_object().is_none_or(|a| a.is_empty());
         let axis = arguments["axis"].as_i64().unwrap_or(-1) as isize;
         let y = match case.about["function"].as_str().unwrap() {
+            "glu" => x.glu(axis)?,
+            "threshold" => x.threshold(number("threshold", 0.0), number("default_value", 0.0))?,
+            "celu" if arguments.get("alpha").is_some() => x.celu(number("alpha", 1.0))?,
+            "leaky_relu" if !no_arguments => x.rectify(number("negative_slope", 0.2), f64::INFINITY, 0.0)?,
+            "relu" if !no_arguments => {
+                let most = number("max_value", f64::INFINITY);
+                x.rectify(number("negative_slope", 0.0), most, number("threshold", 0.0))?
+            }
             "softmax" => x.softmax(axis)?,
             "log_softmax" => x.log_softmax(axis)?,
             "gelu" if arguments["approximate"] == true => x.gelu_tanh()?,
-            name => Activation::from_name(name)?.call(&x)?,
+            name => ActivationFn::from_name(name)?.call(&x)?,
         };
         let gradient = pull(tape, &y, &case.tensor("grad_output")?.to_device(device)?, &x)?;
         let output = check("activations", "output", &y, &case.tensor("output")?)?;
         let input = check("activations", "gradient", &gradient, &case.tensor("grad_input.0")?)?;
         Ok(output.into_iter().chain(input).collect())
     });
+}
+
+#[test]
+fn regularizers_are_kerass() {
+    for_all("regularizers", |case, device| {
+        let tape = GradientTape::new();
+        let x = tape.watch(&case.tensor("x")?.to_device(device)?)?;
+        let regularizer = regularizers::from_config(case.class(), case.config())?;
+        let penalty = regularizer.penalty(&x)?;
+        let gradient = tape.gradient(&penalty, &[&x])?.swap_remove(0).expect("the penalty depends on x");
+        let mut wrong = Vec::from_iter(check("regularizers", "penalty", &penalty, &case.tensor("penalty")?)?);
+        wrong.extend(check("regularizers", "gradient", &gradient, &case.tensor("gradient")?)?);
+        wrong.extend(check_config(regularizer.config(), case));
+        Ok(wrong)
+    });
+    let bad = serde_json::json!({"l2": -1.0});
+    let text = regularizers::from_config("l2", bad.as_object().unwrap()).unwrap_err().to_string();
+    assert_eq!(text, "argument `l2` of a regularizer: expected a non-negative number, got -1");
+    let unknown = regularizers::from_config("l3", &serde_json::Map::new()).unwrap_err().to_string();
+    assert_eq!(unknown, "unknown regularizer `l3`; known are L1, L1L2, L2, OrthogonalRegularizer");
+}
+
+#[test]
+fn constraints_are_kerass() {
+    for_all("constraints", |case, device| {
+        let constraint = constraints::from_config(case.class(), case.config())?;
+        let held = constraint.apply(&case.tensor("weight")?.to_device(device)?)?;
+        let mut wrong = Vec::from_iter(check("constraints", "constrained", &held, &case.tensor("constrained")?)?);
+        wrong.extend(check_config(constraint.config(), case));
+        Ok(wrong)
+    });
+    let unknown = constraints::from_config("non_pos", &serde_json::Map::new()).unwrap_err().to_string();
+    assert_eq!(unknown, "unknown constraint `non_pos`; known are MaxNorm, MinMaxNorm, NonNeg, UnitNorm");
+}
+
+#[test]
+fn orthogonal_and_identity_matrices_are_that() -> Result<()> {
+    for dims in [&[7, 5][..], &[5, 7], &[3, 2, 4, 9], &[64, 64]] {
+        let shape = Shape::new(dims)?;
+        let values = initializers::Orthogonal::new(2.0).values(&shape, &Philox::new(1, -1, 0))?;
+        let columns = dims[dims.len() - 1];
+        let w = Tensor::from_slice(&values, [values.len() / columns, columns])?;
+        let tall = values.len() / columns > columns;
+        let products = w.matmul_with(&w, tall, !tall)?;
+        let n = products.shape()[0];
+        let eye = initializers::Identity::new(4.0).values(&products.shape(), &Philox::new(1, -1, 0))?;
+        assert_eq!((0..n * n).filter(|i| eye[*i] == 4.0 && i / n == i % n).count(), n);
+        assert_eq!(eye.iter().filter(|x| **x != 0.0).count(), n);
+        // As of f32, of which each product sums some dozens.
+        assert_eq!(difference(&products, &Tensor::from_slice(&eye, [n, n])?, 1e-6)?, None, "{shape}");
+    }
+    let fails = |shape: &[usize], initializer: &dyn initializers::Initializer| {
+        initializer.values(&Shape::new(shape).unwrap(), &Philox::new(1, -1, 0)).unwrap_err().to_string()
+    };
+    let orthogonal = fails(&[3], &initializers::Orthogonal::default());
+    assert_eq!(orthogonal, "Orthogonal: expected a weight of at least 2 axes, got shape (3,)");
+    let identity = fails(&[3, 3, 3], &initializers::Identity::default());
+    assert_eq!(identity, "Identity: expected a weight of 2 axes, got shape (3, 3, 3)");
+    assert!(initializers::VarianceScaling::new(0.0, "fan_in", "uniform").is_err());
+    assert!(initializers::VarianceScaling::new(1.0, "fan", "uniform").is_err());
+    Ok(())
 }
 
 #[test]
@@ -334,7 +409,9 @@ const OPTIMIZER_HELPERS: &[&str] = &["mod", "accumulate", "average", "clip", "pa
 
 #[test]
 fn the_lists_are_the_folders() {
-    let rooms: [(&str, &[&str], &[&str]); 5] = [
+    let rooms: [(&str, &[&str], &[&str]); 7] = [
+        ("constraints", constraints::MODULES, &["mod"]),
+        ("regularizers", regularizers::MODULES, &["mod"]),
         ("losses", losses::MODULES, &["macros", "mod", "reduction"]),
         (
             "metrics",

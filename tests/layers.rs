@@ -6,11 +6,11 @@ use common::golden::{Golden, config_difference};
 use common::{difference, tolerance};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use uncrumple::layers::{self, CLASSES, Input, MODULES, Precision, Spec, Updates, object};
+use uncrumple::GradientTape;
+use uncrumple::layers::{self, CLASSES, MODULES, Updates, object};
 use uncrumple::model::{Graph, Mode};
 use uncrumple::ops::Generator;
-use uncrumple::prelude::{Dropout, Normalization, Rescaling};
-use uncrumple::{DType, Device, GradientTape, Result, Tensor};
+use uncrumple::prelude::*;
 
 fn devices() -> Vec<Device> {
     std::iter::once(Device::Cpu).chain(common::cuda()).collect()
@@ -79,9 +79,9 @@ fn check(golden: &Golden) -> Result<Vec<String>> {
     let layer = layers::from_config(golden.class(), golden.config())?;
     let mut wrong = Vec::new();
 
-    // The handle adds these three.
+    // The handle adds these.
     let mut keras = golden.config().clone();
-    keras.retain(|k, _| !["name", "trainable", "dtype"].contains(&k.as_str()));
+    keras.retain(|k, _| !["name", "trainable", "dtype", "activity_regularizer"].contains(&k.as_str()));
     let config = layer.layer().config();
     wrong.extend(config_difference(&config.clone().into(), &keras.into()).map(|d| format!("config: {d}")));
     let again = layers::from_config(golden.class(), &config)?.layer().config();
@@ -154,7 +154,8 @@ fn every_layer_has_a_golden() {
 
 #[test]
 fn the_list_of_layers_is_the_folder() {
-    let helpers = ["activation_fn", "call", "config", "constant", "merge", "mod", "symbol"];
+    let helpers =
+        ["activation_fn", "call", "config", "constant", "encoding", "merge", "mod", "moved", "parameter", "symbol"];
     let folder = std::fs::read_dir(uncrumple::files::repository().join("src/layers")).unwrap();
     let files = folder.map(|f| f.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned());
     let files: BTreeSet<String> = files.filter(|f| !helpers.contains(&f.as_str())).collect();
@@ -252,9 +253,116 @@ fn dropout_drops_in_training_and_scales_the_rest() -> Result<()> {
 }
 
 #[test]
-fn swish_is_silu() -> Result<()> {
-    let layer = layers::from_config("Activation", &object(json!({"activation": "swish"})))?;
-    assert_eq!(layer.layer().config()["activation"], "silu");
+fn noise_has_the_moments_that_it_says() -> Result<()> {
+    let n = 40_000;
+    let x = Tensor::full(&Device::Cpu, [200, 200], DType::F32, 2.0)?;
+    for device in devices() {
+        let generator = Generator::new(7, &device)?;
+        let mode = Mode { training: true, generator: Some(&generator), ..Mode::INFERENCE };
+        let noisy = |layer: layers::LayerRef| -> Result<(Vec<f32>, Vec<f32>)> {
+            let graph = graph_of(&layer, std::slice::from_ref(&x))?;
+            let outcome = run(&graph, &[], std::slice::from_ref(&x), &x, mode, &device)?;
+            Ok((outcome.output.to_vec()?, outcome.input_gradients[0].as_ref().unwrap().to_vec()?))
+        };
+        let moments = |y: &[f32]| {
+            let mean = y.iter().map(|&y| f64::from(y)).sum::<f64>() / n as f64;
+            (mean, (y.iter().map(|&y| (f64::from(y) - mean).powi(2)).sum::<f64>() / n as f64).sqrt())
+        };
+        let close = |got: (f64, f64), mean: f64, stddev: f64| {
+            // Five standard errors.
+            assert!((got.0 - mean).abs() < 5.0 * stddev / (n as f64).sqrt(), "the mean {} is not {mean}", got.0);
+            assert!((got.1 / stddev - 1.0).abs() < 5.0 / (n as f64).sqrt(), "the deviation {} is not {stddev}", got.1);
+        };
+        let (y, dx) = noisy(GaussianNoise::new(0.3).shared())?;
+        close(moments(&y), 2.0, 0.3);
+        assert!(dx.iter().all(|&d| d == 2.0), "what is added has no part in the gradient");
+
+        let (y, dx) = noisy(GaussianDropout::new(0.2).shared())?;
+        close(moments(&y), 2.0, 2.0 * 0.5);
+        assert_eq!(y, dx, "the gradient has the factor of the forward");
+
+        let (y, dx) = noisy(AlphaDropout::new(0.25).shared())?;
+        let (alpha, rate) = (-1.758_099_34_f64, 0.25);
+        let a = ((1.0 - rate) * (1.0 + rate * alpha * alpha)).powf(-0.5);
+        let (kept, dropped) = (a * (2.0 - alpha * rate), a * alpha * (1.0 - rate));
+        assert!(y.iter().all(|&y| (f64::from(y) - kept).abs() < 1e-5 || (f64::from(y) - dropped).abs() < 1e-5));
+        let lost = y.iter().zip(&dx).filter(|(y, dx)| f64::from(**y) < 0.0 && **dx == 0.0).count();
+        assert_eq!(lost, dx.iter().filter(|dx| **dx == 0.0).count());
+        let share = lost as f64 / n as f64;
+        assert!((share - rate).abs() < 5.0 * (rate * (1.0 - rate) / n as f64).sqrt(), "{share}");
+        let (y, _) = noisy(AlphaDropout::new(0.5).noise_shape([None, Some(1)]).shared())?;
+        assert!(y.chunks(200).all(|row| row.iter().all(|y| *y == row[0])), "rows live and die together");
+    }
+    Ok(())
+}
+
+#[test]
+fn layers_reject_what_they_cannot_take() {
+    let wrong = |layer: layers::LayerRef, shapes: &[&[usize]]| {
+        let inputs: Vec<_> = shapes.iter().map(|s| Input::new(*s)).collect();
+        layer.call(&inputs).err().map(|e| e.to_string()).unwrap_or_default()
+    };
+    let cases = [
+        (
+            wrong(ReLU::new().threshold(-1.0).shared(), &[&[3]]),
+            "layer `re_lu`: argument `threshold`: expected a non-negative number, got -1",
+        ),
+        (
+            wrong(GaussianDropout::new(1.0).shared(), &[&[3]]),
+            "layer `gaussian_dropout`: argument `rate`: expected a number in [0, 1), got 1",
+        ),
+        (
+            wrong(Softmax::new().axis([0, 1]).shared(), &[&[3]]),
+            "layer `softmax`: argument `axis`: expected different axes behind the batch's, got [0, 1] for the shape \
+             (None, 3)",
+        ),
+        (
+            wrong(LayerNormalization::new().axis([1, -1]).shared(), &[&[3]]),
+            "layer `layer_normalization`: argument `axis`: expected different axes behind the batch's, got [1, -1] for \
+             the shape (None, 3)",
+        ),
+        (
+            wrong(Permute::new([2, 2]).shared(), &[&[3, 4]]),
+            "layer `permute`: argument `dims`: expected each axis once, counted from 1, got [2, 2]",
+        ),
+        (wrong(Subtract::new().shared(), &[&[3], &[3], &[3]]), "layer `subtract`: expected 2 inputs, got 3"),
+        (
+            wrong(Dot::new([1, 2]).shared(), &[&[3], &[4, 5]]),
+            "layer `dot`: expected axis 1 of the first input and axis 2 of the second to agree, got shapes (None, 3), \
+             (None, 4, 5)",
+        ),
+        (
+            wrong(Activation::glu().shared(), &[&[3]]),
+            "layer `activation`: expected an even last axis for glu, got shape (None, 3)",
+        ),
+        (
+            wrong(Dense::new(3).glu().shared(), &[&[3]]),
+            "layer `dense`: expected an even last axis for glu, got shape (None, 3)",
+        ),
+        (
+            wrong(Discretization::new([2.0, 1.0]).shared(), &[&[3]]),
+            "layer `discretization`: argument `bin_boundaries`: expected ascending numbers, got [2.0,1.0]",
+        ),
+        (
+            wrong(Dense::new(3).kernel_regularizer(L2::new(-1.0)).shared(), &[&[3]]),
+            "layer `dense`: argument `l2` of a regularizer: expected a non-negative number, got -1",
+        ),
+        (
+            wrong(Dense::new(3).activity_regularizer(L1::new(f64::NAN)), &[&[3]]),
+            "layer `dense`: argument `l1` of a regularizer: expected a non-negative number, got NaN",
+        ),
+    ];
+    for (got, want) in cases {
+        assert_eq!(got, want);
+    }
+}
+
+#[test]
+fn other_names_of_activations_are_known() -> Result<()> {
+    for (other, name) in [("swish", "silu"), ("hard_swish", "hard_silu")] {
+        let layer = layers::from_config("Activation", &object(json!({"activation": other})))?;
+        assert_eq!(layer.layer().config()["activation"], name);
+    }
     Ok(())
 }
 
@@ -289,12 +397,29 @@ fn configs_say_what_is_wrong_with_them() {
         (
             "Dense",
             json!({"units": 3, "activation": "quelu"}),
-            "unknown activation `quelu`; known are linear, relu, sigmoid, tanh, gelu, silu, elu, softplus",
+            "unknown activation `quelu`; known are linear, relu, sigmoid, tanh, gelu, silu, elu, softplus, celu, \
+             exponential, hard_shrink, hard_sigmoid, hard_silu, hard_tanh, leaky_relu, log_sigmoid, mish, relu6, selu, \
+             soft_shrink, softsign, sparse_plus, sparse_sigmoid, squareplus, tanh_shrink, softmax, log_softmax, \
+             sparsemax, glu",
         ),
         (
             "Dense",
-            json!({"units": 3, "bias_constraint": "non_neg"}),
-            "argument `bias_constraint`: expected null, since this engine does not have it, got \"non_neg\"",
+            json!({"units": 3, "bias_constraint": {"class_name": "NonNeg"}}),
+            "argument `bias_constraint`: expected a constraint, got {\"class_name\":\"NonNeg\"}",
+        ),
+        (
+            "LayerNormalization",
+            json!({"rms_scaling": true}),
+            "argument `rms_scaling`: expected null, since this engine does not have it, got true",
+        ),
+        ("Permute", json!({}), "argument `dims` is missing"),
+        ("Dot", json!({}), "argument `axes` is missing"),
+        ("Softmax", json!({"axis": "last"}), "argument `axis`: expected an axis or a list of axes"),
+        ("Discretization", json!({"num_bins": 4}), "argument `bin_boundaries`: expected a list of numbers"),
+        (
+            "CategoryEncoding",
+            json!({"num_tokens": 4, "output_mode": "tf_idf"}),
+            "argument `output_mode`: expected one of int, one_hot, multi_hot, count, got tf_idf",
         ),
         (
             "Flatten",
@@ -322,5 +447,8 @@ fn configs_say_what_is_wrong_with_them() {
         assert_eq!(layers::from_config(class, &object(config)).unwrap_err().to_string(), want, "{class}");
     }
     let unknown = layers::from_config("Lambda", &object(json!({}))).unwrap_err().to_string();
-    assert!(unknown.starts_with("unknown layer class `Lambda`; known are Activation, Add, "), "{unknown}");
+    assert!(
+        unknown.starts_with("unknown layer class `Lambda`; known are Activation, ActivityRegularization, Add, "),
+        "{unknown}"
+    );
 }

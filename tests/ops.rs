@@ -55,6 +55,22 @@ fn nan_stays_nan() -> Result<()> {
                 let y = wide(&f(&x)?)?;
                 assert!(y[0].is_nan() && !y[1].is_nan(), "on {device}");
             }
+            for &activation in Activation::ALL {
+                let y = wide(&activation.call(&x)?)?;
+                assert!(y[0].is_nan() && !y[1].is_nan(), "{} on {device}", activation.name());
+            }
+            expect(x.rectify(0.0, 0.5, 0.0), &[NAN, 0.5, 0.0])?;
+            expect(x.rectify(0.5, f64::INFINITY, 0.0), &[NAN, 1.0, -0.5])?;
+            let infinite = Tensor::from_slice(&[-INF, INF], 2)?.cast(dtype)?.to_device(&device)?;
+            expect(infinite.rectify(0.0, 2.0, 0.0), &[0.0, 2.0])?;
+            let rows = [[0.0, -INF, 0.5], [NAN, 0.0, 1.0], [INF, 0.0, 0.0], [-INF; 3], [1000.0, 0.0, 1000.0]];
+            let rows = Tensor::from_slice(rows.as_flattened(), [5, 3])?.cast(dtype)?.to_device(&device)?;
+            let mut want = [NAN; 15];
+            want[..3].copy_from_slice(&[0.25, 0.0, 0.75]);
+            want[12..].copy_from_slice(&[0.5, 0.0, 0.5]);
+            expect(rows.sparsemax(-1), &want)?;
+            let y = wide(&rows.layer_norm(None, None, 1e-3)?)?;
+            assert!(y[3..6].iter().all(|y| y.is_nan()) && y[12..].iter().all(|y| y.is_finite()), "on {device}");
             let one = Tensor::ones(&device, [1, 1], dtype)?;
             let bias = Tensor::zeros(&device, 1, dtype)?;
             let column = x.reshape([3, 1])?;

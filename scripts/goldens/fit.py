@@ -13,9 +13,10 @@ EPOCHS, BATCH, FEATURES = 3, 8, 5
 def run(folder, name, outputs, activation, compiled, targets, samples, **options):
     keras.utils.clear_session()
     random = common.rng(name)
+    hidden = options.pop("hidden", {})
     model = keras.Sequential(name="model", layers=[
         keras.Input((FEATURES,)),
-        layers.Dense(6, "tanh", name="dense"),
+        layers.Dense(6, "tanh", name="dense", **hidden),
         layers.Dense(outputs, activation, name="dense_1"),
     ])
     for weight in model.weights:
@@ -43,6 +44,8 @@ def run(folder, name, outputs, activation, compiled, targets, samples, **options
         "batch": BATCH,
         "validation_split": options.get("validation_split", 0.0),
     }
+    if hidden:
+        golden["hidden"] = common.config(model.layers[0])["config"]
     if weighted:
         golden["weighted_metrics"] = [common.config(m) for m in weighted[0]]
     if "class_weight" in options:
@@ -113,6 +116,17 @@ def main():
     ]:
         rate = 1e-3 if cls is losses.MeanAbsolutePercentageError else 0.1
         run(folder, f"loss_{cls().name}", 3, activation, lambda: (cls(), optimizers.SGD(rate), []), targets, 29, epochs=5)
+    # What is added to the loss, in validation too, and what the weights are held to.
+    run(folder, "penalties", 2, "linear",
+        lambda: (losses.MeanSquaredError(), optimizers.SGD(0.1, momentum=0.5), [metrics.MeanAbsoluteError()]),
+        lambda random, n: common.normal(random, (n, 2)), 29, validation_samples=11,
+        hidden={
+            "kernel_regularizer": keras.regularizers.L1L2(0.02, 0.03),
+            "bias_regularizer": "l2",
+            "activity_regularizer": keras.regularizers.L2(0.01),
+            "kernel_constraint": keras.constraints.MaxNorm(0.8),
+            "bias_constraint": "non_neg",
+        })
 
 
 main()

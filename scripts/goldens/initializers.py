@@ -19,6 +19,9 @@ DRAWN = {
     "random_uniform_range": initializers.RandomUniform(minval=-0.3, maxval=0.7),
     "random_normal": initializers.RandomNormal(),
     "random_normal_shifted": initializers.RandomNormal(mean=0.5, stddev=0.2),
+    "variance_scaling": initializers.VarianceScaling(),
+    "variance_scaling_fan_out": initializers.VarianceScaling(2.5, "fan_out", "untruncated_normal"),
+    "variance_scaling_fan_avg": initializers.VarianceScaling(0.5, "fan_avg", "uniform"),
     "truncated_normal": initializers.TruncatedNormal(),
     "truncated_normal_shifted": initializers.TruncatedNormal(mean=0.5, stddev=0.2),
 }

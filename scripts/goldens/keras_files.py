@@ -158,6 +158,67 @@ def layers_all(folder):
     write_model(folder, "chain", model, [common.normal(random, (6, 4, 3), 2.0)])
 
 
+def everyday(folder):
+    """Normalisations, activation layers, merges, noise; once without noise, compiled, with penalties and bounds."""
+    random = common.rng("everyday")
+    model = keras.Sequential(
+        [
+            keras.Input((4, 3), name="x"),
+            layers.GaussianNoise(0.1, seed=1),
+            layers.Permute((2, 1)),
+            layers.LayerNormalization(axis=[1, 2]),
+            layers.PReLU(shared_axes=[1]),
+            layers.AlphaDropout(0.2),
+            layers.RMSNormalization(),
+            layers.Dense(6, "selu", kernel_initializer="orthogonal"),
+            layers.ReLU(max_value=2.0, negative_slope=0.1),
+            layers.Flatten(),
+            layers.Dense(5, "mish", kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_avg", "uniform")),
+            layers.LeakyReLU(),
+            layers.RepeatVector(2),
+            layers.GaussianDropout(0.3),
+            layers.ELU(0.5),
+            layers.UnitNormalization(),
+            layers.ActivityRegularization(0.1, 0.2),
+            layers.Softmax(axis=[1, 2]),
+        ],
+        name="everyday",
+    )
+    set_weights(model, random)
+    write_model(folder, "everyday", model, [common.normal(random, (6, 4, 3), 2.0)])
+
+    random = common.rng("penalties")
+    model = keras.Sequential(
+        [
+            keras.Input((5,), name="x"),
+            layers.Dense(
+                7,
+                "hard_silu",
+                kernel_regularizer=keras.regularizers.L1L2(0.01, 0.02),
+                bias_constraint="non_neg",
+                activity_regularizer="l2",
+                name="hidden",
+            ),
+            layers.LayerNormalization(gamma_regularizer="l1", beta_constraint=keras.constraints.MaxNorm(0.1)),
+            layers.ActivityRegularization(l1=0.01),
+            layers.PReLU(alpha_constraint=keras.constraints.MinMaxNorm(0.1, 0.2)),
+            layers.Dense(
+                3,
+                kernel_regularizer=keras.regularizers.OrthogonalRegularizer(0.1, "columns"),
+                kernel_constraint="unit_norm",
+                name="output",
+            ),
+        ],
+        name="penalties",
+    )
+    set_weights(model, random)
+    model.compile(optimizers.SGD(0.05, momentum=0.9), "mean_squared_error", metrics=["mae"])
+    x, y = common.normal(random, (8, 5)), common.normal(random, (8, 3))
+    for _ in range(2):
+        model.train_on_batch(x, y)
+    write_model(folder, "penalties", model, [x], [y])
+
+
 def functional(folder):
     """Two inputs, two outputs, one layer used on both, a model inside the model."""
     random = common.rng("functional")
@@ -219,7 +280,7 @@ def nested(folder):
 
 def main():
     folder = common.output_folder()
-    for family in (mlp, names, layers_all, functional, nested):
+    for family in (mlp, names, layers_all, everyday, functional, nested):
         keras.utils.clear_session()
         keras.utils.set_random_seed(1)
         family(folder)

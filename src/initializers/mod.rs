@@ -80,9 +80,12 @@ initializers! {
     constant: Constant "constant", Ones "ones" "one", Zeros "zeros" "zero";
     glorot: GlorotNormal "glorot_normal", GlorotUniform "glorot_uniform";
     he: HeNormal "he_normal", HeUniform "he_uniform";
+    identity: Identity "identity" "IdentityInitializer";
     lecun: LecunNormal "lecun_normal", LecunUniform "lecun_uniform";
+    orthogonal: Orthogonal "orthogonal" "OrthogonalInitializer";
     random: RandomNormal "random_normal" "normal", RandomUniform "random_uniform" "uniform",
         TruncatedNormal "truncated_normal";
+    variance_scaling: VarianceScaling "variance_scaling";
 }
 
 /// A number of a config; absent or null it has its default.

@@ -2,14 +2,14 @@
 
 use super::activation_fn::activations;
 use super::{ActivationFn, Call, Config, Layer, Read, Spec, WeightSpec, object, one};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::tensor::{Tensor, Tensors};
 use serde_json::json;
 
 /// `activation(x)` ([Keras](https://keras.io/api/layers/core_layers/activation/)).
 ///
-/// Input of any shape and a floating-point dtype, output of the same; softmax is over the last axis, which must not be the
-/// batch. No weights.
+/// Input of any shape and a floating-point dtype, output of the same; softmax and its like are over the last axis, which
+/// must not be the batch, and glu halves it. No weights.
 #[derive(Clone, Debug)]
 pub struct Activation {
     activation: ActivationFn,
@@ -49,10 +49,7 @@ impl Layer for Activation {
     fn output_spec(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
         let x = one(inputs)?;
         x.require_float()?;
-        if self.activation == ActivationFn::Softmax && x.rank() < 2 {
-            return Err(Error::Input(format!("expected at least 2 axes for softmax, got shape {x}")));
-        }
-        Ok(vec![x.clone()])
+        Ok(vec![self.activation.output(x.clone())?])
     }
 
     fn weights(&self, _: &[Spec]) -> Result<Vec<WeightSpec>> {

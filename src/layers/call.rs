@@ -3,11 +3,42 @@
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::ops::Generator;
+use crate::regularizers::Regularizer;
 use crate::tensor::Tensor;
 use smallvec::SmallVec;
 
-/// New values of weights that a layer changes by itself, such as running statistics: the weight's number and its value.
-pub type Updates = SmallVec<[(usize, Tensor); 4]>;
+/// What a run of layers leaves beside its outputs.
+#[derive(Debug, Default)]
+pub struct Updates {
+    /// New values of weights that a layer changes by itself, such as running statistics: the weight's number and its
+    /// value.
+    pub values: SmallVec<[(usize, Tensor); 4]>,
+    /// Penalties on activations, to be added to the loss; `None` where there is no loss.
+    pub losses: Option<SmallVec<[Tensor; 2]>>,
+}
+
+impl Updates {
+    /// Without penalties, for a prediction.
+    pub fn new() -> Updates {
+        Updates::default()
+    }
+
+    /// With penalties, for a loss.
+    pub fn with_losses() -> Updates {
+        Updates { losses: Some(SmallVec::new()), ..Updates::default() }
+    }
+
+    /// Adds a penalty on a tensor, divided by its batch and in f32 at least, if there is a loss.
+    pub(crate) fn penalize(&mut self, regularizer: &dyn Regularizer, x: &Tensor) -> Result<()> {
+        if let Some(losses) = &mut self.losses {
+            let half = matches!(x.dtype(), DType::F16 | DType::BF16);
+            let penalty = regularizer.penalty(&if half { x.cast(DType::F32)? } else { x.clone() })?;
+            let batch = x.shape().first().map_or(1, |&n| n.max(1));
+            losses.push(penalty.mul_scalar(1.0 / batch as f64)?);
+        }
+        Ok(())
+    }
+}
 
 /// What layers compute in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,6 +127,14 @@ impl Call<'_> {
 
     /// Sets a weight to `value` once the step is done.
     pub fn update(&mut self, i: usize, value: Tensor) {
-        self.updates.push((self.first_weight + i, value));
+        self.updates.values.push((self.first_weight + i, value));
+    }
+
+    /// Adds the penalty of a regularizer on a tensor, divided by its batch, to the loss, if there is one.
+    ///
+    /// # Errors
+    /// A tensor that the regularizer cannot take.
+    pub fn penalize(&mut self, regularizer: &dyn Regularizer, x: &Tensor) -> Result<()> {
+        self.updates.penalize(regularizer, x)
     }
 }

@@ -1,7 +1,9 @@
 //! Keras's configs: reading them, with errors that name the argument.
 
+use crate::constraints::{self, Constraint};
 use crate::error::{Error, Result};
 use crate::initializers::{self, Initializer};
+use crate::regularizers::{self, Regularizer};
 use serde_json::{Map, Value};
 
 /// The arguments of a layer, loss, optimizer, … as JSON, under Keras's names.
@@ -23,6 +25,10 @@ pub trait Read {
     fn integers(&self, name: &str) -> Result<Option<Vec<i64>>>;
     /// An initializer.
     fn initializer(&self, name: &str, default: &str) -> Result<Box<dyn Initializer>>;
+    /// A regularizer, if there is one.
+    fn regularizer(&self, name: &str) -> Result<Option<Box<dyn Regularizer>>>;
+    /// A constraint, if there is one.
+    fn constraint(&self, name: &str) -> Result<Option<Box<dyn Constraint>>>;
     /// Checks that arguments which this engine lacks have the values that mean nothing.
     fn refuse(&self, names: &[&str]) -> Result<()>;
 }
@@ -34,6 +40,22 @@ fn wrong(name: &str, expected: &str, got: &Value) -> Error {
         got.push('…');
     }
     Error::Config(format!("argument `{name}`: expected {expected}, got {got}"))
+}
+
+/// The class and the arguments of a serialized object, or of one that is a name alone.
+fn class_and_config<'a>(
+    config: &'a Config,
+    name: &str,
+    expected: &str,
+    none: &'a Config,
+) -> Result<Option<(&'a str, &'a Config)>> {
+    let Some(value) = config.find(name) else { return Ok(None) };
+    if let Value::String(class) = value {
+        return Ok(Some((class, none)));
+    }
+    let class = value.get("class_name").and_then(Value::as_str);
+    let config = value.get("config").and_then(Value::as_object);
+    class.zip(config).map(Some).ok_or_else(|| wrong(name, expected, value))
 }
 
 impl Read for Config {
@@ -74,18 +96,21 @@ impl Read for Config {
     }
 
     fn initializer(&self, name: &str, default: &str) -> Result<Box<dyn Initializer>> {
-        match self.find(name) {
-            None => initializers::from_config(default, &Config::new()),
-            Some(Value::String(class)) => initializers::from_config(class, &Config::new()),
-            Some(value) => {
-                let class = value.get("class_name").and_then(Value::as_str);
-                let config = value.get("config").and_then(Value::as_object);
-                match (class, config) {
-                    (Some(class), Some(config)) => initializers::from_config(class, config),
-                    _ => Err(wrong(name, "an initializer", value)),
-                }
-            }
-        }
+        let none = Config::new();
+        let (class, config) = class_and_config(self, name, "an initializer", &none)?.unwrap_or((default, &none));
+        initializers::from_config(class, config)
+    }
+
+    fn regularizer(&self, name: &str) -> Result<Option<Box<dyn Regularizer>>> {
+        let none = Config::new();
+        let found = class_and_config(self, name, "a regularizer", &none)?;
+        found.map(|(class, config)| regularizers::from_config(class, config)).transpose()
+    }
+
+    fn constraint(&self, name: &str) -> Result<Option<Box<dyn Constraint>>> {
+        let none = Config::new();
+        let found = class_and_config(self, name, "a constraint", &none)?;
+        found.map(|(class, config)| constraints::from_config(class, config)).transpose()
     }
 
     fn refuse(&self, names: &[&str]) -> Result<()> {

@@ -1,9 +1,10 @@
 //! The fully connected layer.
 
 use super::activation_fn::{activation_setters, activations};
-use super::{ActivationFn, Call, Config, Layer, Read, Spec, WeightSpec, object, one};
+use super::parameter::parameter_setters;
+use super::{ActivationFn, Call, Config, Layer, Parameter, Read, Spec, WeightSpec, object, one};
 use crate::error::{Error, Result};
-use crate::initializers::{GlorotUniform, Initializer, Zeros};
+use crate::initializers::{GlorotUniform, Zeros};
 use crate::ops::Activation;
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
@@ -11,15 +12,15 @@ use serde_json::json;
 
 /// `activation(x · kernel + bias)` over the last axis ([Keras](https://keras.io/api/layers/core_layers/dense/)).
 ///
-/// Input `(batch, …, features)`, output `(batch, …, units)`. Weights: `kernel` (features, units), `bias` (units). Defaults:
+/// Input `(batch, …, features)`, output `(batch, …, units)`, with glu `(batch, …, units / 2)`. Weights: `kernel` (features, units), `bias` (units). Defaults:
 /// no activation, with bias, kernel Glorot uniform, bias zeros.
 #[derive(Clone, Debug)]
 pub struct Dense {
     units: usize,
     activation: ActivationFn,
     use_bias: bool,
-    kernel_initializer: Box<dyn Initializer>,
-    bias_initializer: Box<dyn Initializer>,
+    kernel: Parameter,
+    bias: Parameter,
 }
 
 impl Dense {
@@ -29,8 +30,8 @@ impl Dense {
             units,
             activation: ActivationFn::default(),
             use_bias: true,
-            kernel_initializer: Box::new(GlorotUniform),
-            bias_initializer: Box::new(Zeros),
+            kernel: Parameter::new("kernel", GlorotUniform),
+            bias: Parameter::new("bias", Zeros),
         }
     }
 
@@ -42,35 +43,23 @@ impl Dense {
         self
     }
 
-    /// The kernel's first values; by default Glorot uniform.
-    pub fn kernel_initializer(mut self, initializer: impl Initializer) -> Self {
-        self.kernel_initializer = Box::new(initializer);
-        self
-    }
-
-    /// The bias's first values; by default zeros.
-    pub fn bias_initializer(mut self, initializer: impl Initializer) -> Self {
-        self.bias_initializer = Box::new(initializer);
-        self
-    }
+    parameter_setters!(
+        kernel: kernel_initializer "The kernel's first values; by default Glorot uniform.", kernel_regularizer,
+        kernel_constraint
+    );
+    parameter_setters!(
+        bias: bias_initializer "The bias's first values; by default zeros.", bias_regularizer, bias_constraint
+    );
 
     /// The layer that a Keras config describes.
     pub(super) fn from_config(config: &Config) -> Result<Dense> {
-        config.refuse(&[
-            "kernel_regularizer",
-            "bias_regularizer",
-            "activity_regularizer",
-            "kernel_constraint",
-            "bias_constraint",
-            "lora_rank",
-            "quantization_config",
-        ])?;
+        config.refuse(&["lora_rank", "quantization_config"])?;
         Ok(Dense {
             units: config.size("units")?,
             activation: ActivationFn::from_name(&config.word("activation", "linear")?)?,
             use_bias: config.flag("use_bias", true)?,
-            kernel_initializer: config.initializer("kernel_initializer", "GlorotUniform")?,
-            bias_initializer: config.initializer("bias_initializer", "Zeros")?,
+            kernel: Parameter::read(config, "kernel", "GlorotUniform")?,
+            bias: Parameter::read(config, "bias", "Zeros")?,
         })
     }
 }
@@ -94,15 +83,15 @@ impl Layer for Dense {
         if let Some(last) = dims.last_mut() {
             *last = Some(self.units);
         }
-        Ok(vec![Spec { dims, dtype: x.dtype }])
+        Ok(vec![self.activation.output(Spec { dims, dtype: x.dtype })?])
     }
 
     fn weights(&self, inputs: &[Spec]) -> Result<Vec<WeightSpec>> {
         let features = one(inputs)?.known(-1)?;
         let kernel = Shape::new(&[features, self.units])?;
-        let mut weights = vec![WeightSpec::new("kernel", kernel, self.kernel_initializer.clone())];
+        let mut weights = vec![self.kernel.spec(kernel)?];
         if self.use_bias {
-            weights.push(WeightSpec::new("bias", Shape::new(&[self.units])?, self.bias_initializer.clone()));
+            weights.push(self.bias.spec(Shape::new(&[self.units])?)?);
         }
         Ok(weights)
     }
@@ -116,23 +105,19 @@ impl Layer for Dense {
             _ => Activation::Linear,
         };
         let y = inputs[0].linear(&kernel, bias.as_ref(), fused)?;
-        let softmax = self.activation == ActivationFn::Softmax && !call.wants_logits();
-        Ok(Tensors::from_elem(if softmax { self.activation.call(&y)? } else { y }, 1))
+        let after = !matches!(self.activation, ActivationFn::Element(_)) && !call.wants_logits();
+        Ok(Tensors::from_elem(if after { self.activation.call(&y)? } else { y }, 1))
     }
 
     fn config(&self) -> Config {
-        let config = json!({
+        let mut config = object(json!({
             "units": self.units,
             "activation": self.activation.name(),
             "use_bias": self.use_bias,
-            "kernel_initializer": self.kernel_initializer.serialized(),
-            "bias_initializer": self.bias_initializer.serialized(),
-            "kernel_regularizer": null,
-            "bias_regularizer": null,
-            "kernel_constraint": null,
-            "bias_constraint": null,
-        });
-        object(config)
+        }));
+        self.kernel.write(&mut config);
+        self.bias.write(&mut config);
+        config
     }
 
     fn output_activation(&self) -> Option<ActivationFn> {

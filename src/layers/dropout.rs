@@ -33,20 +33,9 @@ impl Dropout {
 
     /// The layer that a Keras config describes.
     pub(super) fn from_config(config: &Config) -> Result<Dropout> {
-        let wrong = |value: &Value| {
-            Error::Config(format!("argument `noise_shape`: expected a list of extents or nulls, got {value}"))
-        };
-        let extent = |value: &Value| match value {
-            Value::Null => Some(None),
-            value => value.as_u64().and_then(|n| usize::try_from(n).ok()).map(Some),
-        };
-        let noise_shape = config.find("noise_shape").map(|value| {
-            let list = value.as_array().and_then(|items| items.iter().map(extent).collect::<Option<Vec<_>>>());
-            list.ok_or_else(|| wrong(value))
-        });
         Ok(Dropout {
             rate: config.number("rate", f64::NAN)?,
-            noise_shape: noise_shape.transpose()?,
+            noise_shape: read_noise_shape(config)?,
             seed: config.find("seed").cloned().unwrap_or_default(),
         })
     }
@@ -63,18 +52,7 @@ impl Layer for Dropout {
         if !(0.0..=1.0).contains(&self.rate) {
             return Err(Error::Config(format!("argument `rate`: expected a number in [0, 1], got {}", self.rate)));
         }
-        if let Some(noise) = &self.noise_shape {
-            let fits = |(n, x): (&Option<usize>, &Option<usize>)| match (n, x) {
-                (Some(n), Some(x)) => *n == 1 || n == x,
-                _ => true,
-            };
-            if noise.len() != x.rank() || !noise.iter().zip(&x.dims).all(fits) {
-                let noise = Spec { dims: noise.clone(), dtype: x.dtype };
-                return Err(Error::Input(format!(
-                    "expected an input that `noise_shape` {noise} stretches to, got shape {x}"
-                )));
-            }
-        }
+        check_noise_shape(self.noise_shape.as_deref(), x)?;
         Ok(vec![x.clone()])
     }
 
@@ -90,8 +68,7 @@ impl Layer for Dropout {
             _ if self.rate == 1.0 => x.mul_scalar(0.0)?,
             None => x.dropout(self.rate, call.generator()?)?,
             Some(noise) => {
-                let dims: Vec<usize> = noise.iter().zip(x.shape().iter()).map(|(n, x)| n.unwrap_or(*x)).collect();
-                let ones = Tensor::ones(&x.device(), Shape::new(&dims)?, x.dtype())?;
+                let ones = Tensor::ones(&x.device(), concrete(noise, x)?, x.dtype())?;
                 x.mul(&ones.dropout(self.rate, call.generator()?)?)?
             }
         };
@@ -101,4 +78,37 @@ impl Layer for Dropout {
     fn config(&self) -> Config {
         object(json!({ "rate": self.rate, "seed": self.seed, "noise_shape": self.noise_shape }))
     }
+}
+
+/// The argument `noise_shape`: extents, of which null is the input's.
+pub(super) fn read_noise_shape(config: &Config) -> Result<Option<Vec<Option<usize>>>> {
+    let extent = |value: &Value| match value {
+        Value::Null => Some(None),
+        value => value.as_u64().and_then(|n| usize::try_from(n).ok()).map(Some),
+    };
+    let Some(value) = config.find("noise_shape") else { return Ok(None) };
+    let list = value.as_array().and_then(|items| items.iter().map(extent).collect::<Option<Vec<_>>>());
+    list.map(Some).ok_or_else(|| {
+        Error::Config(format!("argument `noise_shape`: expected a list of extents or nulls, got {value}"))
+    })
+}
+
+/// Checks that what is drawn stretches to the input.
+pub(super) fn check_noise_shape(noise: Option<&[Option<usize>]>, x: &Spec) -> Result<()> {
+    let Some(noise) = noise else { return Ok(()) };
+    let fits = |(n, x): (&Option<usize>, &Option<usize>)| match (n, x) {
+        (Some(n), Some(x)) => *n == 1 || n == x,
+        _ => true,
+    };
+    if noise.len() == x.rank() && noise.iter().zip(&x.dims).all(fits) {
+        return Ok(());
+    }
+    let noise = Spec { dims: noise.to_vec(), dtype: x.dtype };
+    Err(Error::Input(format!("expected an input that `noise_shape` {noise} stretches to, got shape {x}")))
+}
+
+/// The shape of what is drawn for an input.
+pub(super) fn concrete(noise: &[Option<usize>], x: &Tensor) -> Result<Shape> {
+    let dims: Vec<usize> = noise.iter().zip(x.shape().iter()).map(|(n, x)| n.unwrap_or(*x)).collect();
+    Shape::new(&dims)
 }

@@ -3,7 +3,7 @@
 use super::Spec;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
-use crate::tensor::{Tensor, Tensors};
+use crate::tensor::Tensor;
 
 /// The specs as a list.
 pub fn list(specs: &[Spec]) -> String {
@@ -19,6 +19,14 @@ pub fn check(inputs: &[Spec]) -> Result<&Spec> {
         Some(x) => Err(Error::Input(format!("expected inputs of one dtype, got {} and {}", first.dtype, x.dtype))),
         None => Ok(first),
     }
+}
+
+/// Checks the number of inputs.
+pub fn exactly(count: usize, inputs: &[Spec]) -> Result<()> {
+    if inputs.len() == count {
+        return Ok(());
+    }
+    Err(Error::Input(format!("expected {count} inputs, got {}", inputs.len())))
 }
 
 /// The spec that the inputs broadcast to: the batch stays in front, the other axes are aligned at the last one.
@@ -48,7 +56,7 @@ pub fn spec(inputs: &[Spec]) -> Result<Vec<Spec>> {
 }
 
 /// The inputs merged one after the other, where those of lower rank have axes of size 1 put in behind the batch.
-pub fn merge(inputs: &[&Tensor], f: impl Fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensors> {
+pub fn merge(inputs: &[&Tensor], f: impl Fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
     let rank = inputs.iter().map(|x| x.shape().rank()).max().unwrap_or(0);
     let align = |x: &Tensor| -> Result<Tensor> {
         let shape = x.shape();
@@ -56,13 +64,12 @@ pub fn merge(inputs: &[&Tensor], f: impl Fn(&Tensor, &Tensor) -> Result<Tensor>)
         x.reshape(Shape::new(&[&[*batch], &vec![1; rank - shape.rank()][..], sample].concat())?)
     };
     let (first, others) = inputs.split_first().ok_or_else(|| Error::Internal("nothing to merge".into()))?;
-    let merged = others.iter().try_fold(align(first)?, |sum, x| f(&sum, &align(x)?))?;
-    Ok(Tensors::from_elem(merged, 1))
+    others.iter().try_fold(align(first)?, |sum, x| f(&sum, &align(x)?))
 }
 
 /// A layer that merges its inputs one after the other by an op of two tensors.
 macro_rules! merging {
-    ($(#[$doc:meta])* $layer:ident $op:expr) => {
+    ($(#[$doc:meta])* $layer:ident $op:expr $(; of $count:literal)? $(; then $finish:expr)?) => {
         $(#[$doc])*
         ///
         /// Inputs `(batch, …)`, one or more, of one floating-point dtype and of shapes that broadcast as in NumPy; one of
@@ -88,6 +95,7 @@ macro_rules! merging {
             }
 
             fn output_spec(&self, inputs: &[crate::layers::Spec]) -> crate::error::Result<Vec<crate::layers::Spec>> {
+                $(crate::layers::merge::exactly($count, inputs)?;)?
                 crate::layers::merge::spec(inputs)
             }
 
@@ -100,7 +108,9 @@ macro_rules! merging {
                 _: &mut crate::layers::Call,
                 inputs: &[&crate::tensor::Tensor],
             ) -> crate::error::Result<crate::tensor::Tensors> {
-                crate::layers::merge::merge(inputs, $op)
+                let merged = crate::layers::merge::merge(inputs, $op)?;
+                $(let merged = ($finish)(merged, inputs.len())?;)?
+                Ok(crate::tensor::Tensors::from_elem(merged, 1))
             }
 
             fn config(&self) -> crate::layers::Config {

@@ -6,19 +6,25 @@ mod activation_fn;
 mod call;
 mod config;
 mod constant;
+mod encoding;
 mod merge;
+mod moved;
+mod parameter;
 mod symbol;
 
 pub use activation_fn::ActivationFn;
 pub use call::{Call, Precision, Updates};
 pub use config::{Config, Read, object};
 pub use constant::Constant;
+pub use parameter::Parameter;
 pub(crate) use symbol::snake_case;
 pub use symbol::{CallNode, Input, Inputs, LayerRef, Source, Spec, Symbol};
 
+use crate::constraints::Constraint;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::initializers::Initializer;
+use crate::regularizers::Regularizer;
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
 use std::any::Any;
@@ -68,12 +74,17 @@ pub struct WeightSpec {
     pub initializer: Box<dyn Initializer>,
     /// Whether training changes it by gradients.
     pub trainable: bool,
+    /// What training adds to the loss for it, if it is trainable.
+    pub regularizer: Option<Box<dyn Regularizer>>,
+    /// What it is held to after each step that changes it.
+    pub constraint: Option<Box<dyn Constraint>>,
 }
 
 impl WeightSpec {
     /// A trainable weight of f32.
     pub fn new(name: impl Into<String>, shape: Shape, initializer: Box<dyn Initializer>) -> WeightSpec {
-        WeightSpec { name: name.into(), shape, dtype: DType::F32, initializer, trainable: true }
+        let (name, dtype, trainable) = (name.into(), DType::F32, true);
+        WeightSpec { name, shape, dtype, initializer, trainable, regularizer: None, constraint: None }
     }
 
     /// The same, changed by the layer alone if at all.
@@ -112,6 +123,11 @@ macro_rules! layers {
                     LayerRef::new(self).named(name)
                 }
 
+                /// The layer with a penalty on its outputs that training adds to the loss.
+                pub fn activity_regularizer(self, regularizer: impl Regularizer) -> LayerRef {
+                    LayerRef::new(self).activity_regularizer(regularizer)
+                }
+
                 /// The layer as a handle that can be called several times, with the same weights each time.
                 pub fn shared(self) -> LayerRef {
                     LayerRef::new(self)
@@ -145,13 +161,35 @@ macro_rules! layers {
 
 layers! {
     activation: Activation;
+    activity_regularization: ActivityRegularization;
     add: Add;
+    alpha_dropout: AlphaDropout;
+    average: Average;
+    category_encoding: CategoryEncoding;
     concatenate: Concatenate;
     dense: Dense;
+    discretization: Discretization;
+    dot: Dot;
     dropout: Dropout;
+    elu: ELU;
     flatten: Flatten;
+    gaussian_dropout: GaussianDropout;
+    gaussian_noise: GaussianNoise;
+    layer_normalization: LayerNormalization;
+    leaky_relu: LeakyReLU;
+    masking: Masking;
+    maximum: Maximum;
+    minimum: Minimum;
     multiply: Multiply;
     normalization: Normalization;
+    permute: Permute;
+    prelu: PReLU;
+    relu: ReLU;
+    repeat_vector: RepeatVector;
     rescaling: Rescaling;
     reshape: Reshape;
+    rms_normalization: RMSNormalization;
+    softmax: Softmax;
+    subtract: Subtract;
+    unit_normalization: UnitNormalization;
 }

@@ -1,8 +1,9 @@
 //! What layers are called on before there is data: symbols, and the graph that calls grow.
 
-use super::{Layer, Precision};
+use super::{ActivationFn, Layer, Precision};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::regularizers::Regularizer;
 use crate::shape::{IntoShape, MAX_RANK, Shape};
 use std::collections::HashSet;
 use std::fmt;
@@ -47,6 +48,20 @@ impl Spec {
     pub fn known(&self, axis: isize) -> Result<usize> {
         self.dims[self.axis(axis)?]
             .ok_or_else(|| Error::Input(format!("expected axis {axis} of the input to be known, got shape {self}")))
+    }
+
+    /// Checks that these are axes of a sample, each named once.
+    ///
+    /// # Errors
+    /// An axis that the shape does not have, the batch's, or one that is named twice.
+    pub fn axes(&self, axes: &[isize]) -> Result<Vec<usize>> {
+        let mut places = axes.iter().map(|&a| self.axis(a)).collect::<Result<Vec<_>>>()?;
+        places.sort_unstable();
+        if places.is_empty() || places[0] == 0 || places.windows(2).any(|w| w[0] == w[1]) {
+            let message = format!("expected different axes behind the batch's, got {axes:?} for the shape {self}");
+            return Err(Error::Config(format!("argument `axis`: {message}")));
+        }
+        Ok(places)
     }
 
     /// The product of the extents but the batch's; `None` where one of them is.
@@ -190,6 +205,8 @@ struct Cell {
     trainable: bool,
     /// What it computes in, if not in what the model does.
     precision: Option<Precision>,
+    /// A penalty on its outputs.
+    activity: Option<Box<dyn Regularizer>>,
     /// What it was first called on, which decides the shapes of the weights.
     built: OnceLock<Vec<Spec>>,
 }
@@ -197,9 +214,14 @@ struct Cell {
 impl LayerRef {
     /// A handle of a layer.
     pub fn new(layer: impl Layer) -> LayerRef {
-        let cell =
-            Cell { layer: Arc::new(layer), name: None, trainable: true, precision: None, built: OnceLock::new() };
-        LayerRef(Arc::new(cell))
+        LayerRef(Arc::new(Cell {
+            layer: Arc::new(layer),
+            name: None,
+            trainable: true,
+            precision: None,
+            activity: None,
+            built: OnceLock::new(),
+        }))
     }
 
     /// A layer of the same arguments under a name of one's own. It shares no weights with this one.
@@ -216,6 +238,12 @@ impl LayerRef {
     /// f32 for the last layer of a mixed model. It shares no weights with this one.
     pub fn precision(self, precision: Precision) -> LayerRef {
         self.edit(|cell| cell.precision = Some(precision))
+    }
+
+    /// A layer of the same arguments with a penalty on its outputs, divided by the batch, that training adds to the loss:
+    /// Keras's `activity_regularizer`. It shares no weights with this one.
+    pub fn activity_regularizer(self, regularizer: impl Into<Box<dyn Regularizer>>) -> LayerRef {
+        self.edit(|cell| cell.activity = Some(regularizer.into()))
     }
 
     fn edit(self, edit: impl FnOnce(&mut Cell)) -> LayerRef {
@@ -242,6 +270,17 @@ impl LayerRef {
     /// What it computes in, if not in what the model does.
     pub(crate) fn own_precision(&self) -> Option<Precision> {
         self.0.precision
+    }
+
+    /// The penalty on its outputs.
+    pub(crate) fn activity(&self) -> Option<&dyn Regularizer> {
+        self.0.activity.as_deref()
+    }
+
+    /// The activation that the output went through last, if a loss can be computed from what it was applied to: not where
+    /// a penalty is on the output itself.
+    pub(crate) fn output_activation(&self) -> Option<ActivationFn> {
+        self.activity().map_or_else(|| self.layer().output_activation(), |_| None)
     }
 
     /// The layer's identity, for looking it up.
@@ -285,6 +324,7 @@ impl LayerRef {
         let shapes = |inputs: &[Spec]| -> Result<Vec<Shape>> {
             Ok(self.layer().weights(inputs)?.iter().map(|w| w.shape).collect())
         };
+        self.activity().map_or(Ok(()), |r| r.check())?;
         let outputs = self.layer().output_spec(inputs)?;
         let wanted = shapes(inputs)?;
         let first = self.0.built.get_or_init(|| inputs.to_vec());

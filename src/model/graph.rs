@@ -149,7 +149,7 @@ impl Graph {
     /// another layer reads the output too.
     pub fn output_activation(&self, output: usize) -> Option<ActivationFn> {
         let step = self.steps.iter().find(|s| s.output == Some(output))?;
-        self.layers[step.layer].layer.layer().output_activation()
+        self.layers[step.layer].layer.output_activation()
     }
 
     /// The inputs in the dtypes that the graph asks for, converted where they have others, as Keras does it.
@@ -199,6 +199,12 @@ impl Graph {
             };
             let borrowed: SmallVec<[&Tensor; 2]> = read.iter().collect();
             let outputs = layer.forward(&mut call, &borrowed).map_err(|e| e.in_layer(&entry.name))?;
+            if let Some(regularizer) = entry.layer.activity() {
+                outputs
+                    .iter()
+                    .try_for_each(|y| updates.penalize(regularizer, y))
+                    .map_err(|e| e.in_layer(&entry.name))?;
+            }
             for (value, output) in values[step.outputs.clone()].iter_mut().zip(outputs) {
                 *value = Some(output);
             }

@@ -109,9 +109,11 @@ impl Layer for Nested {
         };
         let logits = u64::from(call.wants_logits());
         let mode = Mode { training: call.training, precision, generator: call.generator, logits };
-        let mut updates = Updates::new();
+        let losses = call.updates.losses.take();
+        let mut updates = Updates { losses, ..Updates::new() };
         let outputs = self.graph.run(call.weights, inputs, mode, &mut updates)?;
-        for (i, value) in updates {
+        call.updates.losses = updates.losses;
+        for (i, value) in updates.values {
             call.update(i, value);
         }
         Ok(outputs)
@@ -126,7 +128,7 @@ impl Layer for Nested {
         // Only what nothing inside reads can be left without its activation.
         let [output] = self.graph.outputs[..] else { return None };
         let read = self.graph.steps.iter().any(|s| s.inputs.contains(&output));
-        if read { None } else { self.graph.output_layer(0)?.layer.layer().output_activation() }
+        if read { None } else { self.graph.output_layer(0)?.layer.output_activation() }
     }
 }
 

@@ -1,12 +1,28 @@
 //! The activations by name.
 
 use super::elu::EluFunction;
+use super::exp::ExpFunction;
 use super::gelu::GeluFunction;
+use super::hard_shrink::HardShrinkFunction;
+use super::hard_sigmoid::HardSigmoidFunction;
+use super::hard_silu::HardSiluFunction;
+use super::hard_tanh::HardTanhFunction;
+use super::leaky_relu::LeakyReluFunction;
+use super::log_sigmoid::LogSigmoidFunction;
+use super::mish::MishFunction;
 use super::relu::ReluFunction;
+use super::relu6::Relu6Function;
+use super::selu::SeluFunction;
 use super::sigmoid::SigmoidFunction;
 use super::silu::SiluFunction;
+use super::soft_shrink::SoftShrinkFunction;
 use super::softplus::SoftplusFunction;
+use super::softsign::SoftsignFunction;
+use super::sparse_plus::SparsePlusFunction;
+use super::sparse_sigmoid::SparseSigmoidFunction;
+use super::squareplus::SquareplusFunction;
 use super::tanh::TanhFunction;
+use super::tanh_shrink::TanhShrinkFunction;
 use super::unary::{Function, SlopeOf};
 use crate::device::cpu::Float;
 use crate::device::cuda::{Arg, CudaDevice, Grid};
@@ -100,17 +116,83 @@ activations! {
     Elu "elu" EluFunction;
     /// ln(1 + eˣ).
     Softplus "softplus" SoftplusFunction;
+    /// x above 0, else eˣ − 1: with its default α Keras's celu is elu.
+    Celu "celu" EluFunction;
+    /// eˣ.
+    Exponential "exponential" ExpFunction;
+    /// 0 within ±½, else x.
+    HardShrink "hard_shrink" HardShrinkFunction;
+    /// min(max(x/6 + ½, 0), 1).
+    HardSigmoid "hard_sigmoid" HardSigmoidFunction;
+    /// x · min(max(x/6 + ½, 0), 1).
+    HardSilu "hard_silu" HardSiluFunction;
+    /// min(max(x, −1), 1).
+    HardTanh "hard_tanh" HardTanhFunction;
+    /// x from 0 on, else 0.2 x.
+    LeakyRelu "leaky_relu" LeakyReluFunction;
+    /// ln(1 / (1 + e⁻ˣ)).
+    LogSigmoid "log_sigmoid" LogSigmoidFunction;
+    /// x tanh(ln(1 + eˣ)).
+    Mish "mish" MishFunction;
+    /// min(max(x, 0), 6).
+    Relu6 "relu6" Relu6Function;
+    /// λ x above 0, else λ α (eˣ − 1).
+    Selu "selu" SeluFunction;
+    /// x brought nearer to 0 by ½, and 0 within ±½.
+    SoftShrink "soft_shrink" SoftShrinkFunction;
+    /// x / (1 + |x|).
+    Softsign "softsign" SoftsignFunction;
+    /// 0 up to −1, x from 1 on, (x + 1)² / 4 between.
+    SparsePlus "sparse_plus" SparsePlusFunction;
+    /// min(max((x + 1) / 2, 0), 1).
+    SparseSigmoid "sparse_sigmoid" SparseSigmoidFunction;
+    /// (x + √(x² + 4)) / 2.
+    Squareplus "squareplus" SquareplusFunction;
+    /// x − tanh x.
+    TanhShrink "tanh_shrink" TanhShrinkFunction;
 }
 
 impl Activation {
-    /// The activation that Keras calls `name`.
+    /// The activation that Keras calls `name`, if it is an element-wise one.
+    pub fn from_name(name: &str) -> Option<Activation> {
+        Activation::ALL.iter().copied().find(|a| a.name() == name)
+    }
+}
+
+impl Tensor {
+    /// The first half along `axis` times the sigmoid of the second: the gated linear unit
+    /// ([Keras](https://keras.io/api/layers/activations/#glu-function), [paper](https://arxiv.org/abs/1612.08083)).
     ///
     /// # Errors
-    /// A name that is not in the list.
-    pub fn from_name(name: &str) -> Result<Activation> {
-        Activation::ALL.iter().copied().find(|a| a.name() == name).ok_or_else(|| {
-            let known: Vec<_> = Activation::ALL.iter().map(|a| a.name()).collect();
-            Error::Config(format!("unknown activation `{name}`; known are {}", known.join(", ")))
-        })
+    /// An axis that the tensor does not have, or of an odd extent; a dtype that is no float.
+    pub fn glu(&self, axis: isize) -> Result<Tensor> {
+        let shape = self.shape();
+        let extent = shape[shape.axis(axis, "glu")?];
+        if extent % 2 == 1 {
+            return Err(Error::shape("glu", format!("expected an even extent of axis {axis}, got shape {shape}")));
+        }
+        self.slice(axis, 0..extent / 2)?.mul(&self.slice(axis, extent / 2..extent)?.sigmoid()?)
+    }
+
+    /// x where it is above `threshold`, else `value`, element by element
+    /// ([Keras](https://keras.io/api/layers/activations/#threshold-function)). NaN becomes `value`.
+    ///
+    /// # Errors
+    /// A dtype that is no float.
+    pub fn threshold(&self, threshold: f64, value: f64) -> Result<Tensor> {
+        let number = |value| Tensor::full(&self.device(), (), self.dtype(), value);
+        self.greater(&number(threshold)?)?.select(self, &number(value)?)
+    }
+
+    /// max(x, 0) + min(α (e^(x/α) − 1), 0), element by element: elu with a slope of 1 at 0 for any α
+    /// ([Keras](https://keras.io/api/layers/activations/#celu-function), [paper](https://arxiv.org/abs/1704.07483)).
+    ///
+    /// # Errors
+    /// A dtype that is no float, an α that is not positive.
+    pub fn celu(&self, alpha: f64) -> Result<Tensor> {
+        if !(alpha > 0.0 && alpha.is_finite()) {
+            return Err(Error::Config(format!("celu: expected a positive alpha, got {alpha}")));
+        }
+        self.mul_scalar(1.0 / alpha)?.elu()?.mul_scalar(alpha)
     }
 }

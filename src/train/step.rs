@@ -46,6 +46,19 @@ impl Running<'_> {
         self.graph.run(self.weights, &borrowed, mode, &mut self.updates.borrow_mut())
     }
 
+    /// Hands the penalties to `add`: those on activations of the calls so far, and those on trainable weights.
+    fn penalties(&self, mut add: impl FnMut(Tensor) -> Result<()>) -> Result<()> {
+        if let Some(losses) = &mut self.updates.borrow_mut().losses {
+            losses.drain(..).try_for_each(&mut add)?;
+        }
+        for ((path, spec), weight) in self.graph.weights.iter().zip(self.weights) {
+            if let Some(regularizer) = spec.regularizer.as_ref().filter(|_| spec.trainable) {
+                add(regularizer.penalty(weight).map_err(|e| e.in_layer(path))?)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the step trains; else it only looks.
     pub fn training(&self) -> bool {
         self.training
@@ -113,7 +126,7 @@ impl Trainer {
             generator: &self.generator,
             precision: self.model.precision,
             training: true,
-            updates: RefCell::default(),
+            updates: RefCell::new(Updates::with_losses()),
         };
         let forward = self.forward(&running, batch)?;
         let updates = running.updates.into_inner();
@@ -136,7 +149,13 @@ impl Trainer {
         no_grad(|| self.track(batch, &forward))?;
         drop(forward);
         self.state.step(&*self.optimizer, &mut self.model.weights, &self.trainable, &scratch.gradients)?;
-        for (place, value) in updates {
+        for &i in &self.trainable {
+            if let Some(constraint) = &self.model.graph.weights[i].1.constraint {
+                let held = no_grad(|| constraint.apply(&self.model.weights[i]))?;
+                self.model.weights[i].assign(&held)?;
+            }
+        }
+        for (place, value) in updates.values {
             self.model.weights[place].assign(&value.detach())?;
         }
         self.generator.advance()
@@ -144,7 +163,7 @@ impl Trainer {
 
     /// The forward of a batch, by one's own step if there is one.
     fn forward(&self, running: &Running, batch: &Batch) -> Result<Forward> {
-        let forward = match &self.step {
+        let mut forward = match &self.step {
             Some(step) => Forward { loss: step(running, batch)?, losses: Tensors::new(), outputs: Tensors::new() },
             None => {
                 let inputs: SmallVec<[&Tensor; 4]> = batch.inputs().iter().collect();
@@ -154,7 +173,13 @@ impl Trainer {
             }
         };
         match forward.loss.shape() {
-            shape if shape.size() == 1 => Ok(forward),
+            shape if shape.size() == 1 => {
+                running.penalties(|penalty| {
+                    forward.loss = forward.loss.add(&penalty)?;
+                    Ok(())
+                })?;
+                Ok(forward)
+            }
             shape => Err(Error::shape("step", format!("expected a loss of one number, got shape {shape}"))),
         }
     }
@@ -235,7 +260,7 @@ impl Trainer {
                 generator: &self.generator,
                 precision: self.model.precision,
                 training: false,
-                updates: RefCell::default(),
+                updates: RefCell::new(Updates::with_losses()),
             };
             let forward = self.forward(&running, batch);
             // What it drew is drawn again by the next step.

@@ -83,13 +83,13 @@ fn configs_that_lie_are_refused() {
     assert_says(&message, &["layers/dense_1/vars/0"]);
     let message = refused("mlp_adam.keras", |c| c["config"]["layers"][1]["config"]["dtype"] = json!("float64"));
     assert_says(&message, &["hidden", "dtype", "float64"]);
-    // On a layer that has no such argument of its own.
+    // What any layer can have.
     let message = refused("functional.keras", |c| {
         let layers = c["config"]["layers"].as_array_mut().unwrap();
         let dropout = layers.iter_mut().find(|l| l["class_name"] == "Dropout").unwrap();
-        dropout["config"]["activity_regularizer"] = json!("l2");
+        dropout["config"]["activity_regularizer"] = json!("l3");
     });
-    assert_says(&message, &["activity_regularizer", "l2"]);
+    assert_says(&message, &["dropout", "unknown regularizer", "l3"]);
     for shape in [json!([]), json!([null, -1]), json!([null, 1.5]), json!("x"), json!([1, 1, 1, 1, 1, 1, 1, 1, 1])] {
         let message = refused("mlp_adam.keras", |c| c["config"]["layers"][0]["config"]["batch_shape"] = shape);
         assert_says(&message, &["`x`", "shape"]);

@@ -6,6 +6,7 @@ use super::{devices, paths};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
+use uncrumple::layers::Read;
 use uncrumple::prelude::*;
 use uncrumple::{losses, metrics, optimizers};
 
@@ -22,7 +23,14 @@ fn number(golden: &Golden, key: &str) -> f64 {
 fn trainer(golden: &Golden, device: &Device) -> Result<Trainer> {
     let activation = ActivationFn::from_name(golden.about["activation"].as_str().unwrap())?;
     let last = Dense::new(number(golden, "outputs") as usize).activation(activation);
-    let mut model = Sequential::new([5]).add(Dense::new(6).tanh()).add(last).build()?;
+    let hidden = match golden.about.get("hidden").and_then(Value::as_object) {
+        None => Dense::new(6).tanh().shared(),
+        Some(config) => {
+            let layer = uncrumple::layers::from_config("Dense", config)?;
+            layer.activity_regularizer(config.regularizer("activity_regularizer")?.unwrap())
+        }
+    };
+    let mut model = Sequential::new([5]).add(hidden).add(last).build()?;
     for path in paths(&model) {
         model.set_weight(&path, &golden.tensor(&format!("initial.{path}"))?)?;
     }

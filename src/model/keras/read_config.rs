@@ -187,9 +187,10 @@ impl Reader {
                     (LayerRef::new(Nested { graph: Arc::new(graph), sequential }), cost)
                 }
                 class => {
-                    // No layer here adds to the loss.
-                    object.config.refuse(&["activity_regularizer"])?;
-                    let layer = layers::from_config(class, object.config)?;
+                    let mut layer = layers::from_config(class, object.config)?;
+                    if let Some(regularizer) = object.config.regularizer("activity_regularizer")? {
+                        layer = layer.activity_regularizer(regularizer);
+                    }
                     let policy = policy(object.config.find("dtype"))?;
                     (if policy == self.policy { layer } else { layer.precision(policy) }, 1)
                 }

@@ -79,6 +79,9 @@ impl Writer {
         let layer = entry.layer.layer();
         let mut config = object(json!({"name": entry.name, "trainable": trainable, "dtype": dtype(policy)}));
         config.extend(layer.config());
+        if let Some(regularizer) = entry.layer.activity() {
+            config.insert("activity_regularizer".into(), regularizer.serialized());
+        }
         let mut value = object(json!({
             "module": "keras.layers", "class_name": layer.class_name(), "config": config, "registered_name": null,
         }));

@@ -1,0 +1,108 @@
+//! What weights are held to after each step of the optimizer, one file each, under Keras's names.
+//!
+//! A new constraint is a file here and one word in the list below.
+
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+use serde_json::{Map, Value, json};
+use std::fmt;
+
+/// A set of weights, and the way there from any others.
+pub trait Constraint: fmt::Debug + Send + Sync + 'static {
+    /// Keras's class.
+    fn class_name(&self) -> &'static str;
+    /// Keras's arguments.
+    fn config(&self) -> Map<String, Value>;
+    /// The weight within the constraint.
+    ///
+    /// # Errors
+    /// Axes that the weight does not have.
+    fn apply(&self, weight: &Tensor) -> Result<Tensor>;
+    /// A copy in a box.
+    fn boxed(&self) -> Box<dyn Constraint>;
+}
+
+impl Clone for Box<dyn Constraint> {
+    fn clone(&self) -> Self {
+        self.boxed()
+    }
+}
+
+impl<C: Constraint> From<C> for Box<dyn Constraint> {
+    fn from(constraint: C) -> Self {
+        Box::new(constraint)
+    }
+}
+
+impl dyn Constraint {
+    /// Keras's serialized form.
+    pub fn serialized(&self) -> Value {
+        json!({
+            "module": "keras.constraints",
+            "class_name": self.class_name(),
+            "config": self.config(),
+            "registered_name": null,
+        })
+    }
+}
+
+/// Lists the constraints: `module: Class "name";`, the name that Keras takes beside the class.
+macro_rules! constraints {
+    ($($module:ident: $class:ident $name:literal;)*) => {
+        $(
+            mod $module;
+            pub use $module::$class;
+        )*
+
+        /// The modules that hold a constraint, for the test that compares them with the folder.
+        pub const MODULES: &[&str] = &[$(stringify!($module)),*];
+
+        /// The classes that a model file can name.
+        pub const CLASSES: &[&str] = &[$(stringify!($class)),*];
+
+        /// The constraint that a Keras config describes; `class` may be another of Keras's names for it.
+        ///
+        /// # Errors
+        /// A class or an argument that this engine does not know.
+        pub fn from_config(class: &str, config: &Map<String, Value>) -> Result<Box<dyn Constraint>> {
+            match class {
+                $(stringify!($class) | $name => Ok(Box::new($class::from_config(config)?)),)*
+                _ => {
+                    let known = CLASSES.join(", ");
+                    Err(Error::Config(format!("unknown constraint `{class}`; known are {known}")))
+                }
+            }
+        }
+    };
+}
+
+constraints! {
+    max_norm: MaxNorm "max_norm";
+    min_max_norm: MinMaxNorm "min_max_norm";
+    non_neg: NonNeg "non_neg";
+    unit_norm: UnitNorm "unit_norm";
+}
+
+/// A number of a config; absent or null it has its default.
+fn number(config: &Map<String, Value>, name: &str, default: f64) -> Result<f64> {
+    match config.get(name) {
+        None | Some(Value::Null) => Ok(default),
+        Some(value) => value
+            .as_f64()
+            .filter(|x| x.is_finite())
+            .ok_or_else(|| Error::Config(format!("argument `{name}` of a constraint: expected a number, got {value}"))),
+    }
+}
+
+/// What Keras adds to a norm that it divides by.
+const EPSILON: f64 = 1e-7;
+
+/// √Σ w² over axes, which stay with the extent 1.
+fn norms(weight: &Tensor, axes: &[isize]) -> Result<Tensor> {
+    weight.square()?.sum(axes, true)?.sqrt()
+}
+
+/// w · desired / (1e-7 + norms).
+fn rescaled(weight: &Tensor, desired: &Tensor, norms: &Tensor) -> Result<Tensor> {
+    weight.mul(&desired.div(&norms.add_scalar(EPSILON)?)?)
+}

@@ -1,0 +1,78 @@
+//! Softmax as a layer.
+
+use super::{Call, Config, Layer, Spec, WeightSpec, object, one};
+use super::moved::Moved;
+use crate::axes::Axes;
+use crate::error::Result;
+use crate::tensor::{Tensor, Tensors};
+use serde_json::json;
+
+/// eˣ / Σ eˣ over one axis or several ([Keras](https://keras.io/api/layers/activation_layers/softmax/)).
+///
+/// Input of any shape and a floating-point dtype, output of the same; the batch's axis cannot be among them. Default: the
+/// last axis. No weights. It computes in f32 under mixed precision.
+#[derive(Clone, Debug)]
+pub struct Softmax {
+    axis: Axes,
+}
+
+impl Default for Softmax {
+    fn default() -> Self {
+        Softmax::new()
+    }
+}
+
+impl Softmax {
+    /// Softmax over the last axis.
+    pub fn new() -> Softmax {
+        Softmax { axis: Axes::from(-1) }
+    }
+
+    /// The axes of which all elements together sum to 1: one, or a list.
+    pub fn axis(mut self, axis: impl Into<Axes>) -> Self {
+        self.axis = axis.into();
+        self
+    }
+
+    /// The layer that a Keras config describes.
+    pub(super) fn from_config(config: &Config) -> Result<Softmax> {
+        Ok(Softmax { axis: Axes::read(config.get("axis"), "axis", -1)? })
+    }
+}
+
+impl Layer for Softmax {
+    fn class_name(&self) -> &'static str {
+        "Softmax"
+    }
+
+    fn output_spec(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
+        let x = one(inputs)?;
+        x.require_float()?;
+        x.axes(self.axis.list())?;
+        Ok(vec![x.clone()])
+    }
+
+    fn weights(&self, _: &[Spec]) -> Result<Vec<WeightSpec>> {
+        Ok(vec![])
+    }
+
+    fn forward(&self, _: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
+        let x = inputs[0];
+        let y = match *self.axis.list() {
+            [axis] => x.softmax(axis)?,
+            ref axes => {
+                let moved = Moved::new(x, axes)?;
+                moved.back(&moved.rows(x)?.softmax(-1)?)?
+            }
+        };
+        Ok(Tensors::from_elem(y, 1))
+    }
+
+    fn config(&self) -> Config {
+        object(json!({ "axis": self.axis.serialized() }))
+    }
+
+    fn full_precision(&self) -> bool {
+        true
+    }
+}
