@@ -3,7 +3,7 @@
 use super::{Mode, Monitor};
 use crate::error::Result;
 use crate::tensor::Tensor;
-use crate::train::{Callback, Control, Epoch, Logs, Trainer};
+use crate::train::{Callback, CallbackState, Control, Epoch, Logs, Trainer};
 
 /// Ends training once a figure has not improved for some epochs.
 ///
@@ -114,5 +114,18 @@ impl Callback for EarlyStopping {
 
     fn on_train_end(&mut self, trainer: &mut Trainer) -> Result<()> {
         self.best_weights.take().map_or(Ok(()), |weights| trainer.set_weights(&weights))
+    }
+
+    fn state(&self) -> Result<CallbackState> {
+        let mut values = self.monitor.state();
+        values.insert("waited".to_string(), self.waited as f64);
+        Ok(CallbackState { values, tensors: self.best_weights.clone().unwrap_or_default() })
+    }
+
+    fn restore(&mut self, state: CallbackState) -> Result<()> {
+        self.monitor.restore(&state);
+        self.waited = state.values.get("waited").map_or(0, |&waited| waited as usize);
+        self.best_weights = (!state.tensors.is_empty()).then_some(state.tensors);
+        Ok(())
     }
 }

@@ -3,7 +3,8 @@
 //! A new callback is a file here and one word in the list below. The trait is [`crate::train::Callback`].
 
 use crate::error::{Error, Result};
-use crate::train::Logs;
+use crate::train::{CallbackState, Logs};
+use std::collections::BTreeMap;
 
 /// Whether a figure is better when it is smaller or larger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +58,15 @@ impl Monitor {
             (true, Some(bound)) => value < bound - self.min_delta,
             (false, Some(bound)) => value > bound + self.min_delta,
         })
+    }
+
+    /// The best figure so far, for a backup.
+    fn state(&self) -> BTreeMap<String, f64> {
+        self.best.iter().map(|&best| ("best".to_string(), best)).collect()
+    }
+
+    fn restore(&mut self, state: &CallbackState) {
+        self.best = state.values.get("best").copied();
     }
 
     fn missing(&self, figures: &[String]) -> Error {

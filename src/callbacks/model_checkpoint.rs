@@ -3,7 +3,7 @@
 use super::{Mode, Monitor};
 use crate::error::{Error, Result};
 use crate::model::keras::check_name;
-use crate::train::{Callback, Control, Epoch, Logs, Trainer};
+use crate::train::{Callback, CallbackState, Control, Epoch, Logs, Trainer};
 use std::path::PathBuf;
 
 /// Saves the model, with the optimizer's state, after each epoch or whenever a figure is better than ever before:
@@ -64,6 +64,15 @@ impl Callback for ModelCheckpoint {
         }
         trainer.save(&path)?;
         Ok(Control::Continue)
+    }
+
+    fn state(&self) -> Result<CallbackState> {
+        Ok(CallbackState { values: self.monitor.state(), ..CallbackState::default() })
+    }
+
+    fn restore(&mut self, state: CallbackState) -> Result<()> {
+        self.monitor.restore(&state);
+        Ok(())
     }
 }
 

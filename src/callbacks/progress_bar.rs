@@ -61,14 +61,14 @@ impl Callback for ProgressBar {
         Ok(())
     }
 
-    fn on_step_end(&mut self, trainer: &mut Trainer, epoch: &Epoch, step: usize) -> Result<()> {
-        let Some(clock) = &mut self.clock else { return Ok(()) };
+    fn on_step_end(&mut self, trainer: &mut Trainer, epoch: &Epoch, step: usize) -> Result<Control> {
+        let Some(clock) = &mut self.clock else { return Ok(Control::Continue) };
         clock.steps += 1;
         let now = Instant::now();
         let last = step + 1 == epoch.steps;
         let due = now - clock.shown >= if self.bar.is_some() { REFRESH } else { LINE };
         if !due && !last {
-            return Ok(());
+            return Ok(Control::Continue);
         }
         clock.shown = now;
         // It waits for the device, so that what is timed is done.
@@ -90,7 +90,7 @@ impl Callback for ProgressBar {
             None if due && !last => line(&format!("{}  {}/{}  {text}", title(epoch), step + 1, epoch.steps)),
             None => {}
         }
-        Ok(())
+        Ok(Control::Continue)
     }
 
     fn on_epoch_end(&mut self, _: &mut Trainer, epoch: &Epoch, logs: &Logs) -> Result<Control> {

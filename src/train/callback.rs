@@ -2,6 +2,8 @@
 
 use super::{Logs, Trainer};
 use crate::error::Result;
+use crate::tensor::Tensor;
+use std::collections::BTreeMap;
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug)]
@@ -23,8 +25,17 @@ pub struct Epoch {
 pub enum Control {
     /// It goes on.
     Continue,
-    /// It ends with this epoch.
+    /// It ends: with this epoch, or after a step at once, and then the epoch has no figures.
     Stop,
+}
+
+/// What a callback must know to go on in another process.
+#[derive(Debug, Default)]
+pub struct CallbackState {
+    /// Numbers by name.
+    pub values: BTreeMap<String, f64>,
+    /// Tensors.
+    pub tensors: Vec<Tensor>,
 }
 
 /// Is called while a model trains. All methods do nothing unless written anew.
@@ -38,14 +49,14 @@ pub trait Callback: Send {
         Ok(())
     }
 
-    /// Before an epoch.
+    /// Before an epoch; for one that [`Fit::backup`](super::Fit::backup) was left in the midst of, once more.
     fn on_epoch_begin(&mut self, trainer: &mut Trainer, epoch: &Epoch) -> Result<()> {
         Ok(())
     }
 
     /// After a step, the `step`-th of the epoch from 0.
-    fn on_step_end(&mut self, trainer: &mut Trainer, epoch: &Epoch, step: usize) -> Result<()> {
-        Ok(())
+    fn on_step_end(&mut self, trainer: &mut Trainer, epoch: &Epoch, step: usize) -> Result<Control> {
+        Ok(Control::Continue)
     }
 
     /// After an epoch and its validation.
@@ -55,6 +66,16 @@ pub trait Callback: Send {
 
     /// After the last epoch.
     fn on_train_end(&mut self, trainer: &mut Trainer) -> Result<()> {
+        Ok(())
+    }
+
+    /// What [`Fit::backup`](super::Fit::backup) keeps of the callback.
+    fn state(&self) -> Result<CallbackState> {
+        Ok(CallbackState::default())
+    }
+
+    /// Takes over what [`Callback::state`] returned, after [`Callback::on_train_begin`] of a run that goes on.
+    fn restore(&mut self, state: CallbackState) -> Result<()> {
         Ok(())
     }
 }

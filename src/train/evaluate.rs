@@ -1,6 +1,6 @@
 //! Looking without training: evaluation and prediction.
 
-use super::{Batch, Logs, Trackers, Trainer};
+use super::{Batch, Logs, Trainer};
 use crate::data::{Dataset, IntoTensors};
 use crate::device::Device;
 use crate::dtype::DType;
@@ -91,8 +91,7 @@ impl Trainer {
     /// Begins the running means of loss and metrics anew, as an epoch does.
     pub fn reset_metrics(&mut self) -> Result<()> {
         let device = self.model.device.clone();
-        let Trackers { loss, losses, metrics } = &mut self.trackers;
-        for state in loss.iter_mut().chain(losses).chain(metrics.iter_mut().flatten()) {
+        for state in self.trackers.tensors_mut() {
             let zeros = Tensor::zeros(&device, state.shape(), DType::F32)?;
             state.assign(&zeros)?;
         }

@@ -1,5 +1,6 @@
 //! The training loop.
 
+use super::backup::{Backup, Place};
 use super::batches::shuffled;
 use super::evaluate::BATCH_SIZE;
 use super::history::no_epochs;
@@ -8,6 +9,8 @@ use crate::data::Dataset;
 use crate::device::Device;
 use crate::device::cpu::threads;
 use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// How [`Trainer::fit`] goes over the data; the setters have Keras's names and defaults.
 pub struct Fit {
@@ -18,6 +21,9 @@ pub struct Fit {
     validation_data: Option<Dataset>,
     class_weight: Vec<(i64, f64)>,
     callbacks: Vec<Box<dyn Callback>>,
+    backup: Option<PathBuf>,
+    backup_every: Duration,
+    resume: bool,
 }
 
 impl Fit {
@@ -31,6 +37,9 @@ impl Fit {
             validation_data: None,
             class_weight: Vec::new(),
             callbacks: Vec::new(),
+            backup: None,
+            backup_every: Duration::from_secs(30),
+            resume: false,
         }
     }
 
@@ -70,6 +79,27 @@ impl Fit {
         self.callbacks.push(Box::new(callback));
         self
     }
+
+    /// Puts the whole run down in the file `path` from time to time and at its end, for [`Fit::resume`]: weights,
+    /// optimizer, figures, random numbers, and what callbacks keep. The file stays; it is Keras's
+    /// [BackupAndRestore](https://keras.io/api/callbacks/backup_and_restore/), in the midst of epochs too.
+    pub fn backup(mut self, path: impl AsRef<Path>) -> Fit {
+        self.backup = Some(path.as_ref().to_path_buf());
+        self
+    }
+
+    /// [`Fit::backup`], and goes on from the file if it is there: with the same bits as a run that nothing ended, if
+    /// device, model, data, callbacks and arguments are the same. There may be more epochs.
+    pub fn resume(self, path: impl AsRef<Path>) -> Fit {
+        Fit { resume: true, ..self.backup(path) }
+    }
+
+    /// How often [`Fit::backup`] writes, which waits for the device: after the first step that ends this time after the
+    /// last backup; 30 seconds unless told otherwise.
+    pub fn backup_every(mut self, time: Duration) -> Fit {
+        self.backup_every = time;
+        self
+    }
 }
 
 impl Trainer {
@@ -87,7 +117,9 @@ impl Trainer {
     }
 
     fn run(&mut self, data: &Dataset, fit: Fit) -> Result<History> {
-        let Fit { epochs, batch_size, shuffle, validation_split, validation_data, class_weight, mut callbacks } = fit;
+        let Fit { epochs, batch_size, shuffle, validation_split, validation_data, class_weight, .. } = fit;
+        let mut callbacks = fit.callbacks;
+        let mut backup = fit.backup.map(|path| Backup::new(path, fit.backup_every));
         if epochs == 0 || batch_size == 0 {
             return Err(no_epochs());
         }
@@ -125,7 +157,16 @@ impl Trainer {
             callback.on_train_begin(self)
         });
         if result.is_ok() {
-            result = self.run_epochs(&train, validation.as_ref(), epoch, shuffle, &mut callbacks);
+            result = (|| {
+                let place = match &backup {
+                    Some(backup) if fit.resume && backup.exists() => {
+                        backup.restore(self, &epoch, shuffle, &mut callbacks)?
+                    }
+                    _ => Place::default(),
+                };
+                let run = Run { train: &train, validation: validation.as_ref(), shuffle, callbacks: &mut callbacks };
+                self.run_epochs(run, epoch, backup.as_mut(), place)
+            })();
         }
         result = result.and(self.finalize_variable_values());
         // Also after an error: what a callback put aside, such as the best weights, is put back.
@@ -145,30 +186,41 @@ impl Trainer {
 
     fn run_epochs(
         &mut self,
-        train: &Dataset,
-        validation: Option<&Dataset>,
+        run: Run,
         mut epoch: Epoch,
-        shuffle: bool,
-        callbacks: &mut [Box<dyn Callback>],
+        mut backup: Option<&mut Backup>,
+        mut place: Place,
     ) -> Result<()> {
-        for number in 0..epoch.epochs {
-            epoch.number = number;
+        let Run { train, validation, shuffle, callbacks } = run;
+        while place.epoch < epoch.epochs && !place.stopped {
+            epoch.number = place.epoch;
+            place.begun_with = self.constant_rate();
             callbacks.iter_mut().try_for_each(|c| c.on_epoch_begin(self, &epoch))?;
             self.reset_metrics()?;
+            if let Some(midway) = place.midway.take() {
+                midway.restore(self)?;
+            }
             let order = if shuffle {
-                shuffled(epoch.samples, self.seed, self.state.iteration as i64)
+                shuffled(epoch.samples, self.seed, self.state.iteration as i64 - place.steps as i64)
             } else {
                 (0..epoch.samples as i32).collect()
             };
-            for (step, indices) in order.chunks(epoch.batch_size).enumerate() {
+            for indices in order.chunks(epoch.batch_size).skip(place.steps) {
                 let batch = self.batch(train, indices)?;
                 self.train_on_batch(&batch)?;
-                callbacks.iter_mut().try_for_each(|c| c.on_step_end(self, &epoch, step))?;
+                let stops = told(callbacks, |c| c.on_step_end(self, &epoch, place.steps))?;
+                place.steps += 1;
+                if let Some(backup) = backup.as_mut().filter(|backup| stops || backup.is_due()) {
+                    backup.write(self, &place, &epoch, shuffle, callbacks)?;
+                }
+                if stops {
+                    return Ok(());
+                }
             }
             let mut logs = self.logs()?;
             if let Some(loss) = logs.get("loss").filter(|loss| !loss.is_finite()) {
                 self.history.epochs.push(logs);
-                return Err(Error::Diverged { loss, epoch: number + 1 });
+                return Err(Error::Diverged { loss, epoch: epoch.number + 1 });
             }
             if let Some(validation) = validation {
                 for (name, value) in self.look_at(validation, epoch.batch_size)?.iter() {
@@ -176,16 +228,29 @@ impl Trainer {
                 }
             }
             self.history.epochs.push(logs.clone());
-            let mut control = Control::Continue;
-            for callback in callbacks.iter_mut() {
-                if callback.on_epoch_end(self, &epoch, &logs)? == Control::Stop {
-                    control = Control::Stop;
-                }
-            }
-            if control == Control::Stop {
-                break;
+            let stopped = told(callbacks, |c| c.on_epoch_end(self, &epoch, &logs))?;
+            place = Place { epoch: place.epoch + 1, stopped, ..Place::default() };
+            let ends = stopped || place.epoch == epoch.epochs;
+            if let Some(backup) = backup.as_mut().filter(|backup| ends || backup.is_due()) {
+                backup.write(self, &place, &epoch, shuffle, callbacks)?;
             }
         }
         Ok(())
     }
+}
+
+/// What the epochs of a run go over, and who looks on.
+struct Run<'a> {
+    train: &'a Dataset,
+    validation: Option<&'a Dataset>,
+    shuffle: bool,
+    callbacks: &'a mut [Box<dyn Callback>],
+}
+
+/// Tells all callbacks, and whether one of them ends the run.
+fn told(
+    callbacks: &mut [Box<dyn Callback>],
+    mut tell: impl FnMut(&mut Box<dyn Callback>) -> Result<Control>,
+) -> Result<bool> {
+    callbacks.iter_mut().try_fold(false, |stops, callback| Ok(stops | (tell(callback)? == Control::Stop)))
 }

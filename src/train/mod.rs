@@ -1,5 +1,6 @@
 //! Training: the step, the loop around it, and what it leaves behind.
 
+mod backup;
 mod batches;
 mod callback;
 mod capture;
@@ -11,7 +12,7 @@ mod history;
 mod save;
 mod step;
 
-pub use callback::{Callback, Control, Epoch};
+pub use callback::{Callback, CallbackState, Control, Epoch};
 pub use compile::{Losses, Metrics};
 pub use fit::Fit;
 pub use history::{History, Logs};
@@ -68,6 +69,16 @@ struct Trackers {
     metrics: Vec<Vec<Tensor>>,
 }
 
+impl Trackers {
+    fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        self.loss.iter().chain(&self.losses).chain(self.metrics.iter().flatten())
+    }
+
+    fn tensors_mut(&mut self) -> impl Iterator<Item = &mut Tensor> {
+        self.loss.iter_mut().chain(&mut self.losses).chain(self.metrics.iter_mut().flatten())
+    }
+}
+
 impl Trainer {
     /// The model as it is now.
     pub fn model(&self) -> &Model {
@@ -92,6 +103,14 @@ impl Trainer {
     /// The step size of the next step.
     pub fn learning_rate(&self) -> f64 {
         self.optimizer.settings().learning_rate.at(self.state.iteration)
+    }
+
+    /// The step size, where no schedule decides it.
+    fn constant_rate(&self) -> Option<f64> {
+        match self.optimizer.settings().learning_rate {
+            LearningRate::Constant(rate) => Some(rate),
+            LearningRate::Schedule(_) => None,
+        }
     }
 
     /// Sets the step size from the next step on.

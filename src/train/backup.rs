@@ -1,0 +1,222 @@
+//! A run put down in a file, so that it goes on with the same bits after its process ended.
+//!
+//! The file is no model: it holds the values of weights, optimizer, running means and callbacks under the names of the
+//! program that wrote it, which the program that goes on has too. So it is written quickly, and layers and steps of one's
+//! own need no word for it.
+
+use super::{Callback, CallbackState, Epoch, History, Logs, Trainer};
+use crate::error::{Error, Result};
+use crate::files::{Array, safetensors};
+use crate::ops::Generator;
+use crate::tensor::Tensor;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Where a run is put down, and when.
+pub(super) struct Backup {
+    path: PathBuf,
+    every: Duration,
+    last: Instant,
+}
+
+/// How far a run has come.
+#[derive(Default)]
+pub(super) struct Place {
+    /// The epoch that it is in, from 0.
+    pub epoch: usize,
+    /// Steps of it that are done.
+    pub steps: usize,
+    /// Whether a callback ended the run.
+    pub stopped: bool,
+    /// The learning rate before the epoch began, where no schedule decides it.
+    pub begun_with: Option<f64>,
+    /// What the steps done have changed beside the weights.
+    pub midway: Option<Midway>,
+}
+
+/// Figures of an epoch that was left in its midst.
+pub(super) struct Midway {
+    rate: Option<f64>,
+    trackers: Vec<Tensor>,
+}
+
+const RUN: &str = "run";
+
+impl Backup {
+    pub(super) fn new(path: PathBuf, every: Duration) -> Backup {
+        Backup { path, every, last: Instant::now() }
+    }
+
+    /// Whether the last time is long enough ago.
+    pub(super) fn is_due(&self) -> bool {
+        self.last.elapsed() >= self.every
+    }
+
+    /// Whether there is something to go on from.
+    pub(super) fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
+    /// Puts the run down, atomically.
+    pub(super) fn write(
+        &mut self,
+        trainer: &Trainer,
+        place: &Place,
+        run: &Epoch,
+        shuffle: bool,
+        callbacks: &[Box<dyn Callback>],
+    ) -> Result<()> {
+        let mut arrays = BTreeMap::new();
+        let mut keep = |name: String, tensor: &Tensor| -> Result<()> {
+            arrays.insert(name, tensor.to_array()?);
+            Ok(())
+        };
+        for (path, weight) in trainer.model.weight_paths().zip(&trainer.model.weights) {
+            keep(format!("weights/{path}"), weight)?;
+        }
+        for (i, slots) in trainer.state.slots.iter().enumerate() {
+            slots.iter().enumerate().try_for_each(|(j, slot)| keep(format!("slots/{i}/{j}"), slot))?;
+        }
+        for (i, tracker) in trainer.trackers.tensors().enumerate() {
+            keep(format!("trackers/{i}"), tracker)?;
+        }
+        let mut values = Vec::new();
+        for (i, callback) in callbacks.iter().enumerate() {
+            let state = callback.state()?;
+            state.tensors.iter().enumerate().try_for_each(|(j, t)| keep(format!("callbacks/{i}/{j}"), t))?;
+            values.push(state.values.into_iter().map(|(name, v)| (name, number(v))).collect::<Value>());
+        }
+        let logs = |logs: &Logs| logs.iter().map(|(name, v)| json!([name, number(v)])).collect::<Value>();
+        let run = json!({
+            "identity": identity(trainer, run, shuffle),
+            "iteration": trainer.state.iteration,
+            "epoch": place.epoch,
+            "steps": place.steps,
+            "stopped": place.stopped,
+            "begun_with": place.begun_with,
+            "rate": trainer.constant_rate(),
+            "callbacks": values,
+            "history": trainer.history.epochs.iter().map(logs).collect::<Value>(),
+        });
+        let metadata = BTreeMap::from([(RUN.to_string(), run.to_string())]);
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        }
+        safetensors::write(&self.path, &safetensors::Contents { arrays, metadata })?;
+        self.last = Instant::now();
+        Ok(())
+    }
+
+    /// Brings trainer and callbacks to where the run was put down.
+    pub(super) fn restore(
+        &self,
+        trainer: &mut Trainer,
+        run: &Epoch,
+        shuffle: bool,
+        callbacks: &mut [Box<dyn Callback>],
+    ) -> Result<Place> {
+        let wrong = |what: &str| {
+            let advice = "remove it to begin anew";
+            Error::file(&self.path, format!("is not a backup of this run: {what}; {advice}"))
+        };
+        let safetensors::Contents { mut arrays, metadata } = safetensors::read(&self.path)?;
+        let text = metadata.get(RUN).ok_or_else(|| wrong("it does not say where a run stands"))?;
+        let saved: Value = serde_json::from_str(text).map_err(|e| wrong(&e.to_string()))?;
+        let (here, there) = (identity(trainer, run, shuffle), &saved["identity"]);
+        if let Some((key, value)) = here.as_object().into_iter().flatten().find(|(key, value)| there[*key] != **value) {
+            return Err(wrong(&format!("`{key}` is {} there and {value} here", there[key])));
+        }
+        let count = |key: &str| saved[key].as_u64().ok_or_else(|| wrong(&format!("it has no `{key}`")));
+        let (iteration, epoch, steps) = (count("iteration")?, count("epoch")? as usize, count("steps")? as usize);
+        if steps > run.steps || steps as u64 > iteration {
+            return Err(wrong(&format!("it has done {steps} of {} steps of an epoch", run.steps)));
+        }
+        let history = saved["history"].as_array().and_then(|epochs| epochs.iter().map(logs).collect());
+        let epochs = history.ok_or_else(|| wrong("it has no `history`"))?;
+
+        let mut take = |name: String, like: &Tensor| -> Result<Tensor> {
+            let value = tensor(arrays.remove(&name)).transpose()?;
+            match value.filter(|v| v.meta() == like.meta()) {
+                Some(value) => value.to_device(&like.device())?.copy(),
+                None => Err(wrong(&format!("it has no `{name}` of {}", like.meta()))),
+            }
+        };
+        let model = &trainer.model;
+        let paths = model.weight_paths().zip(&model.weights);
+        let weights = paths.map(|(path, w)| take(format!("weights/{path}"), w)).collect::<Result<Vec<_>>>()?;
+        let slots =
+            trainer.state.slots.iter().enumerate().map(|(i, slots)| {
+                slots.iter().enumerate().map(|(j, slot)| take(format!("slots/{i}/{j}"), slot)).collect()
+            });
+        let slots = slots.collect::<Result<Vec<Vec<_>>>>()?;
+        let trackers = trainer.trackers.tensors().enumerate();
+        let trackers = trackers.map(|(i, t)| take(format!("trackers/{i}"), t)).collect::<Result<Vec<_>>>()?;
+
+        for (i, callback) in callbacks.iter_mut().enumerate() {
+            let mut state = CallbackState::default();
+            for (name, value) in saved["callbacks"][i].as_object().into_iter().flatten() {
+                let value = parsed(value).ok_or_else(|| wrong(&format!("`{name}` of callback {i} is no number")))?;
+                state.values.insert(name.clone(), value);
+            }
+            let names = (0..).map(|j| format!("callbacks/{i}/{j}"));
+            let found = names.map_while(|name| tensor(arrays.remove(&name)));
+            state.tensors = found.collect::<Result<_>>()?;
+            callback.restore(state)?;
+        }
+        trainer.set_weights(&weights)?;
+        trainer.state.slots = slots;
+        trainer.state.iteration = iteration;
+        trainer.generator = Generator::at_step(trainer.seed, iteration as i64, trainer.device())?;
+        // What was recorded reads the slots that were there before.
+        trainer.captures = trainer.captures.take().map(|_| Default::default());
+        trainer.history = History { epochs };
+        let rate = saved["rate"].as_f64();
+        let midway = (steps > 0).then_some(Midway { rate, trackers });
+        let begun_with = if steps > 0 { saved["begun_with"].as_f64() } else { rate };
+        begun_with.map_or(Ok(()), |rate| trainer.set_learning_rate(rate))?;
+        Ok(Place { epoch, steps, stopped: saved["stopped"] == true, begun_with, midway })
+    }
+}
+
+impl Midway {
+    /// Brings an epoch that has begun to where it was left.
+    pub(super) fn restore(self, trainer: &mut Trainer) -> Result<()> {
+        trainer.trackers.tensors_mut().zip(&self.trackers).try_for_each(|(to, from)| to.assign(from))?;
+        self.rate.map_or(Ok(()), |rate| trainer.set_learning_rate(rate))
+    }
+}
+
+/// What must be the same for a run to go on.
+fn identity(trainer: &Trainer, run: &Epoch, shuffle: bool) -> Value {
+    json!({
+        "samples": run.samples,
+        "batch_size": run.batch_size,
+        "shuffle": shuffle,
+        "seed": trainer.seed,
+        "optimizer": trainer.optimizer.class_name(),
+        "figures": trainer.figures,
+    })
+}
+
+/// JSON has no word for numbers that are not finite.
+fn number(value: f64) -> Value {
+    if value.is_finite() { value.into() } else { value.to_string().into() }
+}
+
+fn parsed(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.parse().ok())
+}
+
+fn logs(epoch: &Value) -> Option<Logs> {
+    let mut logs = Logs::default();
+    for figure in epoch.as_array()? {
+        logs.push(figure[0].as_str()?, parsed(&figure[1])?);
+    }
+    Some(logs)
+}
+
+fn tensor(array: Option<Array>) -> Option<Result<Tensor>> {
+    array.map(|array| Tensor::from_array(&array))
+}
