@@ -118,10 +118,15 @@ macro_rules! callbacks {
 callbacks! {
     csv_logger: CSVLogger;
     early_stopping: EarlyStopping;
+    interrupt: Interrupt;
+    json_logger: JSONLogger;
     learning_rate_scheduler: LearningRateScheduler;
     model_checkpoint: ModelCheckpoint;
     #[cfg(feature = "cli")]
     progress_bar: ProgressBar;
+    reduce_lr_on_plateau: ReduceLROnPlateau;
+    tensor_board: TensorBoard;
+    terminate_on_nan: TerminateOnNaN;
 }
 
 #[cfg(test)]

@@ -16,17 +16,24 @@ pub struct ModelCheckpoint {
     path: String,
     monitor: Monitor,
     save_best_only: bool,
+    every: usize,
 }
 
 impl ModelCheckpoint {
     /// Saves to this `.keras` file after each epoch.
     pub fn new(filepath: &str) -> ModelCheckpoint {
-        ModelCheckpoint { path: filepath.to_string(), monitor: Monitor::new("val_loss"), save_best_only: false }
+        ModelCheckpoint { path: filepath.to_string(), monitor: Monitor::new("val_loss"), save_best_only: false, every: 1 }
     }
 
     /// Saves only when the monitored figure is better than ever before.
     pub fn save_best_only(mut self) -> Self {
         self.save_best_only = true;
+        self
+    }
+
+    /// Looks after each `epochs` epochs; after each one unless told otherwise.
+    pub fn every(mut self, epochs: usize) -> Self {
+        self.every = epochs.max(1);
         self
     }
 
@@ -55,7 +62,8 @@ impl Callback for ModelCheckpoint {
     }
 
     fn on_epoch_end(&mut self, trainer: &mut Trainer, epoch: &Epoch, logs: &Logs) -> Result<Control> {
-        if self.save_best_only && !self.monitor.improves(logs)? {
+        let due = (epoch.number + 1).is_multiple_of(self.every);
+        if !due || self.save_best_only && !self.monitor.improves(logs)? {
             return Ok(Control::Continue);
         }
         let path = PathBuf::from(filled(&self.path, epoch.number + 1, logs)?);

@@ -7,6 +7,7 @@ mod capture;
 mod check;
 mod compile;
 mod evaluate;
+mod find_learning_rate;
 mod fit;
 mod history;
 mod save;
@@ -14,6 +15,7 @@ mod step;
 
 pub use callback::{Callback, CallbackState, Control, Epoch};
 pub use compile::{Losses, Metrics};
+pub use find_learning_rate::LearningRates;
 pub use fit::Fit;
 pub use history::{History, Logs};
 pub use step::{Batch, Running};

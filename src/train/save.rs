@@ -124,7 +124,7 @@ impl Trainer {
     }
 
     /// Takes over an optimizer's state.
-    fn resume(&mut self, iteration: u64, slots: &[Vec<Tensor>]) -> Result<()> {
+    pub(super) fn resume(&mut self, iteration: u64, slots: &[Vec<Tensor>]) -> Result<()> {
         let device = self.device().clone();
         let moved = |list: &Vec<Tensor>| list.iter().map(|t| t.copy()?.to_device(&device)).collect::<Result<_>>();
         self.state.slots = slots.iter().map(moved).collect::<Result<_>>()?;

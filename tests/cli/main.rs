@@ -1,6 +1,7 @@
 //! The command line as its users meet it: the real binary, what it prints, what it leaves, how it fails.
 
 mod fit;
+mod resume;
 
 use serde_json::Value;
 use std::collections::BTreeMap;

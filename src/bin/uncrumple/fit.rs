@@ -3,6 +3,7 @@
 use crate::arrays::{self, Source};
 use crate::compiled::{self, Figures, Steps};
 use crate::options::{Compute, Policy, describe};
+use crate::running::{Running, backup_of};
 use crate::say;
 use clap::Args;
 use std::path::PathBuf;
@@ -54,6 +55,9 @@ pub struct Arguments {
     precision: Option<Policy>,
 
     #[command(flatten)]
+    running: Running,
+
+    #[command(flatten)]
     figures: Figures,
 
     #[command(flatten)]
@@ -86,7 +90,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         fit = fit.callback(CSVLogger::new(path));
     }
     say(format!("{} samples on {}", data.len(), describe(&device)))?;
-    trainer.fit(&data, fit)?;
+    let backup = backup_of(&arguments.save);
+    trainer.fit(&data, arguments.running.apply(fit, &backup)?)?;
     trainer.save(&arguments.save)?;
+    arguments.running.done(&backup)?;
     say(arguments.save.display())
 }

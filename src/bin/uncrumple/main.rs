@@ -9,6 +9,7 @@ mod fit;
 mod options;
 mod plot;
 mod predict;
+mod running;
 mod summary;
 mod train;
 
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments, start),
     };
     match done {
+        Ok(()) if running::interrupted() => ExitCode::from(running::ABORTED as u8),
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read along has read enough, as in `uncrumple summary MODEL | head -1`.
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! `uncrumple train`: networks that learn on data that comes with the project.
 
 use crate::options::{Compute, Policy, describe};
+use crate::running::{self, Running};
 use crate::{plot, say};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -50,6 +51,9 @@ struct Mnist {
     precision: Policy,
 
     #[command(flatten)]
+    running: Running,
+
+    #[command(flatten)]
     compute: Compute,
 }
 
@@ -88,8 +92,13 @@ fn train_mnist(arguments: &Mnist) -> Result<()> {
         .callback(LearningRateScheduler::new(fall))
         .callback(CSVLogger::new(out.join("history.csv")))
         .callback(ProgressBar::new());
-    let history = trainer.fit(&train, fit)?;
-    trainer.save(out.join("model.keras"))?;
+    let (saved, backup) = (out.join("model.keras"), out.join("backup.safetensors"));
+    let history = trainer.fit(&train, arguments.running.apply(fit, &backup)?)?;
+    trainer.save(&saved)?;
+    arguments.running.done(&backup)?;
+    if running::interrupted() {
+        return say(saved.display());
+    }
 
     let accuracy = trainer.evaluate_with(&test, 1000)?.get("accuracy").unwrap_or(f64::NAN);
     let confusion = confusion(trainer.model(), &test)?;

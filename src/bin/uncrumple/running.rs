@@ -1,0 +1,71 @@
+//! Runs that can be ended and gone on with.
+
+use crate::say;
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use uncrumple::callbacks::Interrupt;
+use uncrumple::prelude::*;
+
+/// Arguments of commands that train.
+#[derive(Args)]
+pub struct Running {
+    /// Go on where a run of the same command was ended or killed, to the same bits
+    #[arg(long)]
+    resume: bool,
+
+    /// How often to write down where the run stands, for --resume; it is removed when the run is done
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
+    backup_every: f64,
+}
+
+static INTERRUPTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// Whether Ctrl-C ended the run.
+pub fn interrupted() -> bool {
+    INTERRUPTED.get().is_some_and(|flag| flag.load(Ordering::Relaxed))
+}
+
+impl Running {
+    /// A run that backs itself up in `path`, and that Ctrl-C ends after the present step; pressed again, at once.
+    pub fn apply(&self, fit: Fit, path: &Path) -> Result<Fit> {
+        let every = Duration::try_from_secs_f64(self.backup_every).map_err(|_| {
+            Error::Config(format!("--backup-every: expected seconds of at least 0, got {}", self.backup_every))
+        })?;
+        let flag = INTERRUPTED.get_or_init(Default::default).clone();
+        let handler = {
+            let flag = flag.clone();
+            move || {
+                if flag.swap(true, Ordering::Relaxed) {
+                    std::process::exit(ABORTED);
+                }
+            }
+        };
+        ctrlc::set_handler(handler).map_err(|e| Error::Config(format!("Ctrl-C cannot be caught: {e}")))?;
+        let fit = if self.resume { fit.resume(path) } else { fit.backup(path) };
+        Ok(fit.backup_every(every).callback(Interrupt::new(flag)))
+    }
+
+    /// After what was learnt is saved: the backup is of no more use, unless Ctrl-C ended the run.
+    pub fn done(&self, path: &Path) -> Result<()> {
+        if interrupted() {
+            return say("Interrupted: what was learnt is saved; --resume goes on from here.");
+        }
+        match std::fs::remove_file(path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::Io { path: path.to_path_buf(), source })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a shell gives a program that Ctrl-C ended.
+pub const ABORTED: i32 = 130;
+
+/// `m.keras` → `m.backup.safetensors`.
+pub fn backup_of(model: &Path) -> PathBuf {
+    model.with_extension("backup.safetensors")
+}
