@@ -49,7 +49,7 @@
 //! | [`ops`] | one file per op: formula, shape rule, CPU code, CUDA launch, backward, test cases |
 //! | [`autograd`] | the walk back, gradients added up, the check by finite differences |
 //! | [`tensor`] | [`Tensor`]: a value and where it came from; the `Op` trait; [`GradientTape`] |
-//! | [`files`] | npy, npz, idx, safetensors, HDF5: arrays in and out, atomically |
+//! | [`files`] | npy, npz, idx, safetensors, HDF5, PNG, JPEG: arrays in and out, atomically |
 //! | [`device`] | [`Device`]: where data lives and work runs; threads and SIMD, kernels, streams, cuBLAS, memory pools |
 //! | [`shape`], [`axes`], [`dtype`], [`error`] | extents, axes, element types, the one [`Error`] |
 //!

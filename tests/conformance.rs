@@ -5,6 +5,7 @@
 mod common;
 
 use common::{bits, difference, fill, tolerance};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use uncrumple::autograd::check_gradients;
@@ -157,6 +158,7 @@ fn compare_bits(a: &Outcome, b: &Outcome, label: &str) -> Result<Vec<String>> {
 
 #[test]
 fn gradients_agree_with_finite_differences() {
+    let compared = RefCell::new(BTreeSet::new());
     for_all(|_, run| {
         let is_checked = |t: &Tensor| t.dtype() == DType::F64;
         let checked: Vec<Tensor> = run.inputs.iter().filter(|t| is_checked(t)).cloned().collect();
@@ -183,12 +185,36 @@ fn gradients_agree_with_finite_differences() {
         let check = check_gradients(&checked, 1e-5, function)?;
         let elements: usize = checked.iter().map(|t| t.shape().size()).sum();
         let label = run.label(&Device::Cpu);
+        if check.compared > 0 {
+            compared.borrow_mut().insert(run.op.name().to_string());
+        }
         Ok(match check.worst {
             _ if check.compared == 0 && elements > 0 => vec![format!("{label}: nothing was compared")],
             worst if worst < 1e-6 => Vec::new(),
             worst => vec![format!("{label}: a gradient is off by {worst:e}")],
         })
     });
+    if std::env::var_os("UNCRUMPLE_ONLY").is_none() {
+        let cases = uncrumple::ops::cases();
+        let with_gradient = cases.iter().filter(|c| c.op.keeps().is_some()).map(|c| c.op.name().to_string());
+        let unchecked: BTreeSet<_> = with_gradient.filter(|name| !compared.borrow().contains(name)).collect();
+        assert!(unchecked.is_empty(), "no case compares the gradient of {unchecked:?}");
+    }
+}
+
+/// What is listed is checked: every op has a case in f32, and a gradient unless it is one of these.
+#[test]
+fn every_op_of_the_list_is_checked() {
+    let without_gradient = ["Argmax", "Compare", "OneHot", "RandomNormal", "RandomTruncatedNormal", "RandomUniform"];
+    for (name, cases) in uncrumple::ops::all() {
+        assert!(cases.iter().any(|c| c.dtypes.contains(&DType::F32)), "{name} has no case in float32");
+        let has_gradient = cases.iter().any(|c| c.op.keeps().is_some());
+        let is_gradient = name.ends_with("Grad") || name.ends_with("Slope");
+        assert!(
+            has_gradient || is_gradient || without_gradient.contains(&name),
+            "{name} has no gradient, and is not listed as such"
+        );
+    }
 }
 
 /// Runs every case twice on `device`: shapes and dtypes are the inferred ones, values and gradients the oracle's, and the

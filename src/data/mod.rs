@@ -2,5 +2,7 @@
 
 mod dataset;
 pub mod datasets;
+mod image;
 
 pub use dataset::{Dataset, IntoTensors};
+pub use image::{ColorMode, img_to_array, load_img};

@@ -3,10 +3,13 @@
 use crate::error::{Error, Result};
 use crate::files::{atomic_write, guard, open};
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+/// What a byte packed by deflate becomes at most.
+pub(crate) const MOST_PACKED: u64 = 1032;
 
 /// How much an archive may hold.
 #[derive(Clone, Copy, Debug)]
@@ -20,10 +23,15 @@ pub(crate) struct Limits {
 impl Limits {
     /// What an honest archive of `len` bytes may hold.
     ///
-    /// Deflate packs no better than 1 : 1032, and Keras packs weights not at all; more than a hundredfold, beyond a
-    /// size that does no harm, is a bomb. Keras draws the same line, but only above 4 GiB.
+    /// Deflate packs no better than 1 : 1032, and Keras packs weights not at all.
     pub fn of_file(len: u64) -> Limits {
-        Limits { entries: 10_000, bytes: len.saturating_mul(100).max(1 << 28) }
+        Limits { entries: 10_000, bytes: len.saturating_mul(MOST_PACKED).min(Limits::harmless(len)) }
+    }
+
+    /// Bytes that a file of `len` may become: more than a hundredfold, beyond a size that does no harm, is a bomb. Keras
+    /// draws the same line for archives, but only above 4 GiB.
+    pub fn harmless(len: u64) -> u64 {
+        len.saturating_mul(100).max(1 << 28)
     }
 }
 
@@ -34,6 +42,11 @@ impl Limits {
 pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     let (file, len) = open(path)?;
     read_from(BufReader::new(file), Limits::of_file(len), path)
+}
+
+/// The same for the bytes of a zip file; `path` is its name in errors.
+pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+    read_from(Cursor::new(bytes), Limits::of_file(bytes.len() as u64), path)
 }
 
 /// The same for any source, within `limits`; `path` is its name in errors.
@@ -139,7 +152,7 @@ fn shorten(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Cursor, Write};
+    use std::io::Write;
 
     const NAME: &str = "m.keras";
 

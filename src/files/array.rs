@@ -70,12 +70,12 @@ pub(crate) fn byte_len(shape: &[usize], size: usize) -> Option<usize> {
     Some(if shape.contains(&0) { 0 } else { nonzero })
 }
 
-/// The same, for extents as files declare them.
-pub(crate) fn checked_shape(shape: &[u64], size: usize) -> Option<(Vec<usize>, usize)> {
+/// The shape that a file declares and its bytes there, unless these or the array's overflow.
+pub(crate) fn checked_shape(shape: &[u64], number: Number) -> Option<(Vec<usize>, usize)> {
     let shape: Vec<usize> = shape.iter().map(|&n| usize::try_from(n).ok()).collect::<Option<_>>()?;
-    let bytes = byte_len(&shape, size)?;
+    let bytes = byte_len(&shape, number.size())?;
     // Rust's own limit on one allocation.
-    (bytes <= isize::MAX as usize).then_some((shape, bytes))
+    (bytes.max(byte_len(&shape, number.dtype().size())?) <= isize::MAX as usize).then_some((shape, bytes))
 }
 
 /// A type of number in a file. Integers that the engine has no type for become the narrowest one that holds them.
@@ -118,6 +118,15 @@ impl Number {
         }))
     }
 
+    /// What it becomes.
+    fn dtype(self) -> DType {
+        match self {
+            Number::Same(dtype) => dtype,
+            Number::I8 | Number::I16 | Number::U16 => DType::I32,
+            Number::U32 => DType::I64,
+        }
+    }
+
     /// Bytes of one in the file.
     pub(crate) fn size(self) -> usize {
         match self {
@@ -134,21 +143,22 @@ impl Number {
             bytes.chunks_exact_mut(self.size()).for_each(<[u8]>::reverse);
         }
         let pairs = || bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
-        let (dtype, bytes) = match self {
-            Number::Same(DType::Bool) => {
-                bytes.iter_mut().for_each(|b| *b = u8::from(*b != 0));
-                (DType::Bool, bytes)
+        let bytes = match self {
+            Number::Same(dtype) => {
+                if dtype == DType::Bool {
+                    bytes.iter_mut().for_each(|b| *b = u8::from(*b != 0));
+                }
+                bytes
             }
-            Number::Same(dtype) => (dtype, bytes),
-            Number::I8 => (DType::I32, widen(&bytes, bytes.iter().map(|&b| i32::from(b as i8).to_le_bytes()))),
-            Number::I16 => (DType::I32, widen(&bytes, pairs().map(|b| i32::from(i16::from_le_bytes(b)).to_le_bytes()))),
-            Number::U16 => (DType::I32, widen(&bytes, pairs().map(|b| i32::from(u16::from_le_bytes(b)).to_le_bytes()))),
+            Number::I8 => widen(&bytes, bytes.iter().map(|&b| i32::from(b as i8).to_le_bytes())),
+            Number::I16 => widen(&bytes, pairs().map(|b| i32::from(i16::from_le_bytes(b)).to_le_bytes())),
+            Number::U16 => widen(&bytes, pairs().map(|b| i32::from(u16::from_le_bytes(b)).to_le_bytes())),
             Number::U32 => {
                 let quads = bytes.chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]);
-                (DType::I64, widen(&bytes, quads.map(|b| i64::from(u32::from_le_bytes(b)).to_le_bytes())))
+                widen(&bytes, quads.map(|b| i64::from(u32::from_le_bytes(b)).to_le_bytes()))
             }
         };
-        Array::new(dtype, shape, bytes)
+        Array::new(self.dtype(), shape, bytes)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::files::archive::{self, Limits};
-use crate::files::{Array, h5, idx, npy, repository, safetensors};
+use crate::files::image::ColorMode;
+use crate::files::{Array, archive, h5, idx, image, npy, repository, safetensors};
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read, Write};
+use std::io::{Read, Write};
 use std::path::Path;
 
 type Parse = fn(Vec<u8>) -> Result<()>;
@@ -22,8 +22,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>, Parse)> {
     let reread = || std::fs::read(&path).unwrap();
 
     let zipped: Parse = |bytes| {
-        let limits = Limits::of_file(bytes.len() as u64);
-        for (name, entry) in archive::read_from(Cursor::new(bytes), limits, Path::new(NAME))? {
+        for (name, entry) in archive::parse(&bytes, Path::new(NAME))? {
             if name.ends_with(".npy") {
                 npy::parse(entry, Path::new(NAME))?;
             } else if name.ends_with(".h5") {
@@ -33,6 +32,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>, Parse)> {
         Ok(())
     };
     let hdf5: Parse = |bytes| h5::read(bytes, Path::new(NAME)).map(drop);
+    let picture: Parse = |bytes| image::parse(&bytes, ColorMode::Rgba, Path::new(NAME)).map(drop);
     let idx: Parse = |bytes| idx::parse(bytes, Path::new(NAME)).map(drop);
 
     npy::write(&path, &arrays["float32"]).unwrap();
@@ -41,7 +41,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>, Parse)> {
     let npz_file = reread();
     safetensors::write(&path, &safetensors::Contents { arrays: arrays.clone(), ..Default::default() }).unwrap();
     let safetensors_file = reread();
-    let mut keras = archive::read_from(Cursor::new(data("keras.keras")), Limits::of_file(0), Path::new(NAME)).unwrap();
+    let mut keras = archive::parse(&data("keras.keras"), Path::new(NAME)).unwrap();
     let mut tree = h5::Tree::default();
     tree.put("layers/dense", "dense", arrays.values().cloned());
     tree.put("", "model", []);
@@ -58,6 +58,10 @@ fn samples() -> Vec<(&'static str, Vec<u8>, Parse)> {
         ("h5py's h5", data("h5py.h5"), hdf5),
         ("Keras's h5", keras.remove("model.weights.h5").unwrap(), hdf5),
         ("keras", data("keras.keras"), zipped),
+        ("png", data("rgba.png"), picture),
+        ("interlaced png", data("interlaced.png"), picture),
+        ("jpeg", data("baseline.jpg"), picture),
+        ("progressive jpeg", data("progressive.jpg"), picture),
     ]
 }
 

@@ -21,8 +21,11 @@ pub fn read(path: impl AsRef<Path>) -> Result<Array> {
     parse(read_file(path)?, path)
 }
 
-/// The array of a whole idx file.
-pub(crate) fn parse(bytes: Vec<u8>, path: &Path) -> Result<Array> {
+/// The array of a whole idx file; `path` is its name in errors.
+///
+/// # Errors
+/// As [`read`].
+pub fn parse(bytes: Vec<u8>, path: &Path) -> Result<Array> {
     let limit = Limits::of_file(bytes.len() as u64).bytes;
     if bytes.starts_with(&[0x1f, 0x8b]) {
         let mut unzipped = flate2::read::MultiGzDecoder::new(bytes.as_slice());
@@ -61,7 +64,7 @@ fn parse_from(reader: &mut impl Read, limit: u64, path: &Path) -> Result<Array> 
         extents.push(u64::from(u32::from_be_bytes(extent)));
     }
     let (shape, expected) =
-        checked_shape(&extents, number.size()).ok_or_else(|| bad(format!("declares the absurd shape {extents:?}")))?;
+        checked_shape(&extents, number).ok_or_else(|| bad(format!("declares the absurd shape {extents:?}")))?;
     if expected as u64 > limit {
         return Err(bad(format!(
             "declares {expected} bytes (shape {shape:?}), far more than a file of its size holds"
@@ -113,11 +116,13 @@ mod tests {
         let message = |bytes: &[u8]| parsed(bytes).unwrap_err().to_string();
         assert!(message(&[0, 0, 8, 1, 0, 0, 0, 2, 1]).contains("declares 2 bytes of data (shape [2]), but holds 1"));
         assert!(message(&[0, 0, 8, 1, 0, 0, 0, 0, 1]).contains("holds more"));
-        assert!(message(&gzip(&[0, 0, 8, 1, 15, 255, 255, 255, 1])).contains("but holds 1"));
+        assert!(message(&gzip(&[0, 0, 8, 1, 0, 0, 64, 0, 1])).contains("but holds 1"));
         assert!(
             message(&gzip(&[0, 0, 8, 1, 255, 255, 255, 255, 1])).contains("far more than a file of its size holds")
         );
         assert!(message(&[&[0, 0, 8, 255][..], &[255; 1020]].concat()).contains("absurd shape"));
+        // As bytes they would be none of 2^62 in a row, as int32 none of 2^64.
+        assert!(message(&[0, 0, 9, 3, 128, 0, 0, 0, 128, 0, 0, 0, 0, 0, 0, 0]).contains("absurd shape"));
         assert!(message(&[0, 0, 7, 1]).contains("type 0x07"));
         assert!(message(b"PK\x03\x04").contains("is not an idx file"));
         assert!(message(&[0, 0]).contains("is not a whole idx file"));

@@ -1,4 +1,4 @@
-//! Files: what comes in from NumPy, MNIST and Keras, and what goes out to them.
+//! Files: what comes in from NumPy, MNIST, cameras and Keras, and what goes out to them.
 //!
 //! Every format reads into an [`Array`] and is written from one; this room knows no tensor and no device. Whatever is
 //! in a file, reading it ends in an array or in an [`Error`] that names the file: sizes that a file declares are held
@@ -12,6 +12,7 @@ pub(crate) mod h5;
 #[cfg(test)]
 mod hostile;
 pub mod idx;
+pub mod image;
 pub mod npy;
 pub mod safetensors;
 

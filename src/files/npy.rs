@@ -16,8 +16,8 @@ use std::path::Path;
 
 /// NumPy refuses longer headers too.
 const MAX_HEADER: usize = 10_000;
-/// More brackets than the header of any plain array has: its parser recurses.
-const MAX_BRACKETS: usize = 16;
+/// As many brackets as the simplest record type has: the parser of headers recurses, twice for each `{`.
+const MAX_BRACKETS: usize = 4;
 
 /// Reads the `.npy` file `path`.
 ///
@@ -35,8 +35,20 @@ pub fn read(path: impl AsRef<Path>) -> Result<Array> {
 /// As [`read`], and if the archive is damaged or unpacks to far more than its own size.
 pub fn read_npz(path: impl AsRef<Path>) -> Result<BTreeMap<String, Array>> {
     let path = path.as_ref();
+    arrays(archive::read(path)?, path)
+}
+
+/// The arrays of a whole `.npz` file; `path` is its name in errors.
+///
+/// # Errors
+/// As [`read_npz`].
+pub fn parse_npz(bytes: &[u8], path: &Path) -> Result<BTreeMap<String, Array>> {
+    arrays(archive::parse(bytes, path)?, path)
+}
+
+fn arrays(entries: BTreeMap<String, Vec<u8>>, path: &Path) -> Result<BTreeMap<String, Array>> {
     let mut arrays = BTreeMap::new();
-    for (entry, bytes) in archive::read(path)? {
+    for (entry, bytes) in entries {
         let name = entry.strip_suffix(".npy").unwrap_or(&entry).to_string();
         let array = parse(bytes, &path.join(entry))?;
         if arrays.insert(name.clone(), array).is_some() {
@@ -96,8 +108,11 @@ fn header(array: &Array, path: &Path) -> Result<Vec<u8>> {
     write().map_err(|e| Error::file(path, e.to_string()))
 }
 
-/// The array of a whole `.npy` file.
-pub(crate) fn parse(mut bytes: Vec<u8>, path: &Path) -> Result<Array> {
+/// The array of a whole `.npy` file; `path` is its name in errors.
+///
+/// # Errors
+/// As [`read`].
+pub fn parse(mut bytes: Vec<u8>, path: &Path) -> Result<Array> {
     let bad = |message: String| Err(Error::file(path, message));
     let (start, length) = match bytes.get(..12) {
         Some([0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, ..]) => (10, u16::from_le_bytes([*a, *b]) as usize),
@@ -130,7 +145,7 @@ pub(crate) fn parse(mut bytes: Vec<u8>, path: &Path) -> Result<Array> {
             ));
         }
     };
-    let Some((shape, expected)) = checked_shape(header.shape(), number.size()) else {
+    let Some((shape, expected)) = checked_shape(header.shape(), number) else {
         return bad(format!("declares the absurd shape {:?}", header.shape()));
     };
     if bytes.len() - start != expected {
@@ -254,6 +269,8 @@ mod tests {
         assert!(message(file("'<f4'", "False", "(4611686018427387904, 8)", &[0; 4])).contains("x.npy"));
         assert!(message(file("'<f4'", "False", "(-1,)", &[0; 4])).contains("negative"));
         assert!(message(file("'<f4'", "False", &"(".repeat(9000), &[])).contains("structured"));
+        assert!(message(file("'<f4'", "False", &"{".repeat(12), &[])).contains("structured"));
+        assert!(message(file("'<i1'", "False", "(4611686018427387904, 0)", &[])).contains("absurd shape"));
         assert!(message(b"\x93NUMPY\x02\x00\xff\xff\xff\x7f{}".to_vec()).contains("header of 2147483647"));
         assert!(message(b"PK".to_vec()).contains("is not a .npy file"));
     }

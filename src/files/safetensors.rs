@@ -40,8 +40,11 @@ pub fn write(path: impl AsRef<Path>, contents: &Contents) -> Result<()> {
     atomic_write(path, |writer| writer.write_all(&bytes))
 }
 
-/// The contents of a whole `.safetensors` file.
-pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Contents> {
+/// The contents of a whole `.safetensors` file; `path` is its name in errors.
+///
+/// # Errors
+/// As [`read`].
+pub fn parse(bytes: &[u8], path: &Path) -> Result<Contents> {
     let bad = |e: ::safetensors::SafeTensorError| Error::file(path, format!("is not a whole .safetensors file: {e}"));
     guard(path, ".safetensors", || {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(bad)?;

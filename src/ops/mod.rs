@@ -25,14 +25,19 @@ macro_rules! ops {
         /// The modules that hold an op, for the test that compares them with the folder.
         pub const MODULES: &[&str] = &[$(stringify!($module)),*];
 
-        /// The cases of every op.
-        pub fn cases() -> Vec<crate::tensor::Case> {
-            let mut cases = <crate::autograd::Accumulate as crate::tensor::Op>::cases();
+        /// Every op by its type, with its cases.
+        pub fn all() -> Vec<(&'static str, Vec<crate::tensor::Case>)> {
+            let mut all = vec![("Accumulate", <crate::autograd::Accumulate as crate::tensor::Op>::cases())];
             $({
                 use $module::*;
-                $(cases.extend(<$op as crate::tensor::Op>::cases());)+
+                $(all.push((stringify!($op), <$op as crate::tensor::Op>::cases()));)+
             })*
-            cases
+            all
+        }
+
+        /// The cases of every op.
+        pub fn cases() -> Vec<crate::tensor::Case> {
+            all().into_iter().flat_map(|(_, cases)| cases).collect()
         }
     };
 }

@@ -117,7 +117,7 @@ impl Reader<'_> {
         let Some((number, big_endian)) = known else {
             return Err(self.bad(name, "has elements of a type that no weight has: expected numbers"));
         };
-        let Some((shape, expected)) = checked_shape(&extents, number.size()) else {
+        let Some((shape, expected)) = checked_shape(&extents, number) else {
             return Err(self.bad(name, format_args!("declares the absurd shape {extents:?}")));
         };
         let expected = expected as u64;
@@ -130,7 +130,7 @@ impl Reader<'_> {
             }
             Layout::Chunked { chunk_shape, .. } => {
                 // A chunk is unpacked whole, however little of it the dataset uses.
-                let chunk = checked_shape(chunk_shape, number.size()).map_or(u64::MAX, |(_, bytes)| bytes as u64);
+                let chunk = checked_shape(chunk_shape, number).map_or(u64::MAX, |(_, bytes)| bytes as u64);
                 (&mut self.unpacked, expected.max(chunk))
             }
             _ => return Err(self.bad(name, "is not stored in this file")),

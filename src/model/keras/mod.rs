@@ -151,12 +151,23 @@ pub fn write(
 /// missing, left over, or of another shape or dtype than the config says.
 pub fn read(path: impl AsRef<Path>) -> Result<Loaded> {
     let path = path.as_ref();
+    loaded(archive::read(path)?, path)
+}
+
+/// What is in the bytes of a whole `.keras` file; `path` is its name in errors.
+///
+/// # Errors
+/// As [`read`].
+pub fn parse(bytes: &[u8], path: &Path) -> Result<Loaded> {
+    loaded(archive::parse(bytes, path)?, path)
+}
+
+fn loaded(mut entries: BTreeMap<String, Vec<u8>>, path: &Path) -> Result<Loaded> {
     // Errors of the config name the layer; which file it was in belongs to them too.
     let in_file = |e: Error| match e {
         Error::File { .. } | Error::Io { .. } => e,
         other => Error::file(path, other.to_string()),
     };
-    let mut entries = archive::read(path)?;
     let metadata = json(archive::take(&mut entries, METADATA, path)?, METADATA, path)?;
     let version = metadata.get("keras_version").and_then(Value::as_str).unwrap_or("");
     if version.split('.').next() != Some("3") {

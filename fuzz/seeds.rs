@@ -1,0 +1,80 @@
+//! Writes what the targets start from, out of the files that the tests have: `SEEDS=FOLDER seeds` makes
+//! `FOLDER/TARGET/…`, and `FOLDER/config.dict`, the words of the configs.
+#![no_main]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use uncrumple::files::{Array, npy, safetensors};
+use uncrumple::{DType, Result};
+
+// What cargo-fuzz builds wants libFuzzer's `main`: this ends before that does anything.
+libfuzzer_sys::fuzz_target!(init: start(), |_bytes: &[u8]| {});
+
+fn start() {
+    let folder = PathBuf::from(std::env::var_os("SEEDS").expect("SEEDS names a folder"));
+    seeds(&folder).expect("the folder can be written to");
+    std::process::exit(0);
+}
+
+fn seeds(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let put = |target: &str, name: &str, bytes: &[u8]| -> std::io::Result<()> {
+        let target = folder.join(target);
+        fs::create_dir_all(&target)?;
+        fs::write(target.join(name), bytes)
+    };
+    let mut words = BTreeSet::new();
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests");
+    let name_of = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    for path in files(&tests.join("goldens/keras_files"))?.into_iter().chain(files(&tests.join("data"))?) {
+        let (name, bytes) = (name_of(&path), fs::read(&path)?);
+        if bytes.len() > 64 << 10 {
+            continue;
+        }
+        match path.extension().and_then(|e| e.to_str()) {
+            Some("keras") => {
+                put("keras", &name, &bytes)?;
+                let config = uncrumple_fuzz::entry(&bytes, "config.json");
+                let text = String::from_utf8_lossy(&config);
+                words.extend(text.split('"').skip(1).step_by(2).filter(|w| (1..=40).contains(&w.len())).map(String::from));
+                put("config", &name, &config)?;
+                put("hdf5", &name, &uncrumple_fuzz::entry(&bytes, "model.weights.h5"))?;
+            }
+            Some("h5") => put("hdf5", &name, &bytes)?,
+            Some("png" | "jpg") => put("image", &name, &bytes)?,
+            _ => {}
+        }
+    }
+    for path in files(&tests.join("goldens/losses"))?.iter().take(12) {
+        put("safetensors", &name_of(path), &fs::read(path)?)?;
+    }
+    let words: String = words.iter().map(|w| format!("\"\\\"{w}\\\"\"\n")).collect();
+    fs::write(folder.join("config.dict"), words)?;
+    let mut arrays = BTreeMap::new();
+    for dtype in DType::ALL.into_iter().filter(|&d| d != DType::BF16) {
+        let array = Array::new(dtype, vec![2, 3], vec![1; 6 * dtype.size()])?;
+        let path = folder.join("npy").join(format!("{dtype}.npy"));
+        put("npy", &name_of(&path), b"")?;
+        npy::write(path, &array)?;
+        arrays.insert(dtype.to_string(), array);
+    }
+    put("npz", "all.npz", b"")?;
+    npy::write_npz(folder.join("npz/all.npz"), &arrays)?;
+    safetensors::write(folder.join("safetensors/all"), &safetensors::Contents { arrays, ..Default::default() })?;
+    for kind in [8, 9, 11, 12, 13, 14] {
+        let idx = [&[0, 0, kind, 2, 0, 0, 0, 2, 0, 0, 0, 1][..], &[7; 16]].concat();
+        let idx = &idx[..12 + 2 * [1, 1, 0, 2, 4, 4, 8][usize::from(kind - 8)]];
+        put("idx", &format!("{kind}"), idx)?;
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(idx)?;
+        put("idx", &format!("{kind}.gz"), &gzip.finish()?)?;
+    }
+    Ok(())
+}
+
+fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = fs::read_dir(folder)?.map(|e| Ok(e?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,212 @@
+//! What the engine promises of every training: no gradient is missing in silence, memory is flat and known beforehand,
+//! and the same seed gives the same bits. (That every op is checked is `every_op_of_the_list_is_checked` of the
+//! conformance suite; that a step takes nothing from the allocator is `tests/allocations.rs`.)
+
+mod common;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use uncrumple::device::cpu::pool;
+use uncrumple::layers::LayerRef;
+use uncrumple::prelude::*;
+
+/// The pools are the process's: one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn devices() -> Vec<Device> {
+    [Some(Device::Cpu), common::cuda()].into_iter().flatten().collect()
+}
+
+fn data(samples: usize, features: usize) -> Result<Dataset> {
+    let mut random = common::Random(3);
+    let x: Vec<f32> = (0..samples * features).map(|_| random.next() as f32 * 2.0 - 1.0).collect();
+    let y: Vec<i32> = (0..samples).map(|_| (random.next() * 3.0) as i32).collect();
+    Dataset::new(Tensor::from_slice(&x, [samples, features])?, Tensor::from_slice(&y, samples)?)
+}
+
+fn bits(trainer: &Trainer) -> Result<Vec<Vec<u32>>> {
+    trainer.weights()?.iter().map(|w| Ok(w.to_vec::<f32>()?.into_iter().map(f32::to_bits).collect())).collect()
+}
+
+#[test]
+fn a_parameter_without_a_gradient_is_named_and_nothing_changes() -> Result<()> {
+    let _alone = alone();
+    for device in devices() {
+        let input = Input::new(4);
+        let left = Dense::new(3).named("left").call(&input)?;
+        let right = Dense::new(3).named("right").call(&Dense::new(5).named("inner").call(&input)?)?;
+        let model = Model::new(&input, [&left, &right])?.on(device.clone());
+        // The second output is forgotten, as a step of one's own may.
+        let mut trainer = model.compile(SGD::new(0.1), (), ())?.with_step(|model, batch| {
+            model.call(&[&batch.inputs()[0]])?[0].sparse_softmax_cross_entropy(&batch.targets()[0])?.mean(&[], false)
+        });
+        let (before, batch) = (bits(&trainer)?, data(6, 4)?.to_device(&device)?);
+        match trainer.train_on_batch(&batch) {
+            Err(Error::NoGradient { paths }) => {
+                assert_eq!(paths, ["inner/kernel", "inner/bias", "right/kernel", "right/bias"], "{device}");
+            }
+            other => panic!("{device}: {other:?}"),
+        }
+        assert_eq!((bits(&trainer)?, trainer.iterations()), (before, 0), "{device}");
+    }
+    Ok(())
+}
+
+/// Bytes that tensors hold, and bytes that the pool has from the system.
+fn memory(device: &Device) -> (usize, usize) {
+    match device {
+        Device::Cpu => (pool::bytes_in_use(), pool::bytes_held()),
+        Device::Cuda(cuda) => (cuda.bytes_in_use(), cuda.bytes_held()),
+    }
+}
+
+#[test]
+fn memory_after_ten_steps_is_memory_after_ten_thousand() -> Result<()> {
+    let _alone = alone();
+    for device in devices() {
+        let chain = Sequential::new(4).add(Dense::new(8).relu()).add(Dropout::new(0.3)).add(Dense::new(3).softmax());
+        let model = chain.build()?.on(device.clone());
+        let mut trainer =
+            model.compile(Adam::new(1e-3).clipnorm(1.0), SparseCategoricalCrossentropy::new(), [Accuracy::new()])?;
+        let batch = data(8, 4)?.to_device(&device)?;
+        let mut after = |steps: usize| -> Result<_> {
+            (0..steps).try_for_each(|_| trainer.train_on_batch(&batch))?;
+            device.synchronize()?;
+            Ok(memory(&device))
+        };
+        // In software a step of a card takes milliseconds.
+        let steps = if device == Device::Cpu { 10_000 } else { 1_000 };
+        assert_eq!(after(10)?, after(steps - 10)?, "{device}: bytes in use and held by the pool");
+    }
+    Ok(())
+}
+
+/// Parameters and the optimizer's state take what is stated, up to an eighth; activations at least that, and on the CPU at
+/// most a third and half a MiB more.
+#[test]
+fn the_summary_states_what_training_uses() -> Result<()> {
+    let _alone = alone();
+    const WIDTH: usize = 256;
+    for (device, batch) in devices().into_iter().flat_map(|d| [(d.clone(), 64), (d, 512)]) {
+        let in_use = || memory(&device).0;
+        let samples = data(batch, WIDTH)?.to_device(&device)?;
+        let start = in_use();
+        let mut chain = Sequential::new(WIDTH);
+        for _ in 0..16 {
+            chain = chain.add(Dense::new(WIDTH).relu());
+        }
+        let model = chain.add(Dense::new(3).softmax()).build()?.on(device.clone());
+        let parameters = in_use() - start;
+        let (stated_parameters, stated_state, stated_activations) = {
+            let summary = model.summary().batch_size(batch);
+            (summary.parameter_bytes(), summary.optimizer_bytes(), summary.activation_bytes().unwrap())
+        };
+        let loss = SparseCategoricalCrossentropy::new();
+        let mut trainer = model.compile(Adam::new(1e-3), loss, ())?.capture(false);
+        trainer.train_on_batch(&samples)?;
+        let state = in_use() - start - parameters;
+        // What a step takes at its height: what the pool has to ask for when it begins with nothing that waits.
+        match &device {
+            Device::Cpu => pool::release_all(),
+            Device::Cuda(cuda) => cuda.release_all()?,
+        }
+        let idle = memory(&device);
+        trainer.train_on_batch(&samples)?;
+        let height = memory(&device).1 - idle.1;
+        // All gradients are there before the first weight changes; the rest are activations and what works on them.
+        let activations = height - stated_parameters;
+        let label = format!("{device}, batch of {batch}");
+        // Blocks come in classes, so an eighth may be lost.
+        for (what, used, stated) in [("parameters", parameters, stated_parameters), ("state", state, stated_state)] {
+            assert!(
+                (stated..=stated * 9 / 8).contains(&used),
+                "{label}: {what} take {used} bytes, {stated} are stated"
+            );
+        }
+        let most = stated_activations * 4 / 3 + (512 << 10);
+        assert!(
+            device != Device::Cpu || (stated_activations..=most).contains(&activations),
+            "{label}: activations take {activations} bytes, {stated_activations} are stated"
+        );
+    }
+    Ok(())
+}
+
+/// Every layer that draws random numbers.
+fn random_layers() -> Vec<(&'static str, LayerRef)> {
+    vec![
+        ("alpha_dropout", AlphaDropout::new(0.2).into()),
+        ("dropout", Dropout::new(0.3).into()),
+        ("gaussian_dropout", GaussianDropout::new(0.2).into()),
+        ("gaussian_noise", GaussianNoise::new(0.1).into()),
+    ]
+}
+
+fn random_trainer(device: &Device) -> Result<Trainer> {
+    let mut chain = Sequential::new(32);
+    for (_, layer) in random_layers() {
+        chain = chain.add(Dense::new(96).tanh()).add(layer);
+    }
+    let model = chain.add(Dense::new(3).softmax()).build()?.seed(7)?.on(device.clone());
+    model.compile(AdamW::new(1e-2), SparseCategoricalCrossentropy::new(), [Accuracy::new()])
+}
+
+#[test]
+fn no_layer_that_draws_numbers_is_left_out_below() -> std::io::Result<()> {
+    let mut drawing = Vec::new();
+    for entry in std::fs::read_dir(uncrumple::files::repository().join("src/layers"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == "rs") && std::fs::read_to_string(&path)?.contains("call.generator()") {
+            drawing.push(path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
+        }
+    }
+    drawing.sort();
+    assert_eq!(drawing, random_layers().iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    Ok(())
+}
+
+#[test]
+fn a_rerun_gives_the_same_bits_with_any_number_of_threads() -> Result<()> {
+    let _alone = alone();
+    let data = data(203, 32)?;
+    let run = |device: &Device| -> Result<_> {
+        let mut trainer = random_trainer(device)?;
+        let history = trainer.fit(&data, Fit::epochs(2).batch_size(67))?;
+        Ok((bits(&trainer)?, history.values("loss").iter().map(|l| l.to_bits()).collect::<Vec<_>>()))
+    };
+    for device in devices() {
+        let first = run(&device)?;
+        assert!(run(&device)? == first, "{device}: a rerun has other bits");
+        for threads in [1, 2, 5] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            let pool = pool.unwrap_or_else(|e| panic!("a thread pool: {e}"));
+            assert!(pool.install(|| run(&device))? == first, "{device}: {threads} threads have other bits");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_run_that_was_saved_goes_on_with_the_bits_of_one_that_was_not() -> Result<()> {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.keras");
+    let data = data(50, 32)?;
+    let fit = |epochs| Fit::epochs(epochs).batch_size(17);
+    for device in devices() {
+        let mut whole = random_trainer(&device)?;
+        whole.fit(&data, fit(4))?;
+        for stop in [1, 3] {
+            let mut first = random_trainer(&device)?;
+            first.fit(&data, fit(stop))?;
+            first.save(&path)?;
+            drop(first);
+            let mut second = Trainer::load(&path)?.on(device.clone())?;
+            second.fit(&data, fit(4 - stop))?;
+            assert!(bits(&second)? == bits(&whole)?, "{device}: stopped after epoch {stop}");
+        }
+    }
+    Ok(())
+}
