@@ -32,6 +32,14 @@ pub(super) struct Call<'a> {
     pub scales: Option<&'a Tensor>,
     /// Which of a parameter's slots it has.
     pub slots: Range<usize>,
+    /// Whether each parameter is left alone; none is where the list is empty.
+    pub skip: &'a [bool],
+}
+
+impl Call<'_> {
+    fn skips(&self, parameter: usize) -> bool {
+        self.skip.get(parameter).copied().unwrap_or(false)
+    }
 }
 
 /// All parameters that take part in a step.
@@ -73,7 +81,13 @@ impl Pass {
         table.clear();
         table.reserve(places.len() * ENTRY);
         let mut chunks = 0usize;
-        for (((&place, gradient), slots), &decays) in places.iter().zip(gradients).zip(slots).zip(decays) {
+        let each = places.iter().zip(gradients).zip(slots).zip(decays);
+        for (i, (((&place, gradient), slots), &decays)) in each.enumerate() {
+            if call.skips(i) {
+                // The scales are looked up by place.
+                table.extend([0, 0, 0, 0, 0, 0, chunks as i64, 0]);
+                continue;
+            }
             let weight = &weights[place];
             let address =
                 |t: Option<&Tensor>| -> Result<i64> { t.map_or(Ok(0), |t| Ok(t.cuda_block()?.pointer() as i64)) };
@@ -85,7 +99,8 @@ impl Pass {
             table.extend([size as i64, chunks as i64, i64::from(decays)]);
             chunks += size.div_ceil(CHUNK);
         }
-        if places.is_empty() {
+        if chunks == 0 {
+            self.scratch = table;
             return Ok(());
         }
         // A graph reads its own table at each launch, so that it gets one that nobody else has: a table of steps that are
@@ -119,7 +134,7 @@ fn on_cpu(call: &Call, parameters: Parameters) -> Result<()> {
     let hyper: Hyper =
         call.hyper.data::<f32>()?.try_into().map_err(|_| Error::Internal("a rule reads eight numbers".into()))?;
     let scales = call.scales.map(|s| s.data::<f32>()).transpose()?;
-    for (i, (&place, gradient)) in places.iter().zip(gradients).enumerate() {
+    for (i, (&place, gradient)) in places.iter().zip(gradients).enumerate().filter(|(i, _)| !call.skips(*i)) {
         let weight = &mut weights[place];
         weight.make_unique()?;
         let gradient = gradient.data::<f32>()?;
