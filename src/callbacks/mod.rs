@@ -110,6 +110,7 @@ callbacks! {
     early_stopping: EarlyStopping;
     learning_rate_scheduler: LearningRateScheduler;
     model_checkpoint: ModelCheckpoint;
+    profiler: Profiler;
     #[cfg(feature = "cli")]
     progress_bar: ProgressBar;
 }

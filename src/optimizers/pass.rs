@@ -6,6 +6,7 @@ use crate::device::cpu::threads::{self, Parts};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::profile;
 use crate::tensor::Tensor;
 use std::ops::Range;
 
@@ -69,6 +70,12 @@ pub(super) struct Pass {
 impl Pass {
     /// Runs the rule on every parameter.
     pub fn run(&mut self, call: &Call, parameters: Parameters) -> Result<()> {
+        let _span = profile::op(call.kernel.name, || {
+            let taken = parameters.gradients.iter().enumerate().filter(|(i, _)| !call.skips(*i));
+            let elements = taken.map(|(_, g)| g.shape().size() as u64).sum::<u64>();
+            // Weight and slots are read and written, the gradient is read.
+            (4 * (3 + 2 * call.slots.len() as u64) * elements, elements)
+        });
         match call.hyper.device() {
             Device::Cpu => on_cpu(call, parameters),
             Device::Cuda(device) => self.on_cuda(&device, call, parameters),

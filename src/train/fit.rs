@@ -8,6 +8,7 @@ use crate::data::Dataset;
 use crate::device::Device;
 use crate::device::cpu::threads;
 use crate::error::{Error, Result};
+use crate::profile;
 
 /// How [`Trainer::fit`] goes over the data; the setters have Keras's names and defaults.
 pub struct Fit {
@@ -161,8 +162,13 @@ impl Trainer {
                 (0..epoch.samples as i32).collect()
             };
             for (step, indices) in order.chunks(epoch.batch_size).enumerate() {
-                let batch = self.batch(train, indices)?;
-                self.train_on_batch(&batch)?;
+                {
+                    let _span = profile::step();
+                    let data = profile::phase("data");
+                    let batch = self.batch(train, indices)?;
+                    drop(data);
+                    self.train_on_batch(&batch)?;
+                }
                 callbacks.iter_mut().try_for_each(|c| c.on_step_end(self, &epoch, step))?;
             }
             let mut logs = self.logs()?;

@@ -8,6 +8,7 @@ mod compile;
 mod evaluate;
 mod fit;
 mod history;
+mod probe;
 mod save;
 mod step;
 
@@ -15,6 +16,7 @@ pub use callback::{Callback, Control, Epoch};
 pub use compile::{Losses, Metrics};
 pub use fit::Fit;
 pub use history::{History, Logs};
+pub use probe::peak;
 pub use step::{Batch, Running};
 
 use crate::device::Device;

@@ -6,6 +6,7 @@ mod common;
 mod captured;
 mod fit;
 mod precision;
+mod profiled;
 mod programs;
 mod weights;
 
