@@ -13,7 +13,7 @@ use std::time::Instant;
 const RUNS: usize = 5;
 
 /// The rate of a copy of 128 MiB and of floating-point operations in f32: on the CPU of multiplications with additions in
-/// registers on all threads, on a card of a product of 4096 × 4096.
+/// registers on all threads, on a card of a product of 2048 × 2048.
 ///
 /// # Errors
 /// A device that fails.
@@ -42,9 +42,9 @@ pub fn peak(device: &Device) -> Result<Peak> {
         };
         return Ok(Peak { bytes, operations: operations / best(&fma)? });
     }
-    let a = Tensor::ones(device, [4096, 4096], DType::F32)?;
+    let a = Tensor::ones(device, [2048, 2048], DType::F32)?;
     let product = || a.matmul(&a).map(drop);
-    Ok(Peak { bytes, operations: 2.0 * 4096f64.powi(3) / best(&product)? })
+    Ok(Peak { bytes, operations: 2.0 * 2048f64.powi(3) / best(&product)? })
 }
 
 /// Numbers that are under way at once: eight AVX-512 registers, enough for both units of a core.
