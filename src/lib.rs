@@ -77,6 +77,7 @@ pub mod metrics;
 pub mod model;
 pub mod ops;
 pub mod optimizers;
+pub mod profile;
 pub mod programs;
 pub mod regularizers;
 pub mod schedules;

@@ -70,3 +70,15 @@ def write(folder, name, arrays, golden):
     versions = {"keras": keras.__version__, "jax": jax.__version__}
     golden = {"kind": folder.name, "name": name, **golden, "made_with": versions}
     path.write_bytes(save(clean, metadata={"golden": json.dumps(golden, allow_nan=False)}))
+
+
+def state(optimizer):
+    """An optimizer's variables by their paths. Keras calls Adafactor's rows and columns after the weight alone, both, and
+    has an unused 0 for each of a vector, which is left out."""
+    names = {id(v): v.path for v in optimizer.variables}
+    if isinstance(optimizer, keras.optimizers.Adafactor) and optimizer.built:
+        for kind, kept in ("r", optimizer._r), ("c", optimizer._c):
+            for weight, variable in zip(optimizer._trainable_variables, kept):
+                of = "_".join(weight.path.split("/")[-2:])
+                names[id(variable)] = f"{optimizer.name}/{of}_{kind}" if variable.shape else None
+    return [(names[id(v)], v) for v in optimizer.variables if names[id(v)]]

@@ -51,7 +51,7 @@ def compiled(model):
 def variables(model):
     arrays = {f"weight.{v.path}": np.array(v.value) for v in model.weights}
     if compiled(model):
-        arrays |= {f"state.{v.path}": np.array(v.value) for v in model.optimizer.variables}
+        arrays |= {f"state.{name}": np.array(v.value) for name, v in common.state(model.optimizer)}
     return arrays
 
 
@@ -76,7 +76,7 @@ def write_model(folder, name, model, inputs, targets=None):
         "inputs": len(inputs),
         "outputs": len(outputs),
         "weights": [v.path for v in model.weights],
-        "state": [v.path for v in model.optimizer.variables] if compiled(model) else [],
+        "state": [name for name, _ in common.state(model.optimizer)] if compiled(model) else [],
     }
     golden["next_step"] = targets is not None
     if targets is not None:
@@ -104,6 +104,8 @@ def mlp(folder):
         "lamb": optimizers.Lamb(0.01),
         "lion": optimizers.Lion(0.01),
         "ftrl": optimizers.Ftrl(0.1),
+        "adafactor": optimizers.Adafactor(0.01),
+        "muon": optimizers.Muon(0.01, exclude_layers=["output"]),
         "schedule": optimizers.Adam(optimizers.schedules.CosineDecay(0.0, 10, warmup_target=0.1, warmup_steps=4)),
         "ema": optimizers.RMSprop(0.01, momentum=0.5, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=3),
         "accumulation": optimizers.Adam(0.01, gradient_accumulation_steps=3, use_ema=True),

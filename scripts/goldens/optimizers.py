@@ -27,6 +27,8 @@ OPTIMIZERS = {
     "lamb": (optimizers.Lamb, {"learning_rate": 0.01}),
     "lion": (optimizers.Lion, {}),
     "ftrl": (optimizers.Ftrl, {"learning_rate": 0.05}),
+    "adafactor": (optimizers.Adafactor, {"learning_rate": 0.05}),
+    "muon": (optimizers.Muon, {"learning_rate": 0.01}),
 }
 CLIPS = {"clipnorm": 1.0, "global_clipnorm": 1.5, "clipvalue": 0.5}
 MORE = {
@@ -47,6 +49,22 @@ MORE = {
     "ftrl_l1": (optimizers.Ftrl, {"learning_rate": 0.05, "l1_regularization_strength": 0.1, "beta": 0.2}),
     "ftrl_l2": (optimizers.Ftrl, {"l2_regularization_strength": 0.1, "l2_shrinkage_regularization_strength": 0.05,
                                   "learning_rate_power": -0.7, "initial_accumulator_value": 0.5}),
+    "adafactor_more": (
+        optimizers.Adafactor,
+        {"learning_rate": 0.5, "beta_2_decay": -0.5, "epsilon_1": 1e-3, "epsilon_2": 0.5, "clip_threshold": 0.3,
+         "relative_step": False, "weight_decay": 0.1},
+    ),
+    "muon_more": (
+        optimizers.Muon,
+        {"learning_rate": 0.02, "adam_beta_1": 0.5, "adam_beta_2": 0.9, "adam_weight_decay": 0.3, "weight_decay": 0.1,
+         "epsilon": 1e-3, "adam_lr_ratio": 0.5, "momentum": 0.8, "ns_steps": 3, "nesterov": False, "rms_rate": None,
+         "muon_a": 3.0, "muon_b": -4.0, "muon_c": 1.5},
+    ),
+    "muon_excluded": (optimizers.Muon, {"exclude_layers": ["dense"], "adam_weight_decay": None}),
+    "muon_shared": (
+        optimizers.Muon,
+        {"gradient_accumulation_steps": 2, "use_ema": True, "global_clipnorm": 0.5, "loss_scale_factor": 4.0},
+    ),
     "schedule": (optimizers.Adam, {"learning_rate": optimizers.schedules.CosineDecay(0.1, 8), "weight_decay": 0.1}),
     "ema": (optimizers.SGD, {"use_ema": True, "ema_momentum": 0.7}),
     "ema_overwrite": (optimizers.Adam, {"learning_rate": 0.1, "use_ema": True, "ema_overwrite_frequency": 5}),
@@ -88,11 +106,11 @@ def write_optimizer(folder, name, cls, options, exclude=None):
         for values, variable in zip(after, variables):
             values.append(np.array(variable.value))
     arrays |= {f"after.{v.path}": np.stack(values) for v, values in zip(variables, after)}
-    arrays |= {f"state.{v.path}": v.value for v in optimizer.variables}
+    arrays |= {f"state.{name}": v.value for name, v in common.state(optimizer)}
     golden = common.config(optimizer) | {
         "steps": STEPS,
         "variables": [v.path for v in variables],
-        "state": [v.path for v in optimizer.variables],
+        "state": [name for name, _ in common.state(optimizer)],
     }
     common.write(folder, name, arrays, golden | ({"exclude": exclude} if exclude else {}))
 

@@ -46,6 +46,8 @@ MORE = {
     "nadam": lambda: keras.optimizers.Nadam(1e-3),
     "lamb": lambda: keras.optimizers.Lamb(1e-3),
     "lion": lambda: keras.optimizers.Lion(1e-4),
+    "adafactor": lambda: keras.optimizers.Adafactor(1e-2),
+    "muon": lambda: keras.optimizers.Muon(1e-3, exclude_layers=["dense_2"]),
     "schedule": lambda: keras.optimizers.Adam(
         keras.optimizers.schedules.CosineDecay(0.0, 20, warmup_target=1e-3, warmup_steps=5)
     ),

@@ -7,6 +7,7 @@ pub use accumulate::Accumulate;
 pub use check::{GradientCheck, check_gradients};
 
 use crate::error::{Error, Result};
+use crate::profile;
 use crate::tensor::{Backward, GradientTape, Node, Tensor};
 
 impl GradientTape {
@@ -61,6 +62,7 @@ impl GradientTape {
                 }
                 continue;
             };
+            let _span = profile::backward(tape.id, at as u32);
             let backward = Backward { name: op.name(), inputs: &node.inputs, outputs: &node.outputs, grads: &grad };
             let step = op.backward(&backward).and_then(|inputs| {
                 for (slot, gradient) in node.inputs.iter().zip(inputs) {

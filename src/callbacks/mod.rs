@@ -122,6 +122,7 @@ callbacks! {
     json_logger: JSONLogger;
     learning_rate_scheduler: LearningRateScheduler;
     model_checkpoint: ModelCheckpoint;
+    profiler: Profiler;
     #[cfg(feature = "cli")]
     progress_bar: ProgressBar;
     reduce_lr_on_plateau: ReduceLROnPlateau;

@@ -195,57 +195,41 @@ mod tests {
     fn every_kind_of_png_in_every_mode() {
         use ColorMode::{Grayscale, Rgb, Rgba};
         use png::{BitDepth, ColorType};
-        let cases: [(ColorType, BitDepth, &[u8], &[u8], &[u8], &[u8]); 6] = [
+        /// The pixels as they are stored, and what they are in grey, RGB and RGBA.
+        type Case = (ColorType, BitDepth, [&'static [u8]; 4]);
+        let cases: [Case; 6] = [
             (
                 ColorType::Grayscale,
                 BitDepth::One,
-                &[0b0100_0000],
-                &[0, 255],
-                &[0, 0, 0, 255, 255, 255],
-                &[0, 0, 0, 255, 255, 255, 255, 255],
+                [&[0b0100_0000], &[0, 255], &[0, 0, 0, 255, 255, 255], &[0, 0, 0, 255, 255, 255, 255, 255]],
             ),
             (
                 ColorType::Grayscale,
                 BitDepth::Sixteen,
-                &[7, 200, 9, 1],
-                &[7, 9],
-                &[7, 7, 7, 9, 9, 9],
-                &[7, 7, 7, 255, 9, 9, 9, 255],
+                [&[7, 200, 9, 1], &[7, 9], &[7, 7, 7, 9, 9, 9], &[7, 7, 7, 255, 9, 9, 9, 255]],
             ),
             (
                 ColorType::GrayscaleAlpha,
                 BitDepth::Eight,
-                &[7, 1, 9, 2],
-                &[7, 9],
-                &[7, 7, 7, 9, 9, 9],
-                &[7, 7, 7, 1, 9, 9, 9, 2],
+                [&[7, 1, 9, 2], &[7, 9], &[7, 7, 7, 9, 9, 9], &[7, 7, 7, 1, 9, 9, 9, 2]],
             ),
             (
                 ColorType::Rgb,
                 BitDepth::Eight,
-                &[255, 0, 0, 0, 255, 0],
-                &[76, 150],
-                &[255, 0, 0, 0, 255, 0],
-                &[255, 0, 0, 255, 0, 255, 0, 255],
+                [&[255, 0, 0, 0, 255, 0], &[76, 150], &[255, 0, 0, 0, 255, 0], &[255, 0, 0, 255, 0, 255, 0, 255]],
             ),
             (
                 ColorType::Rgba,
                 BitDepth::Eight,
-                &[0, 0, 255, 3, 9, 9, 9, 4],
-                &[29, 9],
-                &[0, 0, 255, 9, 9, 9],
-                &[0, 0, 255, 3, 9, 9, 9, 4],
+                [&[0, 0, 255, 3, 9, 9, 9, 4], &[29, 9], &[0, 0, 255, 9, 9, 9], &[0, 0, 255, 3, 9, 9, 9, 4]],
             ),
             (
                 ColorType::Indexed,
                 BitDepth::One,
-                &[0b0100_0000],
-                &[76, 29],
-                &[255, 0, 0, 0, 0, 255],
-                &[255, 0, 0, 128, 0, 0, 255, 255],
+                [&[0b0100_0000], &[76, 29], &[255, 0, 0, 0, 0, 255], &[255, 0, 0, 128, 0, 0, 255, 255]],
             ),
         ];
-        for (color, depth, pixels, gray, rgb, rgba) in cases {
+        for (color, depth, [pixels, gray, rgb, rgba]) in cases {
             let bytes = file(2, 1, color, depth, pixels);
             for (mode, want) in [(Grayscale, gray), (Rgb, rgb), (Rgba, rgba)] {
                 let array = parsed(&bytes, mode).unwrap();

@@ -5,6 +5,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layers::{ActivationFn, Call, CallNode, LayerRef, Precision, Source, Spec, Symbol, Updates, WeightSpec};
 use crate::ops::Generator;
+use crate::profile;
 use crate::tensor::{Tensor, Tensors};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
@@ -178,6 +179,7 @@ impl Graph {
         for step in &self.steps {
             let entry = &self.layers[step.layer];
             let _range = cuda::Range::open(&entry.name);
+            let _span = profile::layer(&entry.name);
             let layer = entry.layer.layer();
             let precision = entry.layer.own_precision().unwrap_or(mode.precision);
             let compute = if layer.full_precision() { DType::F32 } else { precision.compute_dtype() };

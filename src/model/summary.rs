@@ -1,21 +1,21 @@
 //! What a model is made of, before the first step: shapes, parameters, bytes.
 
 use super::Model;
-use crate::layers::Spec;
-use crate::optimizers::Optimizer;
+use crate::layers::{Spec, WeightSpec};
+use crate::optimizers::{Adam, Optimizer, Slot};
 use std::fmt;
 
 /// A table of a model's layers, and what it takes in memory. It prints itself.
 pub struct Summary<'a> {
     model: &'a Model,
     batch: usize,
-    /// The optimizer's class, and its numbers for a parameter.
+    /// The optimizer's class, and how many numbers it keeps.
     optimizer: (&'static str, usize),
 }
 
 impl<'a> Summary<'a> {
     pub(crate) fn new(model: &'a Model) -> Summary<'a> {
-        Summary { model, batch: 32, optimizer: ("Adam", 2) }
+        Summary { model, batch: 32, optimizer: ("", 0) }.optimizer(&Adam::new(0.001))
     }
 
     /// States activations for this batch size; 32 unless told otherwise.
@@ -25,7 +25,12 @@ impl<'a> Summary<'a> {
 
     /// States the state of this optimizer; Adam's unless told otherwise.
     pub fn optimizer(self, optimizer: &dyn Optimizer) -> Self {
-        Summary { optimizer: (optimizer.class_name(), optimizer.all_slots().len()), ..self }
+        let trainable = self.model.graph.weights.iter().filter(|(_, w)| w.trainable);
+        let count = |(path, w): &(String, WeightSpec)| -> usize {
+            let slots = (0..optimizer.all_slots().len()).map(|slot| optimizer.any_slot(slot, path, &w.shape));
+            slots.map(|slot| if let Slot::Kept(shape) = slot { shape.size() } else { 0 }).sum()
+        };
+        Summary { optimizer: (optimizer.class_name(), trainable.map(count).sum()), ..self }
     }
 
     /// Numbers in all weights.
@@ -46,7 +51,7 @@ impl<'a> Summary<'a> {
 
     /// Bytes of the optimizer's state, in f32.
     pub fn optimizer_bytes(&self) -> usize {
-        4 * self.optimizer.1 * self.trainable_parameters()
+        4 * self.optimizer.1
     }
 
     /// Bytes of the layers' outputs for one batch, which training keeps for the backward; `None` where an extent is
@@ -97,10 +102,14 @@ impl fmt::Display for Summary<'_> {
         writeln!(f, "Parameters       {:>12}  ({})", grouped(self.parameters()), bytes(self.parameter_bytes()))?;
         writeln!(f, "  trainable      {:>12}", grouped(trainable))?;
         writeln!(f, "  non-trainable  {:>12}", grouped(self.parameters() - trainable))?;
-        let (optimizer, slots) = self.optimizer;
-        let numbers = if slots == 1 { "number" } else { "numbers" };
+        let (optimizer, numbers) = self.optimizer;
+        let numbers = match numbers.checked_div(trainable) {
+            Some(1) if numbers == trainable => "1 number a parameter".into(),
+            Some(each) if numbers == each * trainable => format!("{each} numbers a parameter"),
+            _ => format!("{} numbers", grouped(numbers)),
+        };
         let state = bytes(self.optimizer_bytes());
-        writeln!(f, "Optimizer state  {state:>12}  ({optimizer}: {slots} {numbers} a parameter)")?;
+        writeln!(f, "Optimizer state  {state:>12}  ({optimizer}: {numbers})")?;
         let open = |spec: &Spec| spec.dims.iter().skip(1).any(Option::is_none);
         match self.activation_bytes() {
             Some(size) => write!(f, "Activations      {:>12}  (batch of {})", bytes(size), self.batch),

@@ -8,6 +8,7 @@ use crate::device::cpu::Float;
 use crate::device::Elements;
 use crate::device::cuda::{CudaDevice, Product};
 use crate::error::{Error, Result};
+use crate::profile;
 use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, require_one_dtype};
 use crate::with_float;
 
@@ -36,6 +37,10 @@ impl Linear {
     fn keeps_sum(&self) -> bool {
         self.0.slope_of() == Some(SlopeOf::Input)
     }
+}
+
+fn count(inputs: &[&Tensor]) {
+    profile::operations(2 * inputs[0].shape().size() * inputs[1].shape()[1]);
 }
 
 impl Op for Linear {
@@ -67,6 +72,7 @@ impl Op for Linear {
     }
 
     fn cpu(&self, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
+        count(inputs);
         let (x, w) = (inputs[0], inputs[1]);
         let (k, n) = (w.shape()[0], w.shape()[1]);
         let m = x.shape().rows();
@@ -100,6 +106,7 @@ impl Op for Linear {
     }
 
     fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
+        count(inputs);
         let (x, w) = (inputs[0], inputs[1]);
         let sum = outputs.last().ok_or_else(|| Error::Internal("linear has an output".into()))?;
         let fused = self.0 == Activation::Relu;

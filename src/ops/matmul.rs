@@ -5,6 +5,7 @@ use crate::device::cpu::gemm::{View, gemm};
 use crate::device::cuda::{CudaDevice, Product};
 use crate::error::{Error, Result};
 use crate::shape::Shape;
+use crate::profile;
 use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, require_one_dtype};
 use crate::with_float;
 
@@ -49,6 +50,12 @@ struct Extents {
     stride_a: usize,
     stride_b: usize,
     out: Shape,
+}
+
+impl Extents {
+    fn count(&self) {
+        profile::operations(2 * self.batch * self.m * self.n * self.k);
+    }
 }
 
 impl Matmul {
@@ -99,6 +106,7 @@ impl Op for Matmul {
 
     fn cpu(&self, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
         let e = self.extents(&inputs[0].shape(), &inputs[1].shape())?;
+        e.count();
         with_float!(inputs[0].dtype(), "matmul", T => {
             let (a, b) = (inputs[0].data::<T>()?, inputs[1].data::<T>()?);
             let (a_columns, b_columns) =
@@ -115,6 +123,7 @@ impl Op for Matmul {
 
     fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
         let e = self.extents(&inputs[0].shape(), &inputs[1].shape())?;
+        e.count();
         device.matmul(&Product {
             a: inputs[0],
             b: inputs[1],

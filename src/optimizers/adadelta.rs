@@ -86,8 +86,8 @@ impl Optimizer for Adadelta {
         });
     }
 
-    fn kernel(&self) -> &'static Kernel {
-        &KERNEL
+    fn kernel(&self) -> Option<&'static Kernel> {
+        Some(&KERNEL)
     }
 
     fn config(&self) -> Config {

@@ -168,8 +168,8 @@ macro_rules! rule_methods {
             self.rule.update(hyper, piece);
         }
 
-        fn kernel(&self) -> &'static Kernel {
-            &KERNEL
+        fn kernel(&self) -> Option<&'static Kernel> {
+            Some(&KERNEL)
         }
 
         fn config(&self) -> Config {

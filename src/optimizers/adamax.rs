@@ -97,8 +97,8 @@ impl Optimizer for Adamax {
         });
     }
 
-    fn kernel(&self) -> &'static Kernel {
-        &KERNEL
+    fn kernel(&self) -> Option<&'static Kernel> {
+        Some(&KERNEL)
     }
 
     fn config(&self) -> Config {

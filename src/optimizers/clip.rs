@@ -25,6 +25,15 @@ pub(super) fn clip_scales(settings: &Settings, gradients: &[Tensor], factor: f64
     Ok(Some(if factor == 1.0 { scales } else { scales.mul_scalar(factor)? }))
 }
 
+/// A gradient as a rule of whole parameters gets it: scaled by the `i`-th of `scales`, each element held by `clipvalue`.
+pub(super) fn clipped(settings: &Settings, gradient: &Tensor, scales: Option<&Tensor>, i: usize) -> Result<Tensor> {
+    let gradient = match scales {
+        Some(scales) => gradient.mul(&scales.slice(0, i..i + 1)?.reshape(())?)?,
+        None => gradient.clone(),
+    };
+    settings.clipvalue.map_or_else(|| Ok(gradient.clone()), |most| gradient.clip(-most, most))
+}
+
 /// The same factor for each gradient; `None` where it is 1.
 pub(super) fn factors(gradients: &[Tensor], factor: f64) -> Result<Option<Tensor>> {
     match gradients.first().filter(|_| factor != 1.0) {

@@ -143,8 +143,8 @@ impl Optimizer for Ftrl {
         });
     }
 
-    fn kernel(&self) -> &'static Kernel {
-        &KERNEL
+    fn kernel(&self) -> Option<&'static Kernel> {
+        Some(&KERNEL)
     }
 
     fn config(&self) -> Config {

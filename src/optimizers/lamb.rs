@@ -109,8 +109,8 @@ impl Optimizer for Lamb {
         two(hyper, piece, move |w, g, m, v| (w, m + (g - m) * rest_1, v + (g * g - v) * rest_2));
     }
 
-    fn kernel(&self) -> &'static Kernel {
-        &KERNEL
+    fn kernel(&self) -> Option<&'static Kernel> {
+        Some(&KERNEL)
     }
 
     fn config(&self) -> Config {

@@ -89,8 +89,8 @@ impl Optimizer for Lion {
         });
     }
 
-    fn kernel(&self) -> &'static Kernel {
-        &KERNEL
+    fn kernel(&self) -> Option<&'static Kernel> {
+        Some(&KERNEL)
     }
 
     fn config(&self) -> Config {

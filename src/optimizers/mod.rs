@@ -1,7 +1,8 @@
 //! The optimizers, one file each: the rule for one parameter, its CUDA kernel, its Keras config.
 //!
 //! A new optimizer is a file here, its kernel in `kernels/optimizers.cu`, and one word in the list below. A step is one
-//! pass over all parameters: one launch on a CUDA card, pieces of all parameters over the threads on the CPU.
+//! pass over all parameters: one launch on a CUDA card, pieces of all parameters over the threads on the CPU. A parameter
+//! whose rule looks at more than single elements is updated as a whole, by ops.
 
 mod accumulate;
 mod average;
@@ -14,9 +15,12 @@ mod update;
 pub use settings::Settings;
 pub use state::State;
 
+use crate::device::Device;
 use crate::device::cuda::Kernel;
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layers::Config;
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 use serde_json::{Value, json};
 use smallvec::SmallVec;
@@ -38,6 +42,17 @@ pub struct Piece<'a> {
     pub slots: &'a mut [&'a mut [f32]],
 }
 
+/// What an optimizer keeps of one parameter under one of its slots.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Slot {
+    /// A tensor of this shape.
+    Kept(Shape),
+    /// Nothing.
+    Absent,
+    /// Nothing, for which Keras's files have a 0.
+    Placeholder,
+}
+
 /// A rule that changes parameters by their gradients.
 pub trait Optimizer: fmt::Debug + Send + Sync + 'static {
     /// Keras's class: `RMSprop`.
@@ -52,6 +67,10 @@ pub trait Optimizer: fmt::Debug + Send + Sync + 'static {
     fn initial(&self, _slot: usize) -> f64 {
         0.0
     }
+    /// What a slot is of the parameter of this path and shape: a tensor like it unless told otherwise.
+    fn slot(&self, _slot: usize, _path: &str, shape: &Shape) -> Slot {
+        Slot::Kept(*shape)
+    }
     /// A number of all parameters that Keras's files have after the slots, after so many updates; here it follows from
     /// their count.
     fn scalar(&self, _iteration: u64) -> Option<f64> {
@@ -63,8 +82,27 @@ pub trait Optimizer: fmt::Debug + Send + Sync + 'static {
     fn check(&self) -> Result<()>;
     /// Changes a piece of a parameter.
     fn update(&self, hyper: &Hyper, piece: Piece);
-    /// The kernel that changes all parameters: `(table, count, chunk, hyper, scales)`.
-    fn kernel(&self) -> &'static Kernel;
+    /// The kernel that changes all parameters but those that are whole: `(table, count, chunk, hyper, scales)`; none where
+    /// all are.
+    fn kernel(&self) -> Option<&'static Kernel>;
+    /// Whether the parameter of this path and shape is changed by [`Optimizer::update_whole`] and not in pieces.
+    fn is_whole(&self, _path: &str, _shape: &Shape) -> bool {
+        false
+    }
+    /// The weight after an update, by ops that read the numbers of [`Optimizer::hyper`] on the device and wait for
+    /// nothing, from the weight after its decay and the gradient after clipping; the slots it assigns.
+    ///
+    /// # Errors
+    /// A device that fails.
+    fn update_whole(
+        &self,
+        _hyper: &Tensor,
+        _weight: &Tensor,
+        _gradient: &Tensor,
+        _slots: &mut [Tensor],
+    ) -> Result<Tensor> {
+        Err(Error::Internal(format!("{} has no rule for a whole parameter", self.class_name())))
+    }
     /// The weight at the end of an update where the rule looks at more than single elements, from the numbers of
     /// [`Optimizer::hyper`] on the device and from what [`Optimizer::update`] left; `None` where that is all.
     ///
@@ -123,6 +161,7 @@ macro_rules! optimizers {
 
 optimizers! {
     adadelta: Adadelta "adadelta";
+    adafactor: Adafactor "adafactor";
     adagrad: Adagrad "adagrad";
     adam: Adam "adam";
     adamax: Adamax "adamax";
@@ -130,6 +169,7 @@ optimizers! {
     ftrl: Ftrl "ftrl";
     lamb: Lamb "lamb";
     lion: Lion "lion";
+    muon: Muon "muon";
     nadam: Nadam "nadam";
     rmsprop: RMSprop "rmsprop";
     sgd: SGD "sgd";
@@ -143,6 +183,25 @@ impl dyn Optimizer {
         let average = settings.use_ema.then_some("average");
         let accumulator = settings.accumulates().then_some("gradient_accumulator");
         self.slots().iter().copied().chain(average).chain(accumulator).collect()
+    }
+
+    /// What is under the slot of that place in [`all_slots`](Self::all_slots).
+    pub fn any_slot(&self, slot: usize, path: &str, shape: &Shape) -> Slot {
+        if slot < self.slots().len() { self.slot(slot, path, shape) } else { Slot::Kept(*shape) }
+    }
+
+    /// All slots of the parameter of this path and shape before the first step; an empty tensor where there is nothing.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn first_slots(&self, device: &Device, path: &str, shape: &Shape) -> Result<Vec<Tensor>> {
+        let rule = self.slots().len();
+        let initial = |slot| if slot < rule { self.initial(slot) } else { 0.0 };
+        let full = |slot| match self.any_slot(slot, path, shape) {
+            Slot::Kept(shape) => Tensor::full(device, shape, DType::F32, initial(slot)),
+            Slot::Absent | Slot::Placeholder => Tensor::full(device, [0], DType::F32, 0.0),
+        };
+        (0..self.all_slots().len()).map(full).collect()
     }
 
     /// All arguments, under Keras's names.
@@ -170,7 +229,7 @@ mod tests {
 
     #[test]
     fn arguments_outside_their_range_are_errors_that_name_them() {
-        let bad: [(Box<dyn Optimizer>, &str); 21] = [
+        let bad: [(Box<dyn Optimizer>, &str); 27] = [
             (SGD::new(-1.0).into(), "learning_rate"),
             (SGD::new(f64::NAN).into(), "learning_rate"),
             (SGD::new(0.1).momentum(1.0).into(), "momentum"),
@@ -190,6 +249,12 @@ mod tests {
             (Adam::new(0.1).ema_overwrite_frequency(0).into(), "ema_overwrite_frequency"),
             (Adam::new(0.1).gradient_accumulation_steps(1).into(), "gradient_accumulation_steps"),
             (Adam::new(0.1).loss_scale_factor(0.0).into(), "loss_scale_factor"),
+            (Adafactor::new(0.1).beta_2_decay(0.5).into(), "beta_2_decay"),
+            (Adafactor::new(0.1).clip_threshold(0.0).into(), "clip_threshold"),
+            (Muon::new(0.1).adam_beta_2(1.0).into(), "adam_beta_2"),
+            (Muon::new(0.1).momentum(1.0).into(), "momentum"),
+            (Muon::new(0.1).adam_lr_ratio(-1.0).into(), "adam_lr_ratio"),
+            (Muon::new(0.1).exclude_layers(["out.*"]).into(), "exclude_layers"),
             (SGD::new(ExponentialDecay::new(0.1, 0, 0.5)).into(), "decay_steps"),
             (Adam::new(0.1).clipnorm(1.0).global_clipnorm(1.0).into(), "global_clipnorm"),
         ];

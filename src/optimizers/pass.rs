@@ -6,6 +6,7 @@ use crate::device::cpu::threads::{self, Parts};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::profile;
 use crate::tensor::Tensor;
 use std::ops::Range;
 
@@ -32,6 +33,14 @@ pub(super) struct Call<'a> {
     pub scales: Option<&'a Tensor>,
     /// Which of a parameter's slots it has.
     pub slots: Range<usize>,
+    /// Whether each parameter is left alone; none is where the list is empty.
+    pub skip: &'a [bool],
+}
+
+impl Call<'_> {
+    fn skips(&self, parameter: usize) -> bool {
+        self.skip.get(parameter).copied().unwrap_or(false)
+    }
 }
 
 /// All parameters that take part in a step.
@@ -61,6 +70,12 @@ pub(super) struct Pass {
 impl Pass {
     /// Runs the rule on every parameter.
     pub fn run(&mut self, call: &Call, parameters: Parameters) -> Result<()> {
+        let _span = profile::op(call.kernel.name, || {
+            let taken = parameters.gradients.iter().enumerate().filter(|(i, _)| !call.skips(*i));
+            let elements = taken.map(|(_, g)| g.shape().size() as u64).sum::<u64>();
+            // Weight and slots are read and written, the gradient is read.
+            (4 * (3 + 2 * call.slots.len() as u64) * elements, elements)
+        });
         match call.hyper.device() {
             Device::Cpu => on_cpu(call, parameters),
             Device::Cuda(device) => self.on_cuda(&device, call, parameters),
@@ -73,7 +88,13 @@ impl Pass {
         table.clear();
         table.reserve(places.len() * ENTRY);
         let mut chunks = 0usize;
-        for (((&place, gradient), slots), &decays) in places.iter().zip(gradients).zip(slots).zip(decays) {
+        let each = places.iter().zip(gradients).zip(slots).zip(decays);
+        for (i, (((&place, gradient), slots), &decays)) in each.enumerate() {
+            if call.skips(i) {
+                // The scales are looked up by place.
+                table.extend([0, 0, 0, 0, 0, 0, chunks as i64, 0]);
+                continue;
+            }
             let weight = &weights[place];
             let address =
                 |t: Option<&Tensor>| -> Result<i64> { t.map_or(Ok(0), |t| Ok(t.cuda_block()?.pointer() as i64)) };
@@ -85,7 +106,8 @@ impl Pass {
             table.extend([size as i64, chunks as i64, i64::from(decays)]);
             chunks += size.div_ceil(CHUNK);
         }
-        if places.is_empty() {
+        if chunks == 0 {
+            self.scratch = table;
             return Ok(());
         }
         // A graph reads its own table at each launch, so that it gets one that nobody else has: a table of steps that are
@@ -119,7 +141,7 @@ fn on_cpu(call: &Call, parameters: Parameters) -> Result<()> {
     let hyper: Hyper =
         call.hyper.data::<f32>()?.try_into().map_err(|_| Error::Internal("a rule reads eight numbers".into()))?;
     let scales = call.scales.map(|s| s.data::<f32>()).transpose()?;
-    for (i, (&place, gradient)) in places.iter().zip(gradients).enumerate() {
+    for (i, (&place, gradient)) in places.iter().zip(gradients).enumerate().filter(|(i, _)| !call.skips(*i)) {
         let weight = &mut weights[place];
         weight.make_unique()?;
         let gradient = gradient.data::<f32>()?;

@@ -1,11 +1,10 @@
 //! What an optimizer keeps, and one step of it.
 
-use super::clip::{clip_scales, factors};
+use super::clip::{clip_scales, clipped, factors};
 use super::pass::{Call, Parameters, Pass};
 use super::{Hyper, Optimizer, Piece, accumulate, average};
 use crate::device::Device;
-use crate::dtype::DType;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use smallvec::SmallVec;
 
@@ -18,6 +17,8 @@ pub struct State {
     pub iteration: u64,
     /// Whether each parameter decays.
     decays: Vec<bool>,
+    /// Whether each is updated as a whole.
+    whole: Vec<bool>,
     /// The numbers of the coming step, on the parameters' device.
     hyper: Tensor,
     /// Those of the moving average, where there is one.
@@ -37,18 +38,14 @@ impl State {
         settings.check()?;
         optimizer.check()?;
         let device = parameters.first().map_or(Device::Cpu, |(_, w)| w.device());
-        let count = optimizer.slots().len();
-        let slots = |(_, w): &(&str, &Tensor)| -> Result<Vec<Tensor>> {
-            let initial = |i| if i < count { optimizer.initial(i) } else { 0.0 };
-            let full = |i| Tensor::full(&device, w.shape(), DType::F32, initial(i));
-            (0..optimizer.all_slots().len()).map(full).collect()
-        };
+        let slots = |(path, w): &(&str, &Tensor)| optimizer.first_slots(&device, path, &w.shape());
         let numbers = |hyper: Hyper| Tensor::from_slice(&hyper, hyper.len())?.to_device(&device)?.copy();
         let zeros = || numbers(Hyper::default());
         Ok(State {
             slots: parameters.iter().map(slots).collect::<Result<_>>()?,
             iteration: 0,
             decays: parameters.iter().map(|(path, _)| settings.decays(path)).collect(),
+            whole: parameters.iter().map(|(path, w)| optimizer.is_whole(path, &w.shape())).collect(),
             hyper: zeros()?,
             average: settings.use_ema.then(zeros).transpose()?,
             accumulate: match settings.accumulates() {
@@ -88,18 +85,32 @@ impl State {
         let settings = optimizer.settings();
         let unscale = settings.loss_scale_factor.map_or(1.0, |factor| 1.0 / factor);
         let (updates, count) = (self.updates(optimizer), optimizer.slots().len());
-        let State { slots, decays, hyper, average, accumulate, passes, .. } = self;
+        let State { slots, decays, whole, hyper, average, accumulate, passes, .. } = self;
         let [rule, add, clear, mean] = passes;
         let run =
             |pass: &mut Pass, weights: &mut [Tensor], slots: &mut [Vec<Tensor>], gradients: &[Tensor], call: Call| {
                 pass.run(&call, Parameters { weights, places, gradients, slots, decays })
             };
         let update = |hyper: &Hyper, piece: Piece| optimizer.update(hyper, piece);
-        let rule_call = |scales| Call { update: &update, kernel: optimizer.kernel(), hyper, scales, slots: 0..count };
+        let mut apply =
+            |weights: &mut [Tensor], slots: &mut [Vec<Tensor>], gradients: &[Tensor], scales: Option<&Tensor>| {
+                if let Some(kernel) = optimizer.kernel() {
+                    let call = Call { update: &update, kernel, hyper, scales, slots: 0..count, skip: whole };
+                    run(rule, &mut *weights, &mut *slots, gradients, call)?;
+                }
+                for (i, &place) in places.iter().enumerate().filter(|(i, _)| whole[*i]) {
+                    let gradient = clipped(settings, &gradients[i], scales, i)?;
+                    let decay = settings.weight_decay.filter(|_| decays[i]);
+                    let weight = decayed(&weights[place], decay, hyper)?;
+                    let weight = optimizer.update_whole(hyper, &weight, &gradient, &mut slots[i][..count])?;
+                    weights[place].assign(&weight)?;
+                }
+                Ok::<(), Error>(())
+            };
         match accumulate {
             None => {
                 let scales = clip_scales(settings, gradients, unscale)?;
-                run(rule, &mut *weights, slots, gradients, rule_call(scales.as_ref()))?;
+                apply(weights, slots, gradients, scales.as_ref())?;
             }
             Some([keep, drop]) => {
                 // The last slot: what Keras's file has too, so unscaled.
@@ -112,12 +123,13 @@ impl State {
                     hyper,
                     scales,
                     slots: last..last + 1,
+                    skip: &[],
                 };
                 run(add, &mut *weights, slots, gradients, call(keep, scales.as_ref()))?;
                 if updates {
                     let sums = sums(slots);
                     let scales = clip_scales(settings, &sums, 1.0 / settings.steps() as f64)?;
-                    run(rule, &mut *weights, slots, &sums, rule_call(scales.as_ref()))?;
+                    apply(weights, slots, &sums, scales.as_ref())?;
                     std::mem::drop(sums);
                     run(clear, &mut *weights, slots, gradients, call(drop, None))?;
                 }
@@ -137,11 +149,19 @@ impl State {
                 hyper,
                 scales: None,
                 slots: count..count + 1,
+                skip: &[],
             };
             run(mean, &mut *weights, slots, gradients, call)?;
         }
         Ok(())
     }
+}
+
+/// A weight after its decay by the learning rate in force.
+fn decayed(weight: &Tensor, decay: Option<f64>, hyper: &Tensor) -> Result<Tensor> {
+    let Some(decay) = decay else { return Ok(weight.clone()) };
+    let share = hyper.slice(0, 0..1)?.reshape(())?.mul_scalar(decay)?;
+    weight.sub(&weight.mul(&share)?)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::device::Device;
 use crate::device::cpu::convert::convert;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::profile;
 use crate::with_dtype;
 use smallvec::SmallVec;
 
@@ -22,6 +23,10 @@ pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensors> {
     for meta in op.infer(&metas)? {
         outputs.push(Tensor::empty(&device, meta.shape, meta.dtype)?);
     }
+    let span = profile::op(op.name(), || {
+        let bytes = inputs.iter().copied().chain(&outputs).map(|t| (t.shape().size() * t.dtype().size()) as u64).sum();
+        (bytes, outputs.iter().map(|t| t.shape().size() as u64).sum())
+    });
     match &device {
         Device::Cpu if inputs.iter().copied().chain(&outputs).any(|t| is_half(t.dtype())) => {
             run_widened(&op, inputs, &mut outputs)?;
@@ -32,6 +37,7 @@ pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensors> {
             op.cuda(device, inputs, &mut outputs)?;
         }
     }
+    drop(span);
     record(op, inputs, &mut outputs)?;
     Ok(outputs)
 }

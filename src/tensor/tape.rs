@@ -5,6 +5,7 @@
 
 use super::{Keeps, Meta, Op, Tensor};
 use crate::error::{Error, Result};
+use crate::profile;
 use smallbox::SmallBox;
 use smallvec::SmallVec;
 use std::cell::RefCell;
@@ -66,7 +67,7 @@ pub(crate) struct Node {
 /// The nodes of one tape, and room for the gradients of their outputs.
 #[derive(Default)]
 pub(crate) struct TapeData {
-    id: u64,
+    pub id: u64,
     /// How many [`no_grad`] are under way over this tape.
     paused: usize,
     pub nodes: Vec<Node>,
@@ -260,6 +261,7 @@ pub(crate) fn record<O: Op>(op: O, inputs: &[&Tensor], outputs: &mut [Tensor]) -
         let inputs = inputs.iter().enumerate().map(input).collect();
         let outputs = outputs.iter_mut().enumerate().map(output).collect();
         data.nodes.push(Node { op: Some(smallbox::smallbox!(op)), inputs, outputs });
+        profile::recorded(tape, node);
         Ok(())
     })
 }

@@ -40,6 +40,15 @@ impl Trainer {
         self
     }
 
+    /// [`Trainer::capture`] in the middle of a training; returns how it was.
+    pub fn set_capture(&mut self, capture: bool) -> bool {
+        let was = self.captures.is_some();
+        if was != capture {
+            self.captures = capture.then(Captures::default);
+        }
+        was
+    }
+
     /// How many recorded steps it replays: one for each shape of a batch that came at least twice, and none on the CPU.
     pub fn captured(&self) -> usize {
         self.captures.as_ref().map_or(0, |captures| captures.graphs.len())

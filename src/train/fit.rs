@@ -9,6 +9,7 @@ use crate::data::Dataset;
 use crate::device::Device;
 use crate::device::cpu::threads;
 use crate::error::{Error, Result};
+use crate::profile;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -206,8 +207,13 @@ impl Trainer {
                 (0..epoch.samples as i32).collect()
             };
             for indices in order.chunks(epoch.batch_size).skip(place.steps) {
-                let batch = self.batch(train, indices)?;
-                self.train_on_batch(&batch)?;
+                {
+                    let _span = profile::step();
+                    let data = profile::phase("data");
+                    let batch = self.batch(train, indices)?;
+                    drop(data);
+                    self.train_on_batch(&batch)?;
+                }
                 let stops = told(callbacks, |c| c.on_step_end(self, &epoch, place.steps))?;
                 place.steps += 1;
                 if let Some(backup) = backup.as_mut().filter(|backup| stops || backup.is_due()) {

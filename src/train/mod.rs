@@ -10,6 +10,7 @@ mod evaluate;
 mod find_learning_rate;
 mod fit;
 mod history;
+mod probe;
 mod save;
 mod step;
 
@@ -18,6 +19,7 @@ pub use compile::{Losses, Metrics};
 pub use find_learning_rate::LearningRates;
 pub use fit::Fit;
 pub use history::{History, Logs};
+pub use probe::peak;
 pub use step::{Batch, Running};
 
 use crate::device::Device;

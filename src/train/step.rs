@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::layers::{ActivationFn, Precision, Updates};
 use crate::model::{Graph, Mode};
 use crate::ops::Generator;
+use crate::profile;
 use crate::tensor::{GradientTape, Tensor, Tensors, no_grad};
 use smallvec::SmallVec;
 use std::cell::RefCell;
@@ -97,6 +98,7 @@ impl Trainer {
     /// Data that does not fit the model, a trainable weight that the loss does not depend on, a device that fails. Of
     /// the data's errors the weights do not change.
     pub fn train_on_batch(&mut self, batch: &Batch) -> Result<()> {
+        let _span = profile::step();
         self.check_trainable()?;
         self.state.prepare(&*self.optimizer)?;
         let mut scratch = std::mem::take(&mut self.scratch);
@@ -128,9 +130,12 @@ impl Trainer {
             training: true,
             updates: RefCell::new(Updates::with_losses()),
         };
+        let span = profile::phase("forward");
         let forward = self.forward(&running, batch)?;
+        drop(span);
         let updates = running.updates.into_inner();
 
+        let span = profile::phase("backward");
         // Trainable weights were watched first and in order, so a gradient's node is its place among them.
         scratch.found.resize(self.trainable.len(), None);
         let scale = self.optimizer.settings().loss_scale_factor;
@@ -145,9 +150,13 @@ impl Trainer {
         }
         scratch.gradients.extend(scratch.found.drain(..).flatten());
 
+        drop(span);
+        let span = profile::phase("metrics");
         // Before anything changes: targets that do not fit a metric leave the weights alone.
         no_grad(|| self.track(batch, &forward))?;
         drop(forward);
+        drop(span);
+        let _span = profile::phase("optimizer");
         self.state.step(&*self.optimizer, &mut self.model.weights, &self.trainable, &scratch.gradients)?;
         for &i in &self.trainable {
             if let Some(constraint) = &self.model.graph.weights[i].1.constraint {
@@ -168,6 +177,7 @@ impl Trainer {
             None => {
                 let inputs: SmallVec<[&Tensor; 4]> = batch.inputs().iter().collect();
                 let outputs = running.call_logits(&inputs, self.logits)?;
+                let _span = profile::layer("(loss)");
                 let (loss, losses) = self.loss(batch, &outputs)?;
                 Forward { loss, losses, outputs }
             }

@@ -56,8 +56,21 @@ fn every_command_has_help() {
         assert_eq!(help, succeed(&[command, &["-h"]].concat()));
     }
     for (command, options) in [
-        (&["train", "mnist"][..], &["--epochs", "--batch-size", "--limit", "--out", "--precision"][..]),
-        (&["fit"], &["--x", "--y", "--epochs", "--no-shuffle", "--validation-split", "--save", "--history", "--loss"]),
+        (&["train", "mnist"][..], &["--epochs", "--batch-size", "--limit", "--out", "--precision", "--profile"][..]),
+        (
+            &["fit"],
+            &[
+                "--x",
+                "--y",
+                "--epochs",
+                "--no-shuffle",
+                "--validation-split",
+                "--save",
+                "--history",
+                "--loss",
+                "--profile",
+            ],
+        ),
         (&["evaluate"], &["--x", "--y", "--json", "--batch-size", "--loss", "--metrics"]),
         (&["predict"], &["--x", "--out", "--batch-size", "--precision"]),
         (&["summary"], &["--batch-size", "--precision"]),
@@ -309,13 +322,15 @@ fn colours(path: &Path) -> (u32, u32, usize) {
 #[test]
 fn training_leaves_a_model_figures_and_pictures() {
     let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("a/b");
+    let (out, trace) = (folder.path().join("a/b"), folder.path().join("trace.json"));
     let train = |seed: &str| {
         let data = ["train", "mnist", "--epochs", "2", "--limit", "2000", "--batch-size", "64", "--seed", seed];
-        succeed(&[&data[..], &["--device", "cpu", "--out", text(&out)]].concat())
+        let left = ["--out", text(&out), "--profile", text(&trace)];
+        succeed(&[&data[..], &["--device", "cpu"], &left].concat())
     };
     let said = train("1");
     assert!(said.contains("Epoch 2/2") && said.contains("val_accuracy") && said.contains("samples/s"), "{said}");
+    assert!(said.contains("20 steps, ") && said.contains("(between ops)") && trace.is_file(), "{said}");
     assert!(!said.contains('\x1b'), "no terminal, no colours: {said}");
     let verdict = said.lines().find(|line| line.contains("test pictures are read right")).unwrap();
     let accuracy: f64 = verdict.split(' ').next().unwrap().parse().unwrap();

@@ -44,10 +44,12 @@ fn run(device: &Device, capture: bool, optimizer: impl Into<Box<dyn Optimizer>>)
 
 #[test]
 fn a_recorded_step_is_the_step_bit_for_bit() -> Result<()> {
-    let optimizers: [fn() -> Box<dyn Optimizer>; 4] = [
+    let optimizers: [fn() -> Box<dyn Optimizer>; 6] = [
         || Adam::new(0.02).global_clipnorm(0.1).into(),
         || SGD::new(0.1).momentum(0.9).clipnorm(0.1).into(),
         || RMSprop::new(0.01).clipvalue(0.01).into(),
+        || Adafactor::new(0.01).clipvalue(0.1).weight_decay(0.1).into(),
+        || Muon::new(0.02).gradient_accumulation_steps(2).clipnorm(0.1).into(),
         || {
             let adam = Adam::new(0.02).gradient_accumulation_steps(2).clipnorm(0.1).loss_scale_factor(8.0);
             adam.use_ema(true).ema_momentum(0.5).ema_overwrite_frequency(3).into()
@@ -69,10 +71,12 @@ fn captured_steps_are_the_steps() -> Result<()> {
     let Some(device) = common::cuda() else { return Ok(()) };
     let batches = [&[0, 1, 2][..], &[2, 1, 0], &[0, 1], &[1, 1, 2]].map(|labels| samples(labels)?.to_device(&device));
     let batches = batches.into_iter().collect::<Result<Vec<_>>>()?;
-    let optimizers: [fn() -> Box<dyn optimizers::Optimizer>; 3] = [
+    let optimizers: [fn() -> Box<dyn optimizers::Optimizer>; 5] = [
         || Adam::new(1e-2).into(),
         || SGD::new(0.1).momentum(0.9).clipnorm(0.1).into(),
         || Nadam::new(ExponentialDecay::new(0.1, 2, 0.5)).into(),
+        || Adafactor::new(0.1).into(),
+        || Muon::new(0.1).into(),
     ];
     for optimizer in optimizers {
         let run = |capture: bool| -> Result<_> {

@@ -7,6 +7,7 @@ mod backup;
 mod captured;
 mod fit;
 mod precision;
+mod profiled;
 mod programs;
 mod weights;
 

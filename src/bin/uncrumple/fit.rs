@@ -7,7 +7,7 @@ use crate::running::{Running, backup_of};
 use crate::say;
 use clap::Args;
 use std::path::PathBuf;
-use uncrumple::callbacks::{CSVLogger, ProgressBar};
+use uncrumple::callbacks::{CSVLogger, Profiler, ProgressBar};
 use uncrumple::prelude::*;
 
 /// Train a model on arrays in NumPy files
@@ -50,6 +50,10 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE.csv")]
     history: Option<PathBuf>,
 
+    /// Time some steps, print what they are made of, and leave a trace for chrome://tracing
+    #[arg(long, value_name = "TRACE.json")]
+    profile: Option<PathBuf>,
+
     /// What layers compute in; the file's own unless given
     #[arg(long, value_name = "POLICY", value_enum)]
     precision: Option<Policy>,
@@ -88,6 +92,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         .callback(ProgressBar::new());
     if let Some(path) = &arguments.history {
         fit = fit.callback(CSVLogger::new(path));
+    }
+    if let Some(path) = &arguments.profile {
+        fit = fit.callback(Profiler::new(path));
     }
     say(format!("{} samples on {}", data.len(), describe(&device)))?;
     let backup = backup_of(&arguments.save);

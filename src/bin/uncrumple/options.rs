@@ -23,7 +23,7 @@ pub struct Compute {
 
     /// Mark steps, layers and ops as NVTX ranges, for Nsight Systems
     #[arg(long)]
-    pub profile: bool,
+    pub nvtx: bool,
 }
 
 impl Compute {
@@ -32,7 +32,7 @@ impl Compute {
         if self.threads > 0 {
             threads::set_count(self.threads)?;
         }
-        if self.profile
+        if self.nvtx
             && let Err(message) = cuda::enable_profiling(true)
         {
             eprintln!("warning: {message}");

@@ -5,7 +5,7 @@ use crate::running::{self, Running};
 use crate::{plot, say};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
-use uncrumple::callbacks::{CSVLogger, LearningRateScheduler, ProgressBar};
+use uncrumple::callbacks::{CSVLogger, LearningRateScheduler, Profiler, ProgressBar};
 use uncrumple::prelude::*;
 use uncrumple::programs;
 
@@ -45,6 +45,10 @@ struct Mnist {
     /// The folder for the model, the history and the pictures
     #[arg(long, value_name = "FOLDER", default_value = "runs/mnist")]
     out: PathBuf,
+
+    /// Time some steps, print what they are made of, and leave a trace for chrome://tracing
+    #[arg(long, value_name = "TRACE.json")]
+    profile: Option<PathBuf>,
 
     /// What layers compute in
     #[arg(long, value_name = "POLICY", value_enum, default_value_t = Policy::Float32)]
@@ -86,13 +90,16 @@ fn train_mnist(arguments: &Mnist) -> Result<()> {
     ))?;
     let mut trainer = programs::find("dense-categorical")?.compile(model, [Accuracy::new()])?;
     let fall = move |epoch: usize, _| LEARNING_RATE * (1.0 - epoch as f64 / epochs as f64);
-    let fit = Fit::epochs(epochs)
+    let mut fit = Fit::epochs(epochs)
         .batch_size(batch_size)
         .validation_split(VALIDATION)
         .callback(LearningRateScheduler::new(fall))
         .callback(CSVLogger::new(out.join("history.csv")))
         .callback(ProgressBar::new());
     let (saved, backup) = (out.join("model.keras"), out.join("backup.safetensors"));
+    if let Some(path) = &arguments.profile {
+        fit = fit.callback(Profiler::new(path));
+    }
     let history = trainer.fit(&train, arguments.running.apply(fit, &backup)?)?;
     trainer.save(&saved)?;
     arguments.running.done(&backup)?;

@@ -1,7 +1,7 @@
 //! A CUDA card: its context, its streams, and whose turn it is to use them.
 
 use super::cublas::{self, Products};
-use super::driver::{Card, Driver, Handle, Version, check, lock};
+use super::driver::{Card, Driver, Handle, Version, check, elapsed_time, lock};
 use super::kernel_table::{HAVE_KERNELS, PTX_VERSION, TARGET};
 use super::launch::Functions;
 use super::lt;
@@ -248,9 +248,13 @@ pub(super) struct Event(Handle<sys::CUevent_st>);
 
 impl Event {
     pub fn new() -> Result<Event, CudaError> {
-        let (mut event, untimed) = (std::ptr::null_mut(), sys::CUevent_flags::CU_EVENT_DISABLE_TIMING as u32);
+        Event::with(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING)
+    }
+
+    fn with(flags: sys::CUevent_flags) -> Result<Event, CudaError> {
+        let mut event = std::ptr::null_mut();
         // SAFETY: a context is current in every turn, in which alone this is called; the handle is written.
-        check(unsafe { sys::cuEventCreate(&mut event, untimed) }, || "cuEventCreate".into())?;
+        check(unsafe { sys::cuEventCreate(&mut event, flags as u32) }, || "cuEventCreate".into())?;
         Ok(Event(Handle(event)))
     }
 
@@ -264,6 +268,42 @@ impl Event {
     pub fn wait(&self) -> Result<(), CudaError> {
         // SAFETY: the event lives.
         check(unsafe { sys::cuEventSynchronize(self.0.0) }, || "cuEventSynchronize".into())
+    }
+}
+
+/// A point in the order of a card's work, whose time is known once it has happened.
+pub struct TimedEvent {
+    event: Event,
+    device: Arc<CudaDevice>,
+}
+
+impl CudaDevice {
+    /// An event behind the work that was put on the device so far.
+    ///
+    /// # Errors
+    /// A device that fails, or that is capturing a graph.
+    pub fn timed_event(self: &Arc<CudaDevice>) -> Result<TimedEvent> {
+        let _turn = self.turn_outside_capture("time what it does")?;
+        let event = Event::with(sys::CUevent_flags::CU_EVENT_DEFAULT)?;
+        event.record(self)?;
+        Ok(TimedEvent { event, device: self.clone() })
+    }
+}
+
+impl TimedEvent {
+    /// Seconds between an earlier event of the same device and this one; waits for it.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn seconds_after(&self, earlier: &TimedEvent) -> Result<f64> {
+        let _turn = self.device.turn_outside_capture("time what it did")?;
+        self.event.wait()?;
+        let mut milliseconds = 0.0;
+        let elapsed = elapsed_time()?;
+        // SAFETY: both events live, were recorded and have happened; the number is written.
+        let read = unsafe { elapsed(&mut milliseconds, earlier.event.0.0, self.event.0.0) };
+        check(read, || "cuEventElapsedTime".into())?;
+        Ok(f64::from(milliseconds) / 1e3)
     }
 }
 

@@ -246,6 +246,28 @@ pub(super) fn load(names: &[&str], symbols: &[&str]) -> Result<(), (String, Stri
     Err((format!("{first} and its versioned names"), reason))
 }
 
+/// `cuEventElapsedTime`.
+pub(super) type ElapsedTime = unsafe extern "C" fn(*mut f32, sys::CUevent, sys::CUevent) -> CUresult;
+
+/// The driver's `cuEventElapsedTime`. cudarc knows the `_v2` of CUDA 12.8, which older drivers do not have.
+pub(super) fn elapsed_time() -> Result<ElapsedTime, CudaError> {
+    static FOUND: OnceLock<Option<ElapsedTime>> = OnceLock::new();
+    let find = || {
+        let files = ["cuda", "nvcuda"].into_iter().flat_map(cudarc::get_lib_name_candidates);
+        // SAFETY: the driver, which is loaded already.
+        let library = files.filter_map(|file| unsafe { Library::new(file) }.ok()).next()?;
+        // SAFETY: the type is that of `cuda.h`.
+        let function = unsafe { library.get::<ElapsedTime>(b"cuEventElapsedTime") }.ok().map(|f| *f);
+        std::mem::forget(library);
+        function
+    };
+    let missing = || CudaError::NoDriver {
+        searched: "libcuda".into(),
+        reason: "it has no function cuEventElapsedTime, so that nothing can be timed".into(),
+    };
+    FOUND.get_or_init(find).ok_or_else(missing)
+}
+
 /// An error for a call that failed; `call` says what was called and for what.
 pub(super) fn check(result: CUresult, call: impl FnOnce() -> String) -> Result<(), CudaError> {
     if result == CUresult::CUDA_SUCCESS {

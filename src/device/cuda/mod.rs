@@ -29,6 +29,7 @@ pub(crate) mod testing;
 mod transfer;
 
 pub use context::CudaDevice;
+pub use context::TimedEvent;
 pub use cublas::{set_tf32, tf32};
 pub use driver::{Version, count};
 pub use graph::CudaGraph;

@@ -10,7 +10,7 @@ use crate::layers::{WeightSpec, snake_case};
 use crate::model::nested::Nested;
 use crate::model::weights_file::to_tensor;
 use crate::model::{Graph, Model};
-use crate::optimizers::Optimizer;
+use crate::optimizers::{Optimizer, Slot};
 use crate::tensor::Tensor;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -135,8 +135,12 @@ pub(in crate::model) fn read(tree: &mut Tree, graph: &Graph, sequential: bool, p
 /// Slots that lie together for each weight; the groups follow each other, each for all weights.
 fn slot_groups(optimizer: &dyn Optimizer) -> Vec<Range<usize>> {
     let (rule, all) = (optimizer.slots().len(), optimizer.all_slots().len());
-    // Keras makes those of RMSprop one after another, of the others the first two together.
-    let together = if rule < 2 || optimizer.class_name() == "RMSprop" { 1 } else { 2 };
+    // Keras makes those of RMSprop one after another, of Adafactor all together, of the others the first two.
+    let together = match optimizer.class_name() {
+        "RMSprop" => 1,
+        "Adafactor" => 3,
+        _ => 2,
+    };
     let first = (rule > 0).then_some(0..together.min(rule));
     let single = |slots: Range<usize>| slots.map(|s| s..s + 1);
     single(rule..all).chain(first).chain(single(together.min(rule)..rule)).collect()
@@ -157,6 +161,7 @@ pub(super) fn write_optimizer(
             format!("{} trainable weights need {count} slots each of {}", order.len(), optimizer.class_name());
         return Err(Error::Internal(message));
     }
+    let specs: Vec<_> = model.graph.weights.iter().filter(|(_, spec)| spec.trainable).collect();
     let updates = iteration / optimizer.settings().steps();
     let iteration = match i32::try_from(iteration) {
         Ok(iteration) => Array::from_slice(&[], &[iteration])?,
@@ -168,8 +173,13 @@ pub(super) fn write_optimizer(
     }
     for group in slot_groups(optimizer) {
         for &weight in &order {
+            let (name, spec) = specs[weight];
             for slot in group.clone() {
-                variables.push(slots[weight][slot].to_array()?);
+                match optimizer.any_slot(slot, name, &spec.shape) {
+                    Slot::Kept(_) => variables.push(slots[weight][slot].to_array()?),
+                    Slot::Placeholder => variables.push(Array::from_slice(&[], &[0i32])?),
+                    Slot::Absent => {}
+                }
             }
         }
     }
@@ -216,17 +226,16 @@ pub(super) fn read_optimizer(
         }
         stored = rest;
     }
-    let expected = specs.len() * count + usize::from(optimizer.scalar(0).is_some());
+    let there = |(name, spec): &&(String, WeightSpec)| {
+        (0..count).filter(|&slot| optimizer.any_slot(slot, name, &spec.shape) != Slot::Absent).count()
+    };
+    let expected = specs.iter().map(there).sum::<usize>() + usize::from(optimizer.scalar(0).is_some());
     if !stored.is_empty() && stored.len() != expected {
         let message = format!("expected {expected} variables of {}, found {}", optimizer.class_name(), stored.len());
         return Err(bad(message));
     }
-    let rule = optimizer.slots().len();
-    let initial = |slot| if slot < rule { optimizer.initial(slot) } else { 0.0 };
-    let full = |(_, spec): &&(String, WeightSpec)| -> Result<Vec<Tensor>> {
-        (0..count).map(|slot| Tensor::full(&Device::Cpu, spec.shape, DType::F32, initial(slot))).collect()
-    };
-    let mut slots = specs.iter().map(full).collect::<Result<Vec<_>>>()?;
+    let first = |(name, spec): &&(String, WeightSpec)| optimizer.first_slots(&Device::Cpu, name, &spec.shape);
+    let mut slots = specs.iter().map(first).collect::<Result<Vec<_>>>()?;
     if stored.is_empty() {
         return Ok((iteration, slots));
     }
@@ -234,10 +243,17 @@ pub(super) fn read_optimizer(
     for group in slot_groups(optimizer) {
         for weight in trainable(model) {
             for slot in group.clone() {
-                let (name, spec) = specs[weight];
-                let name = format!("optimizer/{name}/{}", names[slot]);
+                let (weight_name, spec) = specs[weight];
+                let found = optimizer.any_slot(slot, weight_name, &spec.shape);
+                if found == Slot::Absent {
+                    continue;
+                }
+                let name = format!("optimizer/{weight_name}/{}", names[slot]);
                 let array = stored.next().ok_or_else(|| bad(format!("`{name}` is missing")))?;
-                slots[weight][slot] = to_tensor(array, spec, &name, path)?;
+                if let Slot::Kept(shape) = found {
+                    let spec = WeightSpec { shape, ..spec.clone() };
+                    slots[weight][slot] = to_tensor(array, &spec, &name, path)?;
+                }
             }
         }
     }
