@@ -96,7 +96,7 @@ pub mod prelude {
     pub use crate::callbacks::Mode;
     pub use crate::callbacks::all::*;
     pub use crate::constraints::{MaxNorm, MinMaxNorm, NonNeg, UnitNorm};
-    pub use crate::data::{Dataset, datasets};
+    pub use crate::data::{Dataset, Split, datasets};
     pub use crate::device::Device;
     pub use crate::dtype::DType;
     pub use crate::error::{Error, Result};

@@ -168,7 +168,7 @@ fn normalization_adapts_as_in_keras() -> Result<()> {
     for golden in Golden::all("layers").iter().filter(|g| g.about["adapt"] == json!(true)) {
         let axis: Vec<isize> =
             golden.config()["axis"].as_array().unwrap().iter().map(|a| a.as_i64().unwrap() as isize).collect();
-        let layer = Normalization::new().axis(axis).adapt(&golden.tensor("adapt")?)?.shared();
+        let layer = Normalization::new().axis(axis).adapt(&Dataset::new(golden.tensor("adapt")?, ())?)?.shared();
         let model = {
             let input = Input::new(&list(golden, "input")?[0].shape()[1..]);
             uncrumple::model::Model::new(&input, &layer.call(&input)?)?
@@ -190,7 +190,7 @@ fn normalization_adapts_in_blocks_to_integers_far_from_zero() -> Result<()> {
     // More elements than are widened at a time; the squares of the values do not fit the digits of f32.
     let rows = 400_000;
     let data: Vec<i32> = (0..rows).flat_map(|i| [20_000 + i % 2, -7, i % 4]).collect();
-    let layer = Normalization::new().adapt(&Tensor::from_slice(&data, [rows as usize, 3])?)?;
+    let layer = Normalization::new().adapt(&Dataset::new(Tensor::from_slice(&data, [rows as usize, 3])?, ())?)?;
     let input = Input::with(3, DType::I32, None);
     let model = uncrumple::model::Model::new(&input, &layer.call(&input)?)?;
     assert_eq!(model.weight("normalization/mean")?.to_vec::<f32>()?, [20_000.5, -7.0, 1.5]);
@@ -202,18 +202,35 @@ fn normalization_adapts_in_blocks_to_integers_far_from_zero() -> Result<()> {
 
 #[test]
 fn normalization_refuses_data_that_it_cannot_adapt_to() -> Result<()> {
-    let text = |data: Tensor| Normalization::new().adapt(&data).unwrap_err().to_string();
-    let empty = text(Tensor::zeros(&Device::Cpu, [0, 3], DType::F32)?);
-    assert_eq!(empty, "a Normalization layer cannot adapt to data of shape (0, 3)");
-    let nan = text(Tensor::from_slice(&[1.0, f32::NAN], [2, 1])?);
-    assert_eq!(nan, "the data that a Normalization layer adapts to holds NaN or infinity");
+    let text = |data: Tensor| -> Result<String> {
+        Ok(Normalization::new().adapt(&Dataset::new(data, ())?).unwrap_err().to_string())
+    };
+    let empty = text(Tensor::zeros(&Device::Cpu, [3, 0], DType::F32)?)?;
+    assert_eq!(empty, "a Normalization layer cannot adapt to data of shape (3, 0)");
     assert_eq!(
-        text(Tensor::ones(&Device::Cpu, 3, DType::F32)?),
+        text(Tensor::ones(&Device::Cpu, 3, DType::F32)?)?,
         "argument `axis`: expected different axes behind the batch's, got [-1] for the shape (None,)"
     );
-    let given =
-        Normalization::new().mean_and_variance(0.0, 1.0).adapt(&Tensor::ones(&Device::Cpu, [3, 1], DType::F32)?);
+    let one = Tensor::ones(&Device::Cpu, [3, 1], DType::F32)?;
+    let given = Normalization::new().mean_and_variance(0.0, 1.0).adapt(&Dataset::new(&one, ())?);
     assert!(given.unwrap_err().to_string().contains("cannot adapt"));
+    let two = Dataset::new([&one, &one], ())?;
+    assert!(Normalization::new().adapt(&two).unwrap_err().to_string().contains("choose with `input(i)`"));
+    assert!(Normalization::new().adapt(&two.input(1)?).is_ok() && two.input(2).is_err());
+    Ok(())
+}
+
+#[test]
+fn layers_learn_nothing_from_what_is_held_out() -> Result<()> {
+    let whole = Dataset::new(Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0f32], [4, 1])?, ())?;
+    let (train, test) = whole.split(0.25, &Split::random())?;
+    for (data, want) in [(&whole, "was split"), (&whole.input(0)?, "was split"), (&test.take(1)?, "held out")] {
+        assert!(Normalization::new().adapt(data).unwrap_err().to_string().contains(want), "{want}");
+        assert!(Discretization::adapted(2, data).unwrap_err().to_string().contains(want), "{want}");
+    }
+    Normalization::new().adapt(&train)?;
+    Discretization::adapted(2, &train)?;
+    assert!(train.split(0.5, &Split::random()).unwrap_err().to_string().contains("adapted to all of it"));
     Ok(())
 }
 

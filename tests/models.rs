@@ -110,7 +110,7 @@ fn errors_name_the_layer_the_expectation_and_the_shape() -> Result<()> {
             "layer `normalization`: argument `variance`: expected numbers of at least 0",
         ),
         (
-            Normalization::new().adapt(&random(&[8, 3], 0)?)?.call(&flat),
+            Normalization::new().adapt(&Dataset::new(random(&[8, 3], 0)?, ())?)?.call(&flat),
             "layer `normalization`: expected extents [3] along `axis`, as in the data it adapted to, got shape (None, 4)",
         ),
     ];

@@ -1,10 +1,13 @@
 //! Inputs and targets, sample by sample along the first axis.
 
+use super::mark::Mark;
+use super::{Parts, Split};
 use crate::device::Device;
 use crate::device::cpu::convert::Convert;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use crate::with_dtype;
+use std::collections::BTreeMap;
 
 /// Samples: one or several inputs and targets, all with the same first extent, and weights if some samples count more.
 #[derive(Clone, Debug)]
@@ -14,6 +17,7 @@ pub struct Dataset {
     /// None, one for all targets, or one for each.
     weights: Vec<Tensor>,
     len: usize,
+    mark: Mark,
 }
 
 impl Dataset {
@@ -32,7 +36,7 @@ impl Dataset {
             inputs.iter().enumerate().map(name("input")).chain(targets.iter().enumerate().map(name("target")))
         };
         named().try_for_each(|(name, tensor)| check(&name, tensor, len))?;
-        Ok(Dataset { inputs, targets, weights: Vec::new(), len })
+        Ok(Dataset { inputs, targets, weights: Vec::new(), len, mark: Mark::default() })
     }
 
     /// The same samples, each counted as often as its weight says in the losses, and in the metrics that ask for weights
@@ -62,24 +66,11 @@ impl Dataset {
     /// # Errors
     /// Another number of targets than one, weights that are there already, a weight that is not finite.
     pub fn class_weight(self, weights: &[(i64, f64)]) -> Result<Dataset> {
-        let ([target], true) = (&self.targets[..], self.weights.is_empty()) else {
-            let message = "`class_weight` needs one target, and no sample weights beside it: give sample weights alone";
-            return Err(Error::Data(message.into()));
-        };
-        let target = target.to_device(&Device::Cpu)?;
-        let last = if target.shape().rank() > 1 { target.shape().last() } else { 1 };
-        let target = if last > 1 { target.argmax(-1)? } else { target };
-        if target.shape().size() != self.len {
-            let message = format!("`class_weight` needs one class a sample, got targets {}", self.targets[0].shape());
-            return Err(Error::Data(message));
+        if !self.weights.is_empty() {
+            return Err(Error::Data("there are sample weights: multiply them by those of the classes yourself".into()));
         }
-        let weight = |class: f64| {
-            // As NumPy rounds, halves to the even one.
-            let given = weights.iter().find(|(c, _)| *c as f64 == class.round_ties_even());
-            given.map_or(1.0, |(_, weight)| *weight as f32)
-        };
-        let values: Vec<f32> =
-            with_dtype!(target.dtype(), T => target.data::<T>()?.iter().map(|x| weight(x.to_f64())).collect());
+        let weight = |class: i64| weights.iter().find(|(c, _)| *c == class).map_or(1.0, |(_, weight)| *weight as f32);
+        let values: Vec<f32> = self.classes()?.into_iter().map(weight).collect();
         let (values, device) = (Tensor::from_slice(&values, self.len)?, self.targets[0].device());
         check("class weight", &values, self.len)?;
         self.sample_weight(values.to_device(&device)?)
@@ -114,20 +105,116 @@ impl Dataset {
     /// What `change` makes of every tensor.
     fn map(&self, len: usize, change: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Dataset> {
         let each = |list: &[Tensor]| list.iter().map(&change).collect::<Result<Vec<_>>>();
-        Ok(Dataset { inputs: each(&self.inputs)?, targets: each(&self.targets)?, weights: each(&self.weights)?, len })
+        Ok(Dataset {
+            inputs: each(&self.inputs)?,
+            targets: each(&self.targets)?,
+            weights: each(&self.weights)?,
+            len,
+            mark: self.mark.clone(),
+        })
     }
 
-    /// The first `fraction` of the samples and the rest, in their order.
+    /// The same samples, held out: a test set, which no layer may adapt to.
+    pub fn held_out(mut self) -> Dataset {
+        self.mark = self.mark.held_out();
+        self
+    }
+
+    /// The samples with their input `i` alone, for a layer to adapt to.
     ///
     /// # Errors
-    /// A fraction that leaves one of them empty.
-    pub fn split(&self, fraction: f64) -> Result<(Dataset, Dataset)> {
-        let at = (self.len as f64 * fraction).floor() as usize;
-        if !(0.0..=1.0).contains(&fraction) || at == 0 || at == self.len {
-            let message = format!("a split at {fraction} of {} samples leaves one side empty", self.len);
+    /// There is no such input.
+    pub fn input(&self, i: usize) -> Result<Dataset> {
+        let Some(input) = self.inputs.get(i) else {
+            return Err(Error::Data(format!("there is no input {i} in a data set of {}", self.inputs.len())));
+        };
+        Ok(Dataset { inputs: vec![input.clone()], targets: vec![], weights: vec![], ..self.clone() })
+    }
+
+    /// The one input, for a layer that learns from it.
+    ///
+    /// # Errors
+    /// Several inputs; data that is held out, or of which a part is.
+    pub(crate) fn adapted_to(&self) -> Result<&Tensor> {
+        let [input] = &self.inputs[..] else {
+            let message =
+                format!("a layer adapts to one input, this data has {}: choose with `input(i)`", self.inputs.len());
+            return Err(Error::Data(message));
+        };
+        self.mark.adapt()?;
+        Ok(input)
+    }
+
+    /// A part to train on and one that is held out: about this fraction of the samples. A layer may adapt to the first
+    /// alone; it is an error for the second and for the whole from now on.
+    ///
+    /// # Errors
+    /// Data that a layer adapted to; as [`Split::indices`].
+    pub fn split(&self, fraction: f64, split: &Split) -> Result<(Dataset, Dataset)> {
+        self.parts(split.indices(self.len, fraction)?)
+    }
+
+    /// `k` times a part to train on and one that is held out.
+    ///
+    /// # Errors
+    /// Data that a layer adapted to; as [`Split::folds`].
+    pub fn k_fold(&self, k: usize, split: &Split) -> Result<Vec<(Dataset, Dataset)>> {
+        split.folds(self.len, k)?.into_iter().map(|parts| self.parts(parts)).collect()
+    }
+
+    fn parts(&self, (kept, held_out): Parts) -> Result<(Dataset, Dataset)> {
+        let marks = self.mark.split()?;
+        let part = |indices: &[i32], mark| -> Result<Dataset> {
+            let contiguous = indices.windows(2).all(|pair| pair[0] + 1 == pair[1]);
+            let part = match indices.first() {
+                Some(&first) if contiguous => self.range(first as usize, first as usize + indices.len())?,
+                _ => self.gather(&Tensor::from_slice(indices, indices.len())?.to_device(&self.inputs[0].device())?)?,
+            };
+            Ok(Dataset { mark, ..part })
+        };
+        Ok((part(&kept, marks.0)?, part(&held_out, marks.1)?))
+    }
+
+    /// The classes and how many samples each has, in ascending order. The class is the label, rounded, or where the largest
+    /// of several targets stands.
+    ///
+    /// # Errors
+    /// Another number of targets than one, targets that are no classes.
+    pub fn class_counts(&self) -> Result<Vec<(i64, usize)>> {
+        let mut counts = BTreeMap::new();
+        self.classes()?.into_iter().for_each(|class| *counts.entry(class).or_insert(0) += 1);
+        Ok(counts.into_iter().collect())
+    }
+
+    /// Weights that make all classes count alike in the loss, whatever their numbers: samples / (classes · samples of the
+    /// class), for [`Fit::class_weight`](crate::train::Fit::class_weight). It is scikit-learn's `balanced`.
+    ///
+    /// # Errors
+    /// As [`Dataset::class_counts`].
+    pub fn balanced_class_weight(&self) -> Result<Vec<(i64, f64)>> {
+        let counts = self.class_counts()?;
+        let share = self.len as f64 / counts.len() as f64;
+        Ok(counts.into_iter().map(|(class, count)| (class, share / count as f64)).collect())
+    }
+
+    /// The class of each sample.
+    ///
+    /// # Errors
+    /// As [`Dataset::class_counts`].
+    pub fn classes(&self) -> Result<Vec<i64>> {
+        let [target] = &self.targets[..] else {
+            let message = format!("expected one target with the classes, the data set has {}", self.targets.len());
+            return Err(Error::Data(message));
+        };
+        let target = target.to_device(&Device::Cpu)?;
+        let last = if target.shape().rank() > 1 { target.shape().last() } else { 1 };
+        let target = if last > 1 { target.argmax(-1)? } else { target };
+        if target.shape().size() != self.len {
+            let message = format!("expected one class a sample, got targets {}", self.targets[0].shape());
             return Err(Error::Data(message));
         }
-        Ok((self.range(0, at)?, self.range(at, self.len)?))
+        // As NumPy rounds, halves to the even one.
+        with_dtype!(target.dtype(), T => Ok(target.data::<T>()?.iter().map(|x| x.to_f64().round_ties_even() as i64).collect()))
     }
 
     /// The first `n` samples, all of them if there are fewer.

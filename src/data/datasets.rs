@@ -40,7 +40,7 @@ pub fn mnist() -> Result<(Dataset, Dataset)> {
         let pictures = pictures.cast(crate::DType::F32)?.mul_scalar(1.0 / 255.0)?.reshape([n, 28, 28, 1])?;
         Dataset::new(pictures, labels.cast(crate::DType::I32)?)
     };
-    Ok((set("train")?, set("t10k")?))
+    Ok((set("train")?, set("t10k")?.held_out()))
 }
 
 /// Boston housing: 506 census tracts, 13 numbers about each, and the median value of its homes in thousands of dollars
@@ -68,7 +68,7 @@ pub fn boston_housing() -> Result<(Dataset, Dataset)> {
         Dataset::new(Tensor::from_slice(x, [y.len(), COLUMNS - 1])?, Tensor::from_slice(y, [y.len(), 1])?)
     };
     let [train, test] = &sets;
-    Ok((set(train)?, set(test)?))
+    Ok((set(train)?, set(test)?.held_out()))
 }
 
 fn tensor(array: Array) -> Result<Tensor> {

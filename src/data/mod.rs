@@ -2,7 +2,14 @@
 
 mod dataset;
 pub mod datasets;
+mod feature_space;
 mod image;
+mod mark;
+mod split;
+mod table;
 
 pub use dataset::{Dataset, IntoTensors};
+pub use feature_space::{Feature, FeatureSpace};
 pub use image::{ColorMode, img_to_array, load_img};
+pub use split::{Parts, Split};
+pub use table::{Column, ColumnKind, Table};

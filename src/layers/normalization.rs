@@ -1,6 +1,7 @@
 //! Features with mean 0 and variance 1.
 
 use super::{Call, Config, Constant, Layer, Read, Spec, WeightSpec, object, one};
+use crate::data::Dataset;
 use crate::device::Device;
 use crate::device::cpu::philox::Philox;
 use crate::dtype::DType;
@@ -63,15 +64,17 @@ impl Normalization {
         self
     }
 
-    /// Takes mean and variance (of the population) from data `(rows, …)` of any dtype, computed in f64.
+    /// Takes mean and variance (of the population) from the one input of the data set, `(rows, …)` of any dtype, computed in
+    /// f64.
     ///
     /// # Errors
-    /// Data without rows or with NaN or infinity, an axis that it does not have, a mean that was given.
-    pub fn adapt(mut self, data: &Tensor) -> Result<Normalization> {
+    /// Data that is held out or of which a part is, several inputs, NaN or infinity, an axis that it does not have, a mean
+    /// that was given.
+    pub fn adapt(mut self, data: &Dataset) -> Result<Normalization> {
         if self.given.is_some() {
             return Err(Error::Config("a Normalization layer whose mean and variance are given cannot adapt".into()));
         }
-        let data = data.to_device(&Device::Cpu)?;
+        let data = data.adapted_to()?.to_device(&Device::Cpu)?;
         let shape = data.shape();
         if shape.size() == 0 || shape.rank() == 0 {
             return Err(Error::Data(format!("a Normalization layer cannot adapt to data of shape {shape}")));

@@ -185,7 +185,7 @@ impl dyn Optimizer {
         self.slots().iter().copied().chain(average).chain(accumulator).collect()
     }
 
-    /// What is under the slot of that place in [`all_slots`](Self::all_slots).
+    /// What is under the slot of that place in `all_slots`.
     pub fn any_slot(&self, slot: usize, path: &str, shape: &Shape) -> Slot {
         if slot < self.slots().len() { self.slot(slot, path, shape) } else { Slot::Kept(*shape) }
     }

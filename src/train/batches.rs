@@ -5,18 +5,9 @@ use crate::device::cpu::philox::Philox;
 /// The stream of the shuffle's random numbers, beyond those that ops of a step have.
 const STREAM: u32 = u32::MAX;
 
-/// The numbers 0 to `n` − 1 in a random order that `seed` and `epoch` decide (Fisher and Yates).
+/// The numbers 0 to `n` − 1 in a random order that `seed` and `epoch` decide.
 pub fn shuffled(n: usize, seed: i64, epoch: i64) -> Vec<i32> {
-    let numbers = Philox::new(seed, epoch, STREAM);
-    let mut order: Vec<i32> = (0..n as i32).collect();
-    for i in (1..n).rev() {
-        let [a, b, ..] = numbers.block(i as u64);
-        // A 64-bit number scaled to 0..=i: its bias is below 2⁻³².
-        let random = u64::from(a) << 32 | u64::from(b);
-        let j = (u128::from(random) * (i as u128 + 1)) >> 64;
-        order.swap(i, j as usize);
-    }
-    order
+    Philox::new(seed, epoch, STREAM).shuffled(n)
 }
 
 #[cfg(test)]

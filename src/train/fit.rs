@@ -5,7 +5,7 @@ use super::batches::shuffled;
 use super::evaluate::BATCH_SIZE;
 use super::history::no_epochs;
 use super::{Callback, Control, Epoch, History, Trainer};
-use crate::data::Dataset;
+use crate::data::{Dataset, Split};
 use crate::device::Device;
 use crate::device::cpu::threads;
 use crate::error::{Error, Result};
@@ -132,7 +132,9 @@ impl Trainer {
         self.check_trainable()?;
         let (train, validation) = match validation_data {
             Some(validation) => (data.clone(), Some(validation)),
-            None if validation_split > 0.0 => data.split(1.0 - validation_split).map(|(t, v)| (t, Some(v)))?,
+            None if validation_split > 0.0 => {
+                data.split(validation_split, &Split::in_order()).map(|(t, v)| (t, Some(v)))?
+            }
             None => (data.clone(), None),
         };
         for data in [Some(&train), validation.as_ref()].into_iter().flatten() {

@@ -75,7 +75,7 @@ fn histories_are_kerass() -> Result<()> {
                 given += 1;
             } else if fraction > 0.0 {
                 fit = fit.validation_split(fraction);
-                held_back = Some(data.split(1.0 - fraction)?.1);
+                held_back = Some(data.split(fraction, &Split::in_order())?.1);
                 split += 1;
             }
             let mut trainer = trainer(&golden, &device)?;

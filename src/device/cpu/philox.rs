@@ -57,6 +57,19 @@ impl Philox {
         [x, y, z, w]
     }
 
+    /// The numbers 0 to `n` − 1 in random order (Fisher and Yates).
+    pub fn shuffled(&self, n: usize) -> Vec<i32> {
+        let mut order: Vec<i32> = (0..n as i32).collect();
+        for i in (1..n).rev() {
+            let [a, b, ..] = self.block(i as u64);
+            // A 64-bit number scaled to 0..=i: its bias is below 2⁻³².
+            let random = u64::from(a) << 32 | u64::from(b);
+            let j = (u128::from(random) * (i as u128 + 1)) >> 64;
+            order.swap(i, j as usize);
+        }
+        order
+    }
+
     /// A normal number for element `element`, drawn again until it lies within two standard deviations.
     #[inline(always)]
     pub fn truncated_normal(&self, element: u64) -> f32 {
