@@ -1,26 +1,13 @@
-//! `uncrumple train`: networks that learn on data that comes with the project.
+//! `uncrumple train mnist`: handwritten digits.
 
 use crate::options::{Compute, Policy, describe};
 use crate::running::{self, Running};
 use crate::{plot, say};
-use clap::{Args, Subcommand};
+use clap::Args;
 use std::path::PathBuf;
 use uncrumple::callbacks::{CSVLogger, LearningRateScheduler, Profiler, ProgressBar};
 use uncrumple::prelude::*;
 use uncrumple::programs;
-
-/// Train a network on data that comes with the project
-#[derive(Args)]
-#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
-pub struct Arguments {
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Subcommand)]
-enum What {
-    Mnist(Mnist),
-}
 
 /// Learn to read handwritten digits
 #[derive(Args)]
@@ -29,7 +16,7 @@ enum What {
     from, of which the last tenth is held back for validation, and 10,000 to be tested on in the end. The learning \
     rate falls from epoch to epoch in equal steps from 0.001 on. The goal is to read 97.8 % of the test pictures right."
 )]
-struct Mnist {
+pub struct Arguments {
     /// How often to go through the pictures
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     epochs: u32,
@@ -67,12 +54,6 @@ const VALIDATION: f64 = 0.1;
 const CLASSES: usize = 10;
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    match &arguments.what {
-        What::Mnist(mnist) => train_mnist(mnist),
-    }
-}
-
-fn train_mnist(arguments: &Mnist) -> Result<()> {
     let device = arguments.compute.start()?;
     let (out, epochs, batch_size) = (&arguments.out, arguments.epochs as usize, arguments.batch_size as usize);
     // Before an hour of training rather than after it.
