@@ -19,6 +19,7 @@ use crate::device::cpu::philox::Philox;
 use crate::error::{Error, Result};
 use crate::layers::{Inputs, Precision, Updates, WeightSpec};
 use crate::tensor::{Tensor, Tensors, no_grad};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Layers between inputs and outputs, with the values of their weights.
@@ -45,6 +46,8 @@ pub struct Model {
     pub(crate) seed: i64,
     /// Whether the weights are what the initializers drew: a model around this one then draws its own.
     pub(crate) drawn: bool,
+    /// What travels with the model in its file, by name.
+    pub(crate) attachments: BTreeMap<String, Arc<[u8]>>,
 }
 
 impl Model {
@@ -87,6 +90,7 @@ impl Model {
             precision: Precision::F32,
             seed: 0,
             drawn: false,
+            attachments: BTreeMap::new(),
         }
     }
 
@@ -116,6 +120,24 @@ impl Model {
     pub fn precision(mut self, precision: Precision) -> Model {
         self.precision = precision;
         self
+    }
+
+    /// The same model with these bytes beside it, under a name: an entry more in its `.keras` file, which Keras passes over.
+    /// Opened again, the model has them still.
+    ///
+    /// # Errors
+    /// A name that the format needs, that is empty, or that holds a slash.
+    pub fn attach(mut self, name: &str, bytes: impl Into<Arc<[u8]>>) -> Result<Model> {
+        if name.is_empty() || name.contains(['/', '\\']) || keras::ENTRIES.contains(&name) {
+            return Err(Error::Config(format!("`{name}` cannot be attached to a model: choose another name")));
+        }
+        self.attachments.insert(name.into(), bytes.into());
+        Ok(self)
+    }
+
+    /// What [`Model::attach`] put under this name.
+    pub fn attachment(&self, name: &str) -> Option<&[u8]> {
+        self.attachments.get(name).map(|bytes| &**bytes)
     }
 
     fn draw(&mut self) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The named programs: one name means the same model, loss, optimizer and batch size wherever it is measured.
 
 mod dense;
+pub mod tabular;
 
 use crate::data::Dataset;
 use crate::device::cpu::philox::Philox;

@@ -11,7 +11,6 @@ use crate::ops::Generator;
 use crate::optimizers::Optimizer;
 use crate::tensor::Tensor;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The entry of a file that holds what Keras has no word for.
@@ -39,7 +38,7 @@ impl Trainer {
         };
         let words = &self.optimizer.settings().exclude_from_weight_decay;
         let own = json!({ "seed": self.seed, EXCLUDE: words }).to_string();
-        keras::write(path, &self.model, Some(training), &BTreeMap::from([(OWN.to_string(), own.into_bytes())]))
+        keras::write(path, &self.model.clone().attach(OWN, own.into_bytes())?, Some(training))
     }
 
     /// Goes on from the `.keras` file `path`, which [`Trainer::save`] or Keras 3 wrote: the model, optimizer, losses
@@ -52,14 +51,14 @@ impl Trainer {
     /// A file that is damaged, or names what this engine does not know; one that holds a model alone.
     pub fn load(path: impl AsRef<Path>) -> Result<Trainer> {
         let path = path.as_ref();
-        let loaded = keras::read(path)?;
+        let mut loaded = keras::read(path)?;
         let alone =
             || Error::file(path, "holds a model that was not compiled: open it with Model::load and compile it");
         let TrainingState { mut optimizer, iteration, slots, losses, loss_weights, metrics } =
             loaded.training.ok_or_else(alone)??;
         let mut seed = None;
-        if let Some(own) = loaded.extra.get(OWN) {
-            let own: Value = serde_json::from_slice(own).unwrap_or_default();
+        if let Some(own) = loaded.model.attachments.remove(OWN) {
+            let own: Value = serde_json::from_slice(&own).unwrap_or_default();
             let damaged = || Error::file(path, format!("`{OWN}` does not say the seed"));
             seed = Some(own.get("seed").and_then(Value::as_i64).ok_or_else(damaged)?);
             let words = own.get(EXCLUDE).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);

@@ -260,8 +260,9 @@ fn missing_and_foreign_entries() {
     let long = vec![b' '; 9 << 20];
     assert_says(&message(&|e| drop(e.insert("config.json".into(), long.clone()))), &["config.json", "bytes"]);
     let model = Model::load(goldens().join("mlp_adam.keras")).unwrap();
-    let taken = BTreeMap::from([("config.json".to_string(), Vec::new())]);
-    assert!(keras::write(&path, &model, None, &taken).is_err());
+    for taken in ["config.json", "assets/words.txt", ""] {
+        assert!(model.clone().attach(taken, *b"").is_err(), "{taken}");
+    }
 }
 
 /// The weights of mlp_adam in float64.

@@ -141,12 +141,12 @@ fn files_of_keras_load_and_come_back_from_a_save() {
         check(&golden, &loaded);
 
         let path = folder.path().join(format!("{}.keras", golden.name));
-        let extra = BTreeMap::from([("uncrumple.json".to_string(), b"{\"seed\": 7}".to_vec())]);
         let training = loaded.training.as_ref().map(|t| t.as_ref().unwrap().borrowed());
-        keras::write(&path, &loaded.model, training, &extra).unwrap();
+        let model = loaded.model.clone().attach("note.txt", *b"kept").unwrap();
+        keras::write(&path, &model, training).unwrap();
         let again = keras::read(&path).unwrap();
         check(&golden, &again);
-        assert_eq!(again.extra, extra);
+        assert_eq!(again.model.attachment("note.txt"), Some(&b"kept"[..]));
         assert_eq!(format!("{:?}", again.model.graph()), format!("{:?}", loaded.model.graph()), "{}", golden.name);
         if let (Some(Ok(a)), Some(Ok(b))) = (&loaded.training, &again.training) {
             assert_eq!(format!("{a:?}"), format!("{b:?}"), "{}", golden.name);
@@ -292,8 +292,8 @@ fn write_files_for_keras() {
     let write = |name: &str, loaded: &Loaded, inputs: &[Tensor], next: &[(&str, Tensor)]| {
         let training = loaded.training.as_ref().map(|t| t.as_ref().unwrap().borrowed());
         let folder = place(if training.is_some() { "trained" } else { "inference" }, name);
-        let extra = BTreeMap::from([("uncrumple.json".to_string(), b"{}".to_vec())]);
-        keras::write(folder.join("model.keras"), &loaded.model, training, &extra).unwrap();
+        let model = loaded.model.clone().attach("note.txt", *b"kept").unwrap();
+        keras::write(folder.join("model.keras"), &model, training).unwrap();
         let outputs = loaded.model.call(&inputs.iter().collect::<Vec<_>>()).unwrap();
         next.iter().for_each(|(stem, tensor)| put(&folder, stem, tensor));
         for (stem, tensors) in [("x", inputs), ("y", &outputs[..])] {
@@ -309,7 +309,7 @@ fn write_files_for_keras() {
         write(&golden.name, &loaded, &golden.tensors("input", "inputs"), &next);
     }
     let inputs = [sample(1, [5, 4]), sample(2, [5, 4])];
-    let loaded = |model| Loaded { model, training: None, extra: BTreeMap::new() };
+    let loaded = |model| Loaded { model, training: None };
     write("intricate", &loaded(intricate()), &inputs, &[]);
     let x = Input::new([4]);
     let list = Model::new(&x, &intricate().as_layer().call([&x, &x]).unwrap()).unwrap();

@@ -28,6 +28,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const METADATA: &str = "metadata.json";
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.weights.h5";
+/// What every file holds.
+pub(super) const ENTRIES: [&str; 3] = [METADATA, CONFIG, WEIGHTS];
 /// The version whose format this is.
 const KERAS_VERSION: &str = "3.15.1";
 /// Bytes of a config: far more than any model has, and little enough to be held as a tree of values.
@@ -40,8 +42,6 @@ pub struct Loaded {
     pub model: Model,
     /// How it was being trained, if it was; an error where this engine lacks the optimizer, a loss or a metric.
     pub training: Option<Result<TrainingState>>,
-    /// Entries that Keras has no word for.
-    pub extra: BTreeMap<String, Vec<u8>>,
 }
 
 /// How a model is being trained: what a file holds beside the model.
@@ -99,7 +99,7 @@ impl Model {
     /// A name that does not end in `.keras`; a file that cannot be written; layers of names that Keras cannot tell
     /// apart.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        write(path, self, None, &BTreeMap::new())
+        write(path, self, None)
     }
 
     /// Opens the `.keras` file `path`, which Keras 3 or this engine wrote.
@@ -111,22 +111,13 @@ impl Model {
     }
 }
 
-/// Writes a model, how it is being trained, and entries of one's own, to the `.keras` file `path`, atomically.
+/// Writes a model with what is attached to it, and how it is being trained, to the `.keras` file `path`, atomically.
 ///
 /// # Errors
-/// A name that does not end in `.keras`; a file that cannot be written; names that Keras cannot tell apart; an entry
-/// that has the name of one of Keras's.
-pub fn write(
-    path: impl AsRef<Path>,
-    model: &Model,
-    training: Option<Training<'_>>,
-    extra: &BTreeMap<String, Vec<u8>>,
-) -> Result<()> {
+/// A name that does not end in `.keras`; a file that cannot be written; names that Keras cannot tell apart.
+pub fn write(path: impl AsRef<Path>, model: &Model, training: Option<Training<'_>>) -> Result<()> {
     let path = path.as_ref();
     check_name(path)?;
-    if let Some(taken) = extra.keys().find(|name| [METADATA, CONFIG, WEIGHTS].contains(&name.as_str())) {
-        return Err(Error::Config(format!("the entry `{taken}` is Keras's own")));
-    }
     let mut config = write_config::write(model)?;
     let mut tree = h5::Tree::default();
     weights::write(model, &mut tree)?;
@@ -141,7 +132,7 @@ pub fn write(
     let weights = h5::write(&tree, path)?;
     drop(tree);
     let own = [(METADATA, metadata.as_bytes()), (CONFIG, config.as_bytes()), (WEIGHTS, &weights)];
-    archive::write(path, own.into_iter().chain(extra.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()))))
+    archive::write(path, own.into_iter().chain(model.attachments.iter().map(|(name, bytes)| (name.as_str(), &**bytes))))
 }
 
 /// Reads the `.keras` file `path`.
@@ -186,7 +177,10 @@ fn loaded(mut entries: BTreeMap<String, Vec<u8>>, path: &Path) -> Result<Loaded>
         (training.iteration, training.slots) = weights::read_optimizer(&tree, &model, &mut *training.optimizer, path)?;
         Ok(training)
     });
-    Ok(Loaded { model, training: training.map(|t| t.map_err(in_file)), extra: entries })
+    // What layers of Keras's keep in folders is theirs; a plain entry is somebody's attachment.
+    entries.retain(|name, _| !name.contains('/'));
+    model.attachments = entries.into_iter().map(|(name, bytes)| (name, bytes.into())).collect();
+    Ok(Loaded { model, training: training.map(|t| t.map_err(in_file)) })
 }
 
 /// Keras opens a file as what its name says that it is.

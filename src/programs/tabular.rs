@@ -1,0 +1,331 @@
+//! Networks for tables: what is to be predicted, from which columns, by layers of which sizes.
+
+use crate::data::{ColumnKind, Dataset, FeatureSpace, Table};
+use crate::error::{Error, Result};
+use crate::layers::{Dense, Dropout, Input, Normalization};
+use crate::losses::{BinaryCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy};
+use crate::metrics::{
+    AUC, BinaryAccuracy, MeanAbsoluteError, Precision, R2Score, Recall, RootMeanSquaredError, SparseCategoricalAccuracy,
+};
+use crate::model::Model;
+use crate::optimizers::Adam;
+use crate::tensor::Tensor;
+use crate::train::Trainer;
+use serde_json::{Value, json};
+
+/// The entry of a model file that says what the model reads and predicts.
+const ENTRY: &str = "feature_space.json";
+
+/// Whole numbers of at most so many values are taken for classes.
+const FEW: usize = 10;
+
+/// A kind of problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// A number.
+    Regression,
+    /// One of two classes.
+    Binary,
+    /// One of several classes.
+    Categorical,
+}
+
+impl Problem {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Problem::Regression => "regression",
+            Problem::Binary => "binary",
+            Problem::Categorical => "categorical",
+        }
+    }
+}
+
+/// The column that is to be predicted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    column: String,
+    problem: Problem,
+    /// What the classes are called, in the order of their numbers; empty for a regression.
+    classes: Vec<String>,
+}
+
+impl Target {
+    /// The column `name` of a table: for the kind of problem that is told, or else that its values look like. Two values are
+    /// a binary problem; words, or whole numbers of at most 10 values, a categorical one; other numbers a regression.
+    /// Classes are in the order of their numbers or their characters; the second of two is the positive one.
+    ///
+    /// # Errors
+    /// There is no such column, or it is not for such a problem; a single value; as many classes as half the rows.
+    pub fn new(table: &Table, name: &str, problem: Option<Problem>) -> Result<Target> {
+        let column = table.column(name)?;
+        let (kind, counts) = (column.kind(), column.counts());
+        let number = |text: &str| text.parse::<f64>().unwrap_or(f64::NAN);
+        let whole = kind == ColumnKind::Number && counts.iter().all(|(value, _)| number(value).fract() == 0.0);
+        let problem = problem.unwrap_or(match counts.len() {
+            2 => Problem::Binary,
+            n if kind == ColumnKind::Category || (whole && n <= FEW) => Problem::Categorical,
+            _ => Problem::Regression,
+        });
+        let wrong = |message: String| Err(Error::Data(format!("column `{name}` cannot be predicted: {message}")));
+        if counts.len() < 2 {
+            return wrong(format!("it has {} different values", counts.len()));
+        }
+        match problem {
+            Problem::Regression if kind == ColumnKind::Category => {
+                column.numbers()?;
+            }
+            Problem::Binary if counts.len() != 2 => return wrong(format!("binary, but of {} values", counts.len())),
+            Problem::Categorical if counts.len() > (table.rows() - column.missing()) / 2 => {
+                return wrong(format!("{} classes in {} rows are too many to learn", counts.len(), table.rows()));
+            }
+            _ => {}
+        }
+        let mut classes: Vec<String> = counts.iter().map(|(value, _)| value.to_string()).collect();
+        if problem == Problem::Regression {
+            classes.clear();
+        }
+        classes.sort_by(|a, b| match kind {
+            ColumnKind::Number => number(a).total_cmp(&number(b)),
+            _ => a.cmp(b),
+        });
+        Ok(Target { column: name.into(), problem, classes })
+    }
+
+    /// The column's name.
+    pub fn column(&self) -> &str {
+        &self.column
+    }
+
+    /// The kind of problem.
+    pub fn problem(&self) -> Problem {
+        self.problem
+    }
+
+    /// What the classes are called, in the order of their numbers; none for a regression.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// The targets in a table: float32 `(rows, 1)`, or int32 `(rows,)` of a categorical problem.
+    ///
+    /// # Errors
+    /// A cell that has no value, is no number, or is none of the classes.
+    pub fn tensor(&self, table: &Table) -> Result<Tensor> {
+        let column = table.column(&self.column)?;
+        let missing = |row: usize| Error::Data(format!("column `{}`, row {}: has no value", self.column, row + 1));
+        if self.problem == Problem::Regression {
+            let numbers = column.numbers()?;
+            if let Some(row) = numbers.iter().position(|x| x.is_nan()) {
+                return Err(missing(row));
+            }
+            return Tensor::from_slice(&numbers.iter().map(|&x| x as f32).collect::<Vec<_>>(), [table.rows(), 1]);
+        }
+        let class = |(row, cell): (usize, Option<&str>)| {
+            let cell = cell.ok_or_else(|| missing(row))?;
+            self.classes.iter().position(|c| c == cell).map(|i| i as i32).ok_or_else(|| {
+                let (name, known) = (&self.column, self.classes.join(", "));
+                Error::Data(format!("column `{name}`, row {}: `{cell}` is none of the classes {known}", row + 1))
+            })
+        };
+        let classes = column.cells().enumerate().map(class).collect::<Result<Vec<i32>>>()?;
+        match self.problem {
+            Problem::Categorical => Tensor::from_slice(&classes, table.rows()),
+            _ => Tensor::from_slice(&classes.iter().map(|&c| c as f32).collect::<Vec<_>>(), [table.rows(), 1]),
+        }
+    }
+}
+
+/// What a network reads of a table, and what it predicts.
+#[derive(Clone, Debug)]
+pub struct Tabular {
+    /// The inputs.
+    pub space: FeatureSpace,
+    /// The output.
+    pub target: Target,
+}
+
+/// Sizes of a network for a table.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sizes {
+    /// Units of each hidden layer.
+    pub width: usize,
+    /// Hidden layers.
+    pub depth: usize,
+    /// The share of units that dropout leaves out behind each hidden layer.
+    pub dropout: f64,
+    /// Adam's learning rate.
+    pub learning_rate: f64,
+}
+
+impl Default for Sizes {
+    /// Two layers of 64 units, no dropout, a learning rate of 0.001.
+    fn default() -> Sizes {
+        Sizes { width: 64, depth: 2, dropout: 0.0, learning_rate: 1e-3 }
+    }
+}
+
+impl Tabular {
+    /// Inputs and targets of a table.
+    ///
+    /// # Errors
+    /// As [`FeatureSpace::transform`] and [`Target::tensor`].
+    pub fn dataset(&self, table: &Table) -> Result<Dataset> {
+        Dataset::new(self.space.transform(table)?, self.target.tensor(table)?)
+    }
+
+    /// A dense network for the data set, which must be the training part: layers of `relu` units, and an output with the
+    /// activation that the problem wants. A regression's network computes in deviations from the training part's mean,
+    /// which its last layer undoes. What it reads and predicts is attached to it, for [`Tabular::of`].
+    ///
+    /// # Errors
+    /// Sizes that no layer can have.
+    pub fn model(&self, train: &Dataset, sizes: Sizes) -> Result<Model> {
+        let input = Input::new([self.space.width()]);
+        let mut x = input.clone();
+        for _ in 0..sizes.depth {
+            x = Dense::new(sizes.width).relu().call(&x)?;
+            if sizes.dropout > 0.0 {
+                x = Dropout::new(sizes.dropout).call(&x)?;
+            }
+        }
+        let output = match self.target.problem {
+            Problem::Binary => Dense::new(1).sigmoid().call(&x)?,
+            Problem::Categorical => Dense::new(self.target.classes.len()).softmax().call(&x)?,
+            Problem::Regression => {
+                let values = train.targets()[0].to_vec::<f32>()?;
+                let mean_of =
+                    |f: &dyn Fn(f64) -> f64| values.iter().map(|&y| f(y.into())).sum::<f64>() / values.len() as f64;
+                let mean = mean_of(&|y| y);
+                let variance = mean_of(&|y| (y - mean) * (y - mean));
+                let scale = Normalization::new().mean_and_variance(mean, variance).invert(true);
+                scale.call(&Dense::new(1).call(&x)?)?
+            }
+        };
+        Model::new(&input, &output)?.attach(ENTRY, self.to_json().to_string().into_bytes())
+    }
+
+    /// A trainer of `model` with Adam, and the loss and the metrics of the problem.
+    ///
+    /// # Errors
+    /// As [`Model::compile`].
+    pub fn compile(&self, model: Model, sizes: Sizes) -> Result<Trainer> {
+        let adam = Adam::new(sizes.learning_rate);
+        match self.target.problem {
+            Problem::Regression => {
+                let metrics = (MeanAbsoluteError::new(), RootMeanSquaredError::new(), R2Score::new());
+                model.compile(adam, MeanSquaredError::new(), metrics)
+            }
+            Problem::Binary => {
+                let metrics = (BinaryAccuracy::new().named("accuracy"), AUC::new(), Precision::new(), Recall::new());
+                model.compile(adam, BinaryCrossentropy::new(), metrics)
+            }
+            Problem::Categorical => {
+                let metrics = [SparseCategoricalAccuracy::new().named("accuracy")];
+                model.compile(adam, SparseCategoricalCrossentropy::new(), metrics)
+            }
+        }
+    }
+
+    /// What is attached to a model that [`Tabular::model`] built; nothing if it did not.
+    ///
+    /// # Errors
+    /// An attachment that is damaged, or does not fit the model.
+    pub fn of(model: &Model) -> Result<Option<Tabular>> {
+        let Some(bytes) = model.attachment(ENTRY) else { return Ok(None) };
+        let damaged = |what: String| Error::Data(format!("the model's `{ENTRY}` is damaged: {what}"));
+        let value: Value = serde_json::from_slice(bytes).map_err(|e| damaged(e.to_string()))?;
+        let tabular = Tabular::from_json(&value).map_err(|e| damaged(e.to_string()))?;
+        let takes = model.graph().inputs.first().and_then(|(_, spec)| spec.dims.last().copied().flatten());
+        let gives =
+            model.graph().outputs.first().and_then(|&value| model.graph().spec(value)?.dims.last().copied().flatten());
+        let classes = if tabular.target.problem == Problem::Categorical { tabular.target.classes.len() } else { 1 };
+        if takes != Some(tabular.space.width()) || gives != Some(classes) {
+            return Err(damaged("it is that of another model".into()));
+        }
+        Ok(Some(tabular))
+    }
+
+    fn to_json(&self) -> Value {
+        let Target { column, problem, classes } = &self.target;
+        let target = json!({ "column": column, "problem": problem.name(), "classes": classes });
+        json!({ "inputs": self.space.to_json(), "target": target })
+    }
+
+    fn from_json(value: &Value) -> Result<Tabular> {
+        let space = FeatureSpace::from_json(value.get("inputs").unwrap_or(&Value::Null))?;
+        let target = || {
+            let target = value.get("target")?;
+            let text = |key: &str| target.get(key)?.as_str().map(String::from);
+            let name = text("problem")?;
+            let problems = [Problem::Regression, Problem::Binary, Problem::Categorical];
+            let problem = problems.into_iter().find(|p| p.name() == name)?;
+            let classes = target.get("classes")?.as_array()?.iter();
+            let classes: Vec<String> = classes.map(|c| c.as_str().map(String::from)).collect::<Option<_>>()?;
+            let fits = match problem {
+                Problem::Regression => classes.is_empty(),
+                Problem::Binary => classes.len() == 2,
+                Problem::Categorical => classes.len() >= 2,
+            };
+            fits.then_some(Target { column: text("column")?, problem, classes })
+        };
+        let target = target().ok_or_else(|| Error::Data("it does not say what is predicted".into()))?;
+        Ok(Tabular { space, target })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn table(text: &str) -> Table {
+        Table::parse(text.as_bytes(), Path::new("t.csv")).unwrap()
+    }
+
+    #[test]
+    fn the_problem_follows_from_the_column() -> Result<()> {
+        let rows: String =
+            (0..30).map(|i| format!("{},{},{},{}.5,k{i}\n", i % 2, i % 3 * 10, ["no", "yes"][i / 15], i)).collect();
+        let table = table(&format!("bit,class,word,number,id\n{rows}"));
+        let target = |name: &str, told| Target::new(&table, name, told);
+        let bit = target("bit", None)?;
+        assert_eq!((bit.problem(), bit.classes()), (Problem::Binary, &["0".to_string(), "1".into()][..]));
+        let class = target("class", None)?;
+        assert_eq!((class.problem(), class.classes().join(" ").as_str()), (Problem::Categorical, "0 10 20"));
+        assert_eq!(class.tensor(&table)?.to_vec::<i32>()?[..4], [0, 1, 2, 0]);
+        assert_eq!(target("word", None)?.tensor(&table)?.to_vec::<f32>()?[14..16], [0.0, 1.0]);
+        assert_eq!(target("number", None)?.problem(), Problem::Regression);
+        assert_eq!(target("class", Some(Problem::Regression))?.tensor(&table)?.to_vec::<f32>()?[1], 10.0);
+        for (name, told, want) in [
+            ("id", None, "30 classes in 30 rows"),
+            ("class", Some(Problem::Binary), "binary, but of 3 values"),
+            ("word", Some(Problem::Regression), "expected a number, got `no`"),
+            ("gone", None, "no column `gone`"),
+        ] {
+            assert!(target(name, told).unwrap_err().to_string().contains(want), "{name}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_model_reads_travels_with_it() -> Result<()> {
+        let rows: String = (0..20).map(|i| format!("{i},{},{}\n", ["a", "b", "c"][i % 3], 3 * i)).collect();
+        let table = table(&format!("x,c,y\n{rows}"));
+        let target = Target::new(&table, "y", None)?;
+        let tabular = Tabular { space: FeatureSpace::new().exclude("y").adapt(&table)?, target };
+        let data = tabular.dataset(&table)?;
+        let model = tabular.model(&data, Sizes { dropout: 0.5, ..Sizes::default() })?;
+        let again = Tabular::of(&model)?.unwrap();
+        assert_eq!((again.target, again.space.to_json()), (tabular.target.clone(), tabular.space.to_json()));
+        let other = Model::new(&Input::new([2]), &Dense::new(1).call(&Input::new([2]))?);
+        assert!(other.is_err(), "two inputs that are not one");
+        let input = Input::new([2]);
+        let other = Model::new(&input, &Dense::new(1).call(&input)?)?;
+        assert!(Tabular::of(&other)?.is_none());
+        for bytes in [&b"{"[..], b"{}", model.attachment(ENTRY).unwrap()] {
+            assert!(Tabular::of(&other.clone().attach(ENTRY, bytes)?).is_err());
+        }
+        Ok(())
+    }
+}
