@@ -67,7 +67,8 @@ impl Dataset {
     /// Another number of targets than one, weights that are there already, a weight that is not finite.
     pub fn class_weight(self, weights: &[(i64, f64)]) -> Result<Dataset> {
         if !self.weights.is_empty() {
-            return Err(Error::Data("there are sample weights: multiply them by those of the classes yourself".into()));
+            let message = "`class_weight` needs data without sample weights: give sample weights alone";
+            return Err(Error::Data(message.into()));
         }
         let weight = |class: i64| weights.iter().find(|(c, _)| *c == class).map_or(1.0, |(_, weight)| *weight as f32);
         let values: Vec<f32> = self.classes()?.into_iter().map(weight).collect();
