@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use uncrumple::data::Table;
 use uncrumple::files::{Array, npy};
 use uncrumple::layers::Spec;
 use uncrumple::prelude::*;
+use uncrumple::programs::tabular::Tabular;
 
 /// What the commands' help says about files.
 pub const HELP: &str = "A model with one input reads an .npy file. For several, repeat --x NAME=FILE.npy with the names of \
     the input layers, or name one .npz file whose arrays have these names, or numpy.savez's arr_0, arr_1, … in their order. \
     Numbers are converted to the model's dtype; nothing is scaled or reshaped, so they must be what the model was trained \
-    on.";
+    on. A model that `train csv` made reads a .csv file with the columns of its table.";
 
 /// `FILE` or `NAME=FILE`.
 #[derive(Clone, Debug)]
@@ -35,7 +37,13 @@ impl std::str::FromStr for Source {
 }
 
 impl Source {
-    fn is(&self, extension: &str) -> bool {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether its name ends so.
+    pub fn is(&self, extension: &str) -> bool {
         self.path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension))
     }
 }
@@ -97,8 +105,26 @@ fn arrays(names: &[String], sources: &[Source], what: &str) -> Result<Vec<(Array
     names.iter().map(find).collect()
 }
 
+/// What a model reads of a table, and the table, if a table is given.
+pub fn table(model: &Model, sources: &[Source]) -> Result<Option<(Tabular, Table)>> {
+    let [source @ Source { name: None, path }] = sources else { return Ok(None) };
+    if !source.is("csv") && !source.is("tsv") {
+        return Ok(None);
+    }
+    match Tabular::of(model)? {
+        Some(tabular) => Ok(Some((tabular, Table::read(path)?))),
+        None => {
+            let message = "is a table; the model was not made by `train csv`, so it takes .npy files".into();
+            Err(Error::File { path: path.clone(), message })
+        }
+    }
+}
+
 /// The model's inputs, in their order and of their dtypes.
 pub fn inputs(model: &Model, sources: &[Source]) -> Result<Vec<Tensor>> {
+    if let Some((tabular, table)) = table(model, sources)? {
+        return Ok(vec![tabular.space.transform(&table)?]);
+    }
     let wanted = &model.graph().inputs;
     let names: Vec<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
     let tensor = |((name, spec), (array, path)): (&(String, Spec), (Array, PathBuf))| {
@@ -125,8 +151,16 @@ pub fn targets(model: &Model, sources: &[Source]) -> Result<Vec<Tensor>> {
     arrays(&model.graph().output_names(), sources, "output")?.into_iter().map(tensor).collect()
 }
 
-/// Inputs and targets.
+/// Inputs and targets; a table holds both.
 pub fn dataset(model: &Model, x: &[Source], y: &[Source]) -> Result<Dataset> {
+    match table(model, x)? {
+        Some((tabular, table)) if y.is_empty() => return tabular.dataset(&table),
+        Some((tabular, _)) => {
+            return wrong(format!("--y: the targets are the table's column `{}`", tabular.target.column()));
+        }
+        None if y.is_empty() => return wrong("--y: name the file with the targets".into()),
+        None => {}
+    }
     Dataset::new(inputs(model, x)?, targets(model, y)?)
 }
 
@@ -136,6 +170,7 @@ pub fn check_outputs(names: &[String], files: &[Source]) -> Result<()> {
     for file in files {
         let path = file.path.display();
         match (&file.name, files.len()) {
+            (None, 1) if file.is("csv") => {}
             _ if !file.is("npy") && !file.is("npz") => return wrong(format!("{path}: name an .npy or an .npz file")),
             (Some(name), _) if !names.contains(name) => {
                 return wrong(format!("the model has no output `{name}`, only {all}"));
@@ -169,6 +204,33 @@ pub fn write_outputs(names: &[String], outputs: &[Tensor], files: &[Source]) -> 
         Ok(format!("{}  {}", file.path.display(), shapes.join(", ")))
     };
     files.iter().map(write).collect()
+}
+
+/// Writes what a model predicts of a table's rows as a table: a number, or the class and how likely each class is.
+pub fn write_table(tabular: &Tabular, output: &Tensor, path: &Path) -> Result<String> {
+    let target = &tabular.target;
+    let values = output.cast(DType::F32)?.to_vec::<f32>()?;
+    let (width, classes) = (output.shape().last(), target.classes());
+    let failed = |e: csv::Error| std::io::Error::other(e.to_string());
+    uncrumple::files::atomic_write(path, |out| {
+        let mut writer = csv::Writer::from_writer(out);
+        let likely = classes.iter().map(|class| format!("{}={class}", target.column()));
+        writer.write_record(std::iter::once(target.column().to_string()).chain(likely)).map_err(failed)?;
+        for row in values.chunks_exact(width) {
+            let likely = match (classes.len(), row) {
+                (0, _) => vec![],
+                (2, [p]) => vec![1.0 - p, *p],
+                _ => row.to_vec(),
+            };
+            // The first of equals, as argmax has it.
+            let best = likely.iter().rev().copied().fold(f32::NEG_INFINITY, f32::max);
+            let best = likely.iter().position(|p| *p == best).and_then(|i| classes.get(i));
+            let first = best.cloned().unwrap_or_else(|| row[0].to_string());
+            writer.write_record(std::iter::once(first).chain(likely.iter().map(f32::to_string))).map_err(failed)?;
+        }
+        writer.flush()
+    })?;
+    Ok(format!("{}  column {}", path.display(), target.column()))
 }
 
 /// An output as NumPy has it, which knows no bfloat16.

@@ -18,12 +18,12 @@ pub struct Arguments {
     #[arg(value_name = "MODEL.keras")]
     model: PathBuf,
 
-    /// The inputs: FILE.npy, or NAME=FILE.npy for each of several, or FILE.npz; the first axis is the samples
+    /// The inputs: FILE.npy, or NAME=FILE.npy for each of several, or FILE.npz; the first axis is the samples; or FILE.csv
     #[arg(long, value_name = "FILE", required = true)]
     x: Vec<Source>,
 
-    /// The targets, likewise; names are those of the output layers
-    #[arg(long, value_name = "FILE", required = true)]
+    /// The targets, likewise; names are those of the output layers; a table holds them itself
+    #[arg(long, value_name = "FILE")]
     y: Vec<Source>,
 
     /// How often to go through the samples

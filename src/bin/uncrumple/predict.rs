@@ -6,8 +6,9 @@ use crate::say;
 use clap::Args;
 use std::path::PathBuf;
 use uncrumple::prelude::*;
+use uncrumple::programs::tabular::Tabular;
 
-/// Compute a model's outputs for arrays in NumPy files
+/// Compute a model's outputs for arrays in NumPy files, or for the rows of a table
 #[derive(Args)]
 #[command(after_help = arrays::HELP)]
 pub struct Arguments {
@@ -15,11 +16,12 @@ pub struct Arguments {
     #[arg(value_name = "MODEL.keras")]
     model: PathBuf,
 
-    /// The inputs: FILE.npy, or NAME=FILE.npy for each of several, or FILE.npz; the first axis is the samples
+    /// The inputs: FILE.npy, or NAME=FILE.npy for each of several, or FILE.npz; the first axis is the samples; or FILE.csv
     #[arg(long, value_name = "FILE", required = true)]
     x: Vec<Source>,
 
-    /// Where the outputs go: .npy, or .npz with an array for each output's layer; NAME=FILE.npy for one of several
+    /// Where the outputs go: .npy, or .npz with an array for each output's layer; NAME=FILE.npy for one of several;
+    /// .csv for those of a table's rows
     #[arg(long, value_name = "FILE", required = true)]
     out: Vec<Source>,
 
@@ -46,7 +48,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let inputs = arrays::inputs(&model, &arguments.x)?;
     let samples = inputs.first().and_then(|t| t.shape().first().copied()).unwrap_or(0);
     let outputs = model.predict_all(inputs, arguments.batch_size as usize)?;
-    let written = arrays::write_outputs(&names, &outputs, &arguments.out)?;
+    let written = match (&arguments.out[..], Tabular::of(&model)?, &outputs[..]) {
+        ([out], Some(tabular), [output]) if out.is("csv") => vec![arrays::write_table(&tabular, output, out.path())?],
+        ([out], None, _) if out.is("csv") => {
+            let message = "a table is for models that `train csv` made: name an .npy or an .npz file".into();
+            return Err(Error::File { path: out.path().into(), message });
+        }
+        _ => arrays::write_outputs(&names, &outputs, &arguments.out)?,
+    };
     say(format!("{samples} samples on {}", describe(&device)))?;
     written.into_iter().try_for_each(say)
 }

@@ -9,13 +9,28 @@ use uncrumple::train::History;
 
 type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
 
-/// Loss on the left and accuracy on the right, of training and of validation.
-pub fn learning_curves(history: &History, path: &Path) -> Result<()> {
+/// Loss on the left and a metric on the right, of training and of validation.
+pub fn learning_curves(history: &History, metric: &str, path: &Path) -> Result<()> {
+    let label: &dyn Fn(&f64) -> String = match metric {
+        "accuracy" => &|v| format!("{:.1} %", v * 100.0),
+        _ => &|v| short(*v),
+    };
+    let title: String = metric.split('_').collect::<Vec<_>>().join(" ");
+    let title = title[..1].to_uppercase() + &title[1..];
     draw(path, (1600, 680), |area| {
         let (left, right) = area.split_horizontally(800);
-        panel(&left, "Loss", history, "loss", &|v| format!("{v:.2}"))?;
-        panel(&right, "Accuracy", history, "accuracy", &|v| format!("{:.1} %", v * 100.0))
+        panel(&left, "Loss", history, "loss", &|v| short(*v))?;
+        panel(&right, &title, history, metric, label)
     })
+}
+
+/// With as many digits as fit beside an axis.
+fn short(v: f64) -> String {
+    match v.abs() {
+        x if x >= 1e5 => format!("{v:.0e}"),
+        x if x >= 100.0 => format!("{v:.0}"),
+        _ => format!("{v:.2}"),
+    }
 }
 
 fn panel(area: &Area, title: &str, history: &History, figure: &str, label: &dyn Fn(&f64) -> String) -> Drawn {

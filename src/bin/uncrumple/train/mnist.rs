@@ -90,7 +90,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
     let accuracy = trainer.evaluate_with(&test, 1000)?.get("accuracy").unwrap_or(f64::NAN);
     let confusion = confusion(trainer.model(), &test)?;
-    plot::learning_curves(&history, &out.join("learning-curves.png"))?;
+    plot::learning_curves(&history, "accuracy", &out.join("learning-curves.png"))?;
     plot::confusion_matrix(&confusion, accuracy, &out.join("confusion-matrix.png"))?;
     say(format!("\n{}\n", verdict(accuracy, test.len())))?;
     for (name, what) in LEFT {

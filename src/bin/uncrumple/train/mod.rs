@@ -1,11 +1,13 @@
 //! `uncrumple train`: tasks on data that comes with the project, one file each, and on tables of one's own.
 
+mod csv;
 mod mnist;
+mod table;
 
 use clap::{Args, Subcommand};
 use uncrumple::Result;
 
-/// Train a network on data that comes with the project
+/// Train a network on data that comes with the project, or on a table
 #[derive(Args)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
 pub struct Arguments {
@@ -16,10 +18,12 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum What {
     Mnist(mnist::Arguments),
+    Csv(csv::Arguments),
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.what {
         What::Mnist(arguments) => mnist::run(arguments),
+        What::Csv(arguments) => csv::run(arguments),
     }
 }
