@@ -6,6 +6,7 @@ mod compiled;
 mod devices;
 mod evaluate;
 mod fit;
+mod inspect;
 mod options;
 mod plot;
 mod predict;
@@ -43,6 +44,7 @@ enum Command {
     Evaluate(evaluate::Arguments),
     Predict(predict::Arguments),
     Summary(summary::Arguments),
+    Inspect(inspect::Arguments),
     Devices(devices::Arguments),
     Bench(bench::Arguments),
 }
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Summary(arguments) => summary::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments, start),
     };
