@@ -37,7 +37,9 @@ fn seeds(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
                 put("keras", &name, &bytes)?;
                 let config = uncrumple_fuzz::entry(&bytes, "config.json");
                 let text = String::from_utf8_lossy(&config);
-                words.extend(text.split('"').skip(1).step_by(2).filter(|w| (1..=40).contains(&w.len())).map(String::from));
+                words.extend(
+                    text.split('"').skip(1).step_by(2).filter(|w| (1..=40).contains(&w.len())).map(String::from),
+                );
                 put("config", &name, &config)?;
                 put("hdf5", &name, &uncrumple_fuzz::entry(&bytes, "model.weights.h5"))?;
             }
@@ -58,6 +60,11 @@ fn seeds(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
         put("npy", &name_of(&path), b"")?;
         npy::write(path, &array)?;
         arrays.insert(dtype.to_string(), array);
+    }
+    let tables =
+        ["\u{feff}age,city\r\n3.5,\"Rome, \"\"Italy\"\"\"\r\nNA,Bonn\r\n", "a;b\n1;x\n?;\n", "a\tb|c\n-1e3\tinf\n"];
+    for (i, table) in tables.iter().enumerate() {
+        put("csv", &i.to_string(), table.as_bytes())?;
     }
     put("npz", "all.npz", b"")?;
     npy::write_npz(folder.join("npz/all.npz"), &arrays)?;

@@ -2,6 +2,7 @@
 
 mod fit;
 mod resume;
+mod table;
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -11,8 +12,18 @@ use uncrumple::files::npy;
 use uncrumple::prelude::*;
 use uncrumple::{optimizers, programs};
 
-const COMMANDS: [&[&str]; 8] =
-    [&["train"], &["train", "mnist"], &["fit"], &["evaluate"], &["predict"], &["summary"], &["devices"], &["bench"]];
+const COMMANDS: [&[&str]; 10] = [
+    &["train"],
+    &["train", "mnist"],
+    &["train", "csv"],
+    &["fit"],
+    &["evaluate"],
+    &["predict"],
+    &["summary"],
+    &["inspect"],
+    &["devices"],
+    &["bench"],
+];
 
 /// Runs the binary; where the tests were moved to another machine, the variable says where it is.
 fn uncrumple(arguments: &[&str]) -> Output {
@@ -56,7 +67,11 @@ fn every_command_has_help() {
         assert_eq!(help, succeed(&[command, &["-h"]].concat()));
     }
     for (command, options) in [
-        (&["train", "mnist"][..], &["--epochs", "--batch-size", "--limit", "--out", "--precision", "--profile"][..]),
+        (
+            &["train", "mnist"][..],
+            &["--epochs", "--batch-size", "--limit", "--out", "--precision", "--profile", "--resume", "--backup-every"]
+                [..],
+        ),
         (
             &["fit"],
             &[
@@ -70,6 +85,10 @@ fn every_command_has_help() {
                 "--loss",
                 "--profile",
             ],
+        ),
+        (
+            &["train", "csv"],
+            &["--target", "--kind", "--exclude", "--time", "--group", "--balanced", "--width", "--out"],
         ),
         (&["evaluate"], &["--x", "--y", "--json", "--batch-size", "--loss", "--metrics"]),
         (&["predict"], &["--x", "--out", "--batch-size", "--precision"]),
