@@ -1,6 +1,6 @@
 //! The columns of a table as the numbers that a network takes.
 
-use super::{Column, ColumnKind, Table};
+use super::{Column, ColumnKind, Table, Tokens};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use serde_json::{Map, Value, json};
@@ -24,6 +24,8 @@ const MAX_TOKENS: usize = 100;
 /// - A category becomes a vector with a 1 at its place ([`Feature::StringCategorical`]): place 0 for all that the training
 ///   part does not have, then its categories, the most frequent first, of equally frequent ones the first by their
 ///   characters. A cell without a value is a category like any other.
+/// - A text becomes a vector with a 1 at the place of each of its words or of their letters ([`Feature::Text`]), the most
+///   frequent ones of the training part; all others are nowhere.
 ///
 /// Which of them a column is follows from its cells, or is said with [`FeatureSpace::feature`]. A column that can teach
 /// nothing is left out, with a reason ([`FeatureSpace::left_out`]): one of a single value or of none; one of words of which
@@ -48,6 +50,17 @@ pub enum Feature {
         /// Categories that have an element of their own; the rarer ones are as unknown ones.
         max_tokens: usize,
     },
+    /// Words, or what else a text is made of, as they are without punctuation and in small letters: what
+    /// [TextVectorization](https://keras.io/api/layers/preprocessing_layers/text/text_vectorization/) does with
+    /// `output_mode="multi_hot"`. A column is one only if it is told.
+    Text {
+        /// Words or letters.
+        tokens: Tokens,
+        /// So many of them in a row at most are a token, too.
+        ngrams: usize,
+        /// Tokens that have an element.
+        max_tokens: usize,
+    },
 }
 
 impl Feature {
@@ -62,6 +75,7 @@ impl Feature {
 enum Encoder {
     Number { mean: f64, deviation: f64, indicator: bool },
     Category { vocabulary: Vec<String> },
+    Text { tokens: Tokens, ngrams: usize, vocabulary: Vec<String> },
 }
 
 impl FeatureSpace {
@@ -156,6 +170,16 @@ impl FeatureSpace {
                         to[places.get(cell.unwrap_or("")).copied().unwrap_or(0)] = 1.0;
                     }
                 }
+                Encoder::Text { tokens, ngrams, vocabulary } => {
+                    let places: HashMap<&str, usize> = vocabulary.iter().map(|v| &**v).zip(0..).collect();
+                    for (to, cell) in rows.zip(column.cells()) {
+                        tokens.each(cell.unwrap_or(""), *ngrams, |token| {
+                            if let Some(&place) = places.get(token) {
+                                to[place] = 1.0;
+                            }
+                        });
+                    }
+                }
             }
             at += encoder.width();
         }
@@ -176,6 +200,9 @@ impl FeatureSpace {
                     json!({ "type": "float", "mean": mean, "deviation": deviation, "indicator": indicator })
                 }
                 Encoder::Category { vocabulary } => json!({ "type": "string_categorical", "vocabulary": vocabulary }),
+                Encoder::Text { tokens, ngrams, vocabulary } => {
+                    json!({ "type": "text", "tokens": tokens.name(), "ngrams": ngrams, "vocabulary": vocabulary })
+                }
             };
             (name.clone(), encoder)
         };
@@ -227,6 +254,22 @@ impl Encoder {
             let vocabulary = words.into_iter().take(max_tokens).map(|(word, _)| word.to_string()).collect();
             return Ok(Encoder::Category { vocabulary });
         }
+        if let Feature::Text { tokens, ngrams, max_tokens } = feature {
+            let mut counts: HashMap<String, usize> = HashMap::new();
+            for cell in column.cells().flatten() {
+                tokens.each(cell, ngrams, |token| match counts.get_mut(token) {
+                    Some(count) => *count += 1,
+                    None => drop(counts.insert(token.into(), 1)),
+                });
+            }
+            let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
+            counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            let vocabulary: Vec<String> = counts.into_iter().take(max_tokens).map(|(token, _)| token).collect();
+            if vocabulary.is_empty() {
+                return Err(Error::Data(format!("column `{}` holds no text", column.name())));
+            }
+            return Ok(Encoder::Text { tokens, ngrams, vocabulary });
+        }
         let numbers = column.numbers()?;
         let present: Vec<f64> = numbers.iter().copied().filter(|x| !x.is_nan()).collect();
         let indicator = present.len() < numbers.len();
@@ -251,21 +294,27 @@ impl Encoder {
         match self {
             Encoder::Number { indicator, .. } => 1 + usize::from(*indicator),
             Encoder::Category { vocabulary } => 1 + vocabulary.len(),
+            Encoder::Text { vocabulary, .. } => vocabulary.len(),
         }
     }
 
     fn from_json(value: &Value) -> Option<Encoder> {
         let number = |key: &str| value.get(key)?.as_f64();
+        let vocabulary = || -> Option<Vec<String>> {
+            value.get("vocabulary")?.as_array()?.iter().map(|w| w.as_str().map(String::from)).collect()
+        };
         match value.get("type")?.as_str()? {
             "float" => {
                 let (mean, deviation) = (number("mean")?, number("deviation")?);
                 let indicator = value.get("indicator")?.as_bool()?;
                 (deviation > 0.0).then_some(Encoder::Number { mean, deviation, indicator })
             }
-            "string_categorical" => {
-                let words = value.get("vocabulary")?.as_array()?.iter();
-                let vocabulary = words.map(|w| w.as_str().map(String::from)).collect::<Option<_>>()?;
-                Some(Encoder::Category { vocabulary })
+            "string_categorical" => Some(Encoder::Category { vocabulary: vocabulary()? }),
+            "text" => {
+                let name = value.get("tokens")?.as_str()?;
+                let tokens = Tokens::from_name(name)?;
+                let ngrams = usize::try_from(value.get("ngrams")?.as_u64()?).ok()?;
+                Some(Encoder::Text { tokens, ngrams, vocabulary: vocabulary()? })
             }
             _ => None,
         }
@@ -317,6 +366,29 @@ mod tests {
         assert_eq!(space.features().collect::<Vec<_>>(), [("x", 2), ("y", 2)]);
         let got = space.transform(&table(TRAIN))?.to_vec::<f32>()?;
         assert_eq!(got, [1.0, 0.0, 5.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 5.0, 0.0, 0.0, 1.0, 8.0, 0.0]);
+        Ok(())
+    }
+
+    #[test]
+    fn texts_become_words_or_letters() -> Result<()> {
+        let texts = Table::from_columns([("t", ["A good, GOOD film.", "no film", ""])])?;
+        let told = |tokens, ngrams, max_tokens| {
+            FeatureSpace::new().feature("t", Feature::Text { tokens, ngrams, max_tokens }).adapt(&texts)
+        };
+        // film 2, good 2, a 1, no 1
+        let words = told(Tokens::Words, 1, 3)?;
+        for space in [FeatureSpace::from_json(&words.to_json())?, words] {
+            assert_eq!(space.transform(&texts)?.to_vec::<f32>()?, [1., 1., 1., 1., 0., 0., 0., 0., 0.]);
+        }
+        let pairs = told(Tokens::Words, 2, 100)?;
+        // a, film, good, no; a good, good film, good good, no film
+        assert_eq!(pairs.width(), 8);
+        let letters = told(Tokens::Letters, 2, 1000)?;
+        let new = Table::from_columns([("t", ["o", "zz"])])?;
+        // ^ $ o; of pairs none: ^o and o$ do not occur. Of zz only where it begins and ends.
+        let ones: Vec<f32> =
+            letters.transform(&new)?.to_vec::<f32>()?.chunks(letters.width()).map(|row| row.iter().sum()).collect();
+        assert_eq!(ones, [3.0, 2.0]);
         Ok(())
     }
 

@@ -7,9 +7,11 @@ mod image;
 mod mark;
 mod split;
 mod table;
+mod tokens;
 
 pub use dataset::{Dataset, IntoTensors};
 pub use feature_space::{Feature, FeatureSpace};
 pub use image::{ColorMode, img_to_array, load_img};
 pub use split::{Parts, Split};
 pub use table::{Column, ColumnKind, Table};
+pub use tokens::Tokens;

@@ -109,6 +109,35 @@ impl Table {
         Ok(Table { columns: builders.into_iter().map(Builder::finish).collect(), rows, mark: Mark::default() })
     }
 
+    /// A table of these columns: names, and the cell of each row.
+    ///
+    /// # Errors
+    /// Columns of different lengths or of one name, no rows.
+    pub fn from_columns<'a, C>(columns: impl IntoIterator<Item = (&'a str, C)>) -> Result<Table>
+    where
+        C: IntoIterator<Item: AsRef<str>>,
+    {
+        let wrong = |message: String| Err(Error::Data(message));
+        let mut built: Vec<Column> = Vec::new();
+        for (name, cells) in columns {
+            let mut builder = Builder { name: name.into(), places: HashMap::new(), cells: Vec::new() };
+            cells.into_iter().try_for_each(|cell| builder.push(cell.as_ref().trim())).map_err(Error::Data)?;
+            let column = builder.finish();
+            if let Some(first) = built.first().filter(|first| first.cells.len() != column.cells.len()) {
+                let (want, got) = (first.cells.len(), column.cells.len());
+                return wrong(format!("column `{name}` has {got} cells, column `{}` has {want}", first.name));
+            }
+            if built.iter().any(|c| c.name == name) {
+                return wrong(format!("two columns `{name}`: each needs a name of its own"));
+            }
+            built.push(column);
+        }
+        match built.first().map_or(0, |c| c.cells.len()) {
+            0 => wrong("a table needs at least one row".into()),
+            rows => Ok(Table { columns: built, rows, mark: Mark::default() }),
+        }
+    }
+
     /// How many rows there are, at least one.
     pub fn rows(&self) -> usize {
         self.rows
@@ -314,6 +343,18 @@ mod tests {
         let last = table.take(&[2, 0])?;
         assert_eq!(last.column("city")?.cells().flatten().collect::<Vec<_>>(), ["Bonn", "Rome, Italy"]);
         assert_eq!(last.column("zip")?.counts(), [("007", 1), ("7", 1)], "values of rows that are gone do not count");
+        Ok(())
+    }
+
+    #[test]
+    fn columns_make_a_table() -> Result<()> {
+        let table = Table::from_columns([("a", ["1", " NA"]), ("b", ["x, y", "\"z"])])?;
+        assert_eq!((table.rows(), table.column("a")?.missing()), (2, 1));
+        assert_eq!(table.column("b")?.cells().flatten().collect::<Vec<_>>(), ["x, y", "\"z"]);
+        for columns in [[("a", vec!["1"]), ("b", vec![])], [("a", vec!["1"]), ("a", vec!["1"])]] {
+            assert!(Table::from_columns(columns).is_err());
+        }
+        assert!(Table::from_columns([("a", Vec::<&str>::new())]).is_err());
         Ok(())
     }
 

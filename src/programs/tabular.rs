@@ -5,13 +5,15 @@ use crate::error::{Error, Result};
 use crate::layers::{Dense, Dropout, Input, Normalization};
 use crate::losses::{BinaryCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy};
 use crate::metrics::{
-    AUC, BinaryAccuracy, MeanAbsoluteError, Precision, R2Score, Recall, RootMeanSquaredError, SparseCategoricalAccuracy,
+    AUC, Average, BinaryAccuracy, F1Score, MeanAbsoluteError, Precision, R2Score, Recall, RootMeanSquaredError,
+    SparseCategoricalAccuracy,
 };
 use crate::model::Model;
 use crate::optimizers::Adam;
 use crate::tensor::Tensor;
 use crate::train::Trainer;
 use serde_json::{Value, json};
+use std::collections::{BTreeSet, HashMap};
 
 /// The entry of a model file that says what the model reads and predicts.
 const ENTRY: &str = "feature_space.json";
@@ -28,6 +30,8 @@ pub enum Problem {
     Binary,
     /// One of several classes.
     Categorical,
+    /// Any number of several labels, which stand between spaces in the column's cells; none where a cell has no value.
+    Multilabel,
 }
 
 impl Problem {
@@ -37,6 +41,16 @@ impl Problem {
             Problem::Regression => "regression",
             Problem::Binary => "binary",
             Problem::Categorical => "categorical",
+            Problem::Multilabel => "multilabel",
+        }
+    }
+
+    /// The metric that people look at first.
+    pub fn metric(self) -> &'static str {
+        match self {
+            Problem::Regression => "mean_absolute_error",
+            Problem::Binary | Problem::Categorical => "accuracy",
+            Problem::Multilabel => "f1_micro",
         }
     }
 }
@@ -82,6 +96,10 @@ impl Target {
             _ => {}
         }
         let mut classes: Vec<String> = counts.iter().map(|(value, _)| value.to_string()).collect();
+        if problem == Problem::Multilabel {
+            let labels: BTreeSet<&str> = counts.iter().flat_map(|(value, _)| value.split_whitespace()).collect();
+            classes = labels.into_iter().map(String::from).collect();
+        }
         if problem == Problem::Regression {
             classes.clear();
         }
@@ -107,7 +125,8 @@ impl Target {
         &self.classes
     }
 
-    /// The targets in a table: float32 `(rows, 1)`, or int32 `(rows,)` of a categorical problem.
+    /// The targets in a table: float32 `(rows, 1)`, int32 `(rows,)` of a categorical problem, float32 `(rows, labels)` of a
+    /// multi-label one.
     ///
     /// # Errors
     /// A cell that has no value, is no number, or is none of the classes.
@@ -121,12 +140,23 @@ impl Target {
             }
             return Tensor::from_slice(&numbers.iter().map(|&x| x as f32).collect::<Vec<_>>(), [table.rows(), 1]);
         }
+        let places: HashMap<&str, usize> = self.classes.iter().map(|c| &**c).zip(0..).collect();
+        let unknown = |row: usize, class: &str| {
+            let (name, known) = (&self.column, self.classes.join(", "));
+            Error::Data(format!("column `{name}`, row {}: `{class}` is none of the classes {known}", row + 1))
+        };
+        if self.problem == Problem::Multilabel {
+            let mut bits = vec![0f32; table.rows() * places.len()];
+            for (row, (bits, cell)) in bits.chunks_exact_mut(places.len()).zip(column.cells()).enumerate() {
+                for label in cell.unwrap_or("").split_whitespace() {
+                    bits[*places.get(label).ok_or_else(|| unknown(row, label))?] = 1.0;
+                }
+            }
+            return Tensor::from_slice(&bits, [table.rows(), places.len()]);
+        }
         let class = |(row, cell): (usize, Option<&str>)| {
             let cell = cell.ok_or_else(|| missing(row))?;
-            self.classes.iter().position(|c| c == cell).map(|i| i as i32).ok_or_else(|| {
-                let (name, known) = (&self.column, self.classes.join(", "));
-                Error::Data(format!("column `{name}`, row {}: `{cell}` is none of the classes {known}", row + 1))
-            })
+            places.get(cell).map(|&i| i as i32).ok_or_else(|| unknown(row, cell))
         };
         let classes = column.cells().enumerate().map(class).collect::<Result<Vec<i32>>>()?;
         match self.problem {
@@ -192,6 +222,7 @@ impl Tabular {
         let output = match self.target.problem {
             Problem::Binary => Dense::new(1).sigmoid().call(&x)?,
             Problem::Categorical => Dense::new(self.target.classes.len()).softmax().call(&x)?,
+            Problem::Multilabel => Dense::new(self.target.classes.len()).sigmoid().call(&x)?,
             Problem::Regression => {
                 let values = train.targets()[0].to_vec::<f32>()?;
                 let mean_of =
@@ -220,6 +251,15 @@ impl Tabular {
                 let metrics = (BinaryAccuracy::new().named("accuracy"), AUC::new(), Precision::new(), Recall::new());
                 model.compile(adam, BinaryCrossentropy::new(), metrics)
             }
+            Problem::Multilabel => {
+                let f1 = |average: Average| F1Score::new().average(average).threshold(0.5);
+                let metrics = (
+                    BinaryAccuracy::new().named("accuracy"),
+                    f1(Average::Micro).named("f1_micro"),
+                    f1(Average::Macro).named("f1_macro"),
+                );
+                model.compile(adam, BinaryCrossentropy::new(), metrics)
+            }
             Problem::Categorical => {
                 let metrics = [SparseCategoricalAccuracy::new().named("accuracy")];
                 model.compile(adam, SparseCategoricalCrossentropy::new(), metrics)
@@ -239,7 +279,10 @@ impl Tabular {
         let takes = model.graph().inputs.first().and_then(|(_, spec)| spec.dims.last().copied().flatten());
         let gives =
             model.graph().outputs.first().and_then(|&value| model.graph().spec(value)?.dims.last().copied().flatten());
-        let classes = if tabular.target.problem == Problem::Categorical { tabular.target.classes.len() } else { 1 };
+        let classes = match tabular.target.problem {
+            Problem::Categorical | Problem::Multilabel => tabular.target.classes.len(),
+            Problem::Regression | Problem::Binary => 1,
+        };
         if takes != Some(tabular.space.width()) || gives != Some(classes) {
             return Err(damaged("it is that of another model".into()));
         }
@@ -258,7 +301,7 @@ impl Tabular {
             let target = value.get("target")?;
             let text = |key: &str| target.get(key)?.as_str().map(String::from);
             let name = text("problem")?;
-            let problems = [Problem::Regression, Problem::Binary, Problem::Categorical];
+            let problems = [Problem::Regression, Problem::Binary, Problem::Categorical, Problem::Multilabel];
             let problem = problems.into_iter().find(|p| p.name() == name)?;
             let classes = target.get("classes")?.as_array()?.iter();
             let classes: Vec<String> = classes.map(|c| c.as_str().map(String::from)).collect::<Option<_>>()?;
@@ -266,6 +309,7 @@ impl Tabular {
                 Problem::Regression => classes.is_empty(),
                 Problem::Binary => classes.len() == 2,
                 Problem::Categorical => classes.len() >= 2,
+                Problem::Multilabel => !classes.is_empty(),
             };
             fits.then_some(Target { column: text("column")?, problem, classes })
         };

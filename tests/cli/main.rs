@@ -3,6 +3,7 @@
 mod fit;
 mod resume;
 mod table;
+mod tasks;
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -12,9 +13,12 @@ use uncrumple::files::npy;
 use uncrumple::prelude::*;
 use uncrumple::{optimizers, programs};
 
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 13] = [
     &["train"],
     &["train", "mnist"],
+    &["train", "boston"],
+    &["train", "reviews"],
+    &["train", "phonemes"],
     &["train", "csv"],
     &["fit"],
     &["evaluate"],

@@ -57,7 +57,7 @@ fn a_table_is_learnt_and_predicted() -> Result<()> {
         match problem {
             Problem::Regression => assert_eq!((head, rows), ("weight", 2)),
             Problem::Binary => assert_eq!((head, rows), ("heavy,heavy=no,heavy=yes", 300)),
-            Problem::Categorical => assert_eq!((head, rows), ("colour,colour=blue,colour=green,colour=red", 300)),
+            _ => assert_eq!((head, rows), ("colour,colour=blue,colour=green,colour=red", 300)),
         }
         let line = succeed(&["evaluate", text(&saved), "--x", &file, "--json", "--device", "cpu"]);
         let figures: serde_json::Value = serde_json::from_str(&line).unwrap();

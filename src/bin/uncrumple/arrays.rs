@@ -6,7 +6,7 @@ use uncrumple::data::Table;
 use uncrumple::files::{Array, npy};
 use uncrumple::layers::Spec;
 use uncrumple::prelude::*;
-use uncrumple::programs::tabular::Tabular;
+use uncrumple::programs::tabular::{Problem, Tabular};
 
 /// What the commands' help says about files.
 pub const HELP: &str = "A model with one input reads an .npy file. For several, repeat --x NAME=FILE.npy with the names of \
@@ -222,6 +222,13 @@ pub fn write_table(tabular: &Tabular, output: &Tensor, path: &Path) -> Result<St
                 (2, [p]) => vec![1.0 - p, *p],
                 _ => row.to_vec(),
             };
+            if target.problem() == Problem::Multilabel {
+                let labels: Vec<_> =
+                    classes.iter().zip(&likely).filter(|(_, p)| **p > 0.5).map(|(c, _)| &**c).collect();
+                let likely = likely.iter().map(f32::to_string);
+                writer.write_record(std::iter::once(labels.join(" ")).chain(likely)).map_err(failed)?;
+                continue;
+            }
             // The first of equals, as argmax has it.
             let best = likely.iter().rev().copied().fold(f32::NEG_INFINITY, f32::max);
             let best = likely.iter().position(|p| *p == best).and_then(|i| classes.get(i));

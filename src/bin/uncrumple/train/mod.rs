@@ -1,8 +1,15 @@
 //! `uncrumple train`: tasks on data that comes with the project, one file each, and on tables of one's own.
 
+mod boston;
 mod csv;
+mod learning;
 mod mnist;
-mod table;
+mod parts;
+mod phonemes;
+mod reviews;
+mod source;
+mod tune;
+mod verdict;
 
 use clap::{Args, Subcommand};
 use uncrumple::Result;
@@ -18,12 +25,18 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum What {
     Mnist(mnist::Arguments),
+    Boston(boston::Arguments),
+    Reviews(reviews::Arguments),
+    Phonemes(phonemes::Arguments),
     Csv(csv::Arguments),
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.what {
         What::Mnist(arguments) => mnist::run(arguments),
+        What::Boston(arguments) => boston::run(arguments),
+        What::Reviews(arguments) => reviews::run(arguments),
+        What::Phonemes(arguments) => phonemes::run(arguments),
         What::Csv(arguments) => csv::run(arguments),
     }
 }

@@ -1,10 +1,17 @@
 //! The data sets that come with the project, in its folder `datasets/`.
 
-use super::Dataset;
+mod cmudict;
+mod movie_reviews;
+
+pub use cmudict::cmudict;
+pub use movie_reviews::movie_reviews;
+
+use super::{Dataset, Table};
 use crate::error::{Error, Result};
 use crate::files::{Array, idx, read_file, repository};
 use crate::tensor::Tensor;
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 /// Where the data sets are: `$UNCRUMPLE_DATASETS` if it is set, else `datasets/` below the working folder, or that of the
 /// source tree.
@@ -69,6 +76,25 @@ pub fn boston_housing() -> Result<(Dataset, Dataset)> {
     };
     let [train, test] = &sets;
     Ok((set(train)?, set(test)?.held_out()))
+}
+
+/// [`boston_housing`] as the table that it is: 506 rows, 13 columns to learn from and `medv`.
+///
+/// # Errors
+/// The folder `datasets/boston-housing` is not there, or not what it was.
+pub fn boston_housing_table() -> Result<Table> {
+    Table::read(folder()?.join("boston-housing/data.csv"))
+}
+
+/// A text that is packed.
+fn unzipped(path: &Path) -> Result<String> {
+    let mut text = String::new();
+    let bytes = read_file(path)?;
+    // No text packs better than this.
+    let most = 64 * bytes.len() as u64;
+    let read = flate2::read::GzDecoder::new(&bytes[..]).take(most).read_to_string(&mut text);
+    read.map_err(|e| Error::file(path, format!("is no whole gzipped text: {e}")))?;
+    Ok(text)
 }
 
 fn tensor(array: Array) -> Result<Tensor> {
