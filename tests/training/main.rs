@@ -4,6 +4,7 @@
 mod common;
 
 mod backup;
+mod callbacks;
 mod captured;
 mod fit;
 mod precision;
