@@ -14,6 +14,7 @@ mod hostile;
 pub mod idx;
 pub mod image;
 pub mod npy;
+mod npy_rows;
 pub mod safetensors;
 
 pub use array::Array;

@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
+pub use super::npy_rows::Rows;
+
 /// NumPy refuses longer headers too.
 const MAX_HEADER: usize = 10_000;
 /// As many brackets as the simplest record type has: the parser of headers recurses, twice for each `{`.
@@ -113,6 +115,31 @@ fn header(array: &Array, path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// As [`read`].
 pub fn parse(mut bytes: Vec<u8>, path: &Path) -> Result<Array> {
+    let Header { number, big_endian, fortran, shape, start, .. } = read_header(&bytes, bytes.len() as u64, path)?;
+    bytes.drain(..start);
+    if fortran {
+        bytes = row_major(&bytes, &shape, number.size());
+    }
+    number.decode(big_endian, shape, bytes)
+}
+
+/// What a `.npy` file says of itself.
+#[derive(Clone, Debug)]
+pub(super) struct Header {
+    pub number: Number,
+    pub big_endian: bool,
+    /// Whether the first axis runs fastest.
+    pub fortran: bool,
+    pub shape: Vec<usize>,
+    /// Where the elements begin.
+    pub start: usize,
+}
+
+/// Bytes at a file's beginning that hold every header that is read.
+pub(super) const HEADER: usize = MAX_HEADER + 12;
+
+/// The header in the first bytes of a file of `len` bytes, which must hold just the array that it declares.
+pub(super) fn read_header(bytes: &[u8], len: u64, path: &Path) -> Result<Header> {
     let bad = |message: String| Err(Error::file(path, message));
     let (start, length) = match bytes.get(..12) {
         Some([0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, ..]) => (10, u16::from_le_bytes([*a, *b]) as usize),
@@ -130,12 +157,11 @@ pub fn parse(mut bytes: Vec<u8>, path: &Path) -> Result<Array> {
     if text.iter().filter(|b| b"([{".contains(b)).count() > MAX_BRACKETS {
         return bad("holds structured records; a plain array of numbers was expected".into());
     }
-    let mut rest = bytes.as_slice();
+    let mut rest = bytes;
     let header = guard(path, ".npy", || {
         NpyHeader::from_reader(&mut rest).map_err(|e| Error::file(path, format!("has a damaged header: {e}")))
     })?;
     let start = bytes.len() - rest.len();
-
     let (number, big_endian) = match number(&header.dtype()) {
         Some(known) => known,
         None => {
@@ -148,17 +174,13 @@ pub fn parse(mut bytes: Vec<u8>, path: &Path) -> Result<Array> {
     let Some((shape, expected)) = checked_shape(header.shape(), number) else {
         return bad(format!("declares the absurd shape {:?}", header.shape()));
     };
-    if bytes.len() - start != expected {
+    let holds = len - start as u64;
+    if holds != expected as u64 {
         return bad(format!(
-            "declares {expected} bytes of data (shape {shape:?}), but holds {}: it is truncated or damaged",
-            bytes.len() - start
+            "declares {expected} bytes of data (shape {shape:?}), but holds {holds}: it is truncated or damaged"
         ));
     }
-    bytes.drain(..start);
-    if header.order() == Order::Fortran {
-        bytes = row_major(&bytes, &shape, number.size());
-    }
-    number.decode(big_endian, shape, bytes)
+    Ok(Header { number, big_endian, fortran: header.order() == Order::Fortran, shape, start })
 }
 
 fn number(dtype: &npyz::DType) -> Option<(Number, bool)> {

@@ -3,14 +3,16 @@
 use super::backup::{Backup, Place};
 use super::batches::shuffled;
 use super::evaluate::BATCH_SIZE;
+use super::feed::Feed;
 use super::history::no_epochs;
 use super::{Callback, Control, Epoch, History, Trainer};
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Source, Split};
 use crate::device::Device;
 use crate::device::cpu::threads;
 use crate::error::{Error, Result};
 use crate::profile;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 /// How [`Trainer::fit`] goes over the data; the setters have Keras's names and defaults.
@@ -117,31 +119,62 @@ impl Trainer {
         threads::enter(|| self.run(data, fit))
     }
 
-    fn run(&mut self, data: &Dataset, fit: Fit) -> Result<History> {
-        let Fit { epochs, batch_size, shuffle, validation_split, validation_data, class_weight, .. } = fit;
-        let mut callbacks = fit.callbacks;
-        let mut backup = fit.backup.map(|path| Backup::new(path, fit.backup_every));
-        if epochs == 0 || batch_size == 0 {
-            return Err(no_epochs());
+    /// [`Trainer::fit`] on samples that are read when they are needed: two batches ahead, on a thread of their own. In the
+    /// same order as data in memory, to the same bits. Its labels are not looked at beforehand, but for those of the first
+    /// batch; `validation_split` and `class_weight` want data in memory.
+    ///
+    /// # Errors
+    /// As [`Trainer::fit`]; what the source fails with.
+    pub fn fit_source(&mut self, source: &dyn Source, fit: Fit) -> Result<History> {
+        if fit.validation_split != 0.0 || !fit.class_weight.is_empty() {
+            let message = "`validation_split` and `class_weight` need data in memory: give `validation_data`, and a source \
+                           whose data has sample weights";
+            return Err(Error::Config(message.into()));
         }
-        if !(0.0..1.0).contains(&validation_split) {
+        let first: Vec<i32> = (0..fit.batch_size.clamp(1, source.len().max(1)) as i32).collect();
+        self.check_data(&source.read(&first)?)?;
+        threads::enter(|| {
+            let validation = fit.validation_data.clone();
+            self.run_on(Feed::Source(source), validation, fit)
+        })
+    }
+
+    fn run(&mut self, data: &Dataset, fit: Fit) -> Result<History> {
+        let Fit { validation_split, class_weight, validation_data, .. } = &fit;
+        if !(0.0..1.0).contains(validation_split) {
             let message = format!("`validation_split`: expected at least 0 and less than 1, got {validation_split}");
             return Err(Error::Config(message));
         }
-        self.history = History::default();
+        if fit.epochs == 0 || fit.batch_size == 0 {
+            return Err(no_epochs());
+        }
         self.check_trainable()?;
         let (train, validation) = match validation_data {
-            Some(validation) => (data.clone(), Some(validation)),
-            None if validation_split > 0.0 => {
-                data.split(validation_split, &Split::in_order()).map(|(t, v)| (t, Some(v)))?
+            Some(validation) => (data.clone(), Some(validation.clone())),
+            None if *validation_split > 0.0 => {
+                data.split(*validation_split, &Split::in_order()).map(|(t, v)| (t, Some(v)))?
             }
             None => (data.clone(), None),
         };
-        for data in [Some(&train), validation.as_ref()].into_iter().flatten() {
-            self.check_data(data)?;
-        }
-        let train = if class_weight.is_empty() { train } else { train.class_weight(&class_weight)? };
+        self.check_data(&train)?;
+        let train = if class_weight.is_empty() { train } else { train.class_weight(class_weight)? };
         let train = self.placed(train)?;
+        let feed = Feed::of(&train, self.device());
+        self.run_on(feed, validation, fit)
+    }
+
+    fn run_on(&mut self, train: Feed, validation: Option<Dataset>, fit: Fit) -> Result<History> {
+        let Fit { epochs, batch_size, shuffle, .. } = fit;
+        let mut callbacks = fit.callbacks;
+        let mut backup = fit.backup.map(|path| Backup::new(path, fit.backup_every));
+        if epochs == 0 || batch_size == 0 || train.len() == 0 {
+            return Err(no_epochs());
+        }
+        self.history = History::default();
+        self.check_trainable()?;
+        if let Some(validation) = &validation {
+            self.check_data(validation)?;
+        }
         let validation = validation.map(|v| self.placed(v)).transpose()?;
         self.figures = self.names();
         if let Some(validation) = &validation {
@@ -167,7 +200,7 @@ impl Trainer {
                     }
                     _ => Place::default(),
                 };
-                let run = Run { train: &train, validation: validation.as_ref(), shuffle, callbacks: &mut callbacks };
+                let run = Run { train, validation: validation.as_ref(), shuffle, callbacks: &mut callbacks };
                 self.run_epochs(run, epoch, backup.as_mut(), place)
             })();
         }
@@ -208,22 +241,30 @@ impl Trainer {
             } else {
                 (0..epoch.samples as i32).collect()
             };
-            for indices in order.chunks(epoch.batch_size).skip(place.steps) {
-                {
-                    let _span = profile::step();
-                    let data = profile::phase("data");
-                    let batch = self.batch(train, indices)?;
-                    drop(data);
-                    self.train_on_batch(&batch)?;
+            let place = &mut place;
+            let stops = thread::scope(|scope| {
+                let mut batches = train.batches(scope, order.chunks(epoch.batch_size).skip(place.steps))?;
+                while place.steps < epoch.steps {
+                    {
+                        let _span = profile::step();
+                        let data = profile::phase("data");
+                        let batch = batches.next(self)?;
+                        drop(data);
+                        self.train_on_batch(&batch)?;
+                    }
+                    let stops = told(callbacks, |c| c.on_step_end(self, &epoch, place.steps))?;
+                    place.steps += 1;
+                    if let Some(backup) = backup.as_mut().filter(|backup| stops || backup.is_due()) {
+                        backup.write(self, place, &epoch, shuffle, callbacks)?;
+                    }
+                    if stops {
+                        return Ok(true);
+                    }
                 }
-                let stops = told(callbacks, |c| c.on_step_end(self, &epoch, place.steps))?;
-                place.steps += 1;
-                if let Some(backup) = backup.as_mut().filter(|backup| stops || backup.is_due()) {
-                    backup.write(self, &place, &epoch, shuffle, callbacks)?;
-                }
-                if stops {
-                    return Ok(());
-                }
+                Ok::<_, Error>(false)
+            })?;
+            if stops {
+                return Ok(());
             }
             let mut logs = self.logs()?;
             if let Some(loss) = logs.get("loss").filter(|loss| !loss.is_finite()) {
@@ -237,10 +278,10 @@ impl Trainer {
             }
             self.history.epochs.push(logs.clone());
             let stopped = told(callbacks, |c| c.on_epoch_end(self, &epoch, &logs))?;
-            place = Place { epoch: place.epoch + 1, stopped, ..Place::default() };
+            *place = Place { epoch: place.epoch + 1, stopped, ..Place::default() };
             let ends = stopped || place.epoch == epoch.epochs;
             if let Some(backup) = backup.as_mut().filter(|backup| ends || backup.is_due()) {
-                backup.write(self, &place, &epoch, shuffle, callbacks)?;
+                backup.write(self, place, &epoch, shuffle, callbacks)?;
             }
         }
         Ok(())
@@ -249,7 +290,7 @@ impl Trainer {
 
 /// What the epochs of a run go over, and who looks on.
 struct Run<'a> {
-    train: &'a Dataset,
+    train: Feed<'a>,
     validation: Option<&'a Dataset>,
     shuffle: bool,
     callbacks: &'a mut [Box<dyn Callback>],

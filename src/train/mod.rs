@@ -7,6 +7,7 @@ mod capture;
 mod check;
 mod compile;
 mod evaluate;
+mod feed;
 mod find_learning_rate;
 mod fit;
 mod history;

@@ -10,6 +10,7 @@ mod fit;
 mod precision;
 mod profiled;
 mod programs;
+mod source;
 mod weights;
 
 use uncrumple::losses;

@@ -1,0 +1,97 @@
+//! Where the batches of an epoch come from.
+
+use super::Trainer;
+use crate::data::{Dataset, Source};
+use crate::device::Device;
+use crate::error::{Error, Result};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::Scope;
+
+/// Batches that wait to be trained on.
+const AHEAD: usize = 2;
+
+/// What a run trains on.
+#[derive(Clone, Copy)]
+pub(super) enum Feed<'a> {
+    /// Data on the trainer's device: a batch is gathered there.
+    Placed(&'a Dataset),
+    /// Data elsewhere: batches are read ahead.
+    Source(&'a dyn Source),
+}
+
+impl<'a> Feed<'a> {
+    /// The data where it lies.
+    pub fn of(data: &'a Dataset, device: &Device) -> Feed<'a> {
+        match data.inputs().first().is_some_and(|input| input.device() == *device) {
+            true => Feed::Placed(data),
+            false => Feed::Source(data),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        match self {
+            Feed::Placed(data) => data.len(),
+            Feed::Source(source) => source.len(),
+        }
+    }
+
+    /// The batches of these numbers, one by one.
+    pub fn batches<'scope>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        chunks: impl Iterator<Item = &'scope [i32]> + Send + 'scope,
+    ) -> Result<Batches<'scope>>
+    where
+        'a: 'scope,
+    {
+        match self {
+            Feed::Placed(data) => Ok(Batches::Placed(data, Box::new(chunks))),
+            Feed::Source(source) => {
+                let (sender, receiver) = sync_channel(AHEAD);
+                let read = move || {
+                    for indices in chunks {
+                        // A source is somebody's code: its panic is an error of the run.
+                        let batch = catch_unwind(AssertUnwindSafe(|| read(source, indices)));
+                        let batch =
+                            batch.unwrap_or_else(|_| Err(Error::Data("the source of the data panicked".into())));
+                        let last = batch.is_err();
+                        // Nobody listens any more where the run has ended.
+                        if sender.send(batch).is_err() || last {
+                            return;
+                        }
+                    }
+                };
+                let thread = std::thread::Builder::new().name("batches".into());
+                thread.spawn_scoped(scope, read).map_err(|e| Error::Data(format!("no thread to read data on: {e}")))?;
+                Ok(Batches::Ahead(receiver))
+            }
+        }
+    }
+}
+
+fn read(source: &dyn Source, indices: &[i32]) -> Result<Dataset> {
+    let batch = source.read(indices)?;
+    let (want, got) = (indices.len(), batch.len());
+    if got != want {
+        return Err(Error::Data(format!("the source of the data was asked for {want} samples and gave {got}")));
+    }
+    Ok(batch)
+}
+
+/// The batches of an epoch.
+pub(super) enum Batches<'a> {
+    Placed(&'a Dataset, Box<dyn Iterator<Item = &'a [i32]> + Send + 'a>),
+    Ahead(Receiver<Result<Dataset>>),
+}
+
+impl Batches<'_> {
+    /// The next batch on the trainer's device.
+    pub fn next(&mut self, trainer: &Trainer) -> Result<Dataset> {
+        let over = || Error::Internal("the batches of an epoch are over before it is".into());
+        match self {
+            Batches::Placed(data, chunks) => trainer.batch(data, chunks.next().ok_or_else(over)?),
+            Batches::Ahead(receiver) => receiver.recv().map_err(|_| over())??.to_device(trainer.device()),
+        }
+    }
+}
