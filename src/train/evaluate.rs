@@ -1,13 +1,15 @@
 //! Looking without training: evaluation and prediction.
 
+use super::feed::Feed;
 use super::{Batch, Logs, Trainer};
-use crate::data::{Dataset, IntoTensors};
+use crate::data::{Dataset, IntoTensors, Source};
 use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::metrics::mean_result;
 use crate::model::{Model, unique};
 use crate::tensor::{Tensor, Tensors};
+use std::thread;
 
 /// Samples of a batch where the user names no other number, as in Keras.
 pub(crate) const BATCH_SIZE: usize = 32;
@@ -28,14 +30,32 @@ impl Trainer {
         self.look_at(data, batch_size)
     }
 
+    /// [`Trainer::evaluate_with`] on samples that are read when they are needed, as by [`Trainer::fit_source`].
+    ///
+    /// # Errors
+    /// As [`Trainer::evaluate`]; what the source fails with.
+    pub fn evaluate_source(&mut self, source: &dyn Source, batch_size: usize) -> Result<Logs> {
+        self.check_metrics()?;
+        self.look_through(Feed::Source(source), batch_size)
+    }
+
     /// The same of data that was checked.
     pub(super) fn look_at(&mut self, data: &Dataset, batch_size: usize) -> Result<Logs> {
+        self.look_through(Feed::of(data, self.device()), batch_size)
+    }
+
+    fn look_through(&mut self, feed: Feed, batch_size: usize) -> Result<Logs> {
         self.reset_metrics()?;
-        let order: Vec<i32> = (0..data.len() as i32).collect();
-        for indices in order.chunks(batch_size.max(1)) {
-            let batch = self.batch(data, indices)?;
-            self.look(&batch)?;
-        }
+        let order: Vec<i32> = (0..feed.len() as i32).collect();
+        let chunks = order.chunks(batch_size.max(1));
+        let steps = chunks.len();
+        thread::scope(|scope| {
+            let mut batches = feed.batches(scope, chunks)?;
+            (0..steps).try_for_each(|_| {
+                let batch = batches.next(self)?;
+                self.look(&batch)
+            })
+        })?;
         self.logs()
     }
 

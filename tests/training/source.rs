@@ -29,6 +29,8 @@ fn files_train_as_memory_does() -> Result<()> {
         let history = memory.fit(&data()?, fit()?)?;
         assert_eq!(format!("{}", read.fit_source(&source, fit()?)?), format!("{history}"));
         assert_eq!(weight_bits(read.model())?, weight_bits(memory.model())?, "{device}");
+        let [a, b] = [read.evaluate_source(&source, 4)?, memory.evaluate_with(&data()?, 4)?];
+        assert_eq!(format!("{a}"), format!("{b}"));
 
         // Ended amid the second epoch, and gone on with.
         let backup = folder.path().join(format!("{}.safetensors", device.is_cpu()));
