@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use uncrumple::files::{Array, repository, safetensors};
+use uncrumple::losses;
 use uncrumple::model::keras::{self, Loaded};
 use uncrumple::prelude::*;
 
@@ -316,24 +317,49 @@ fn write_files_for_keras() {
     write("nested_output", &loaded(list), &inputs[..1], &[]);
 
     // What a trainer saves, and the step that it makes next.
-    let folder = place("trained", "saved_by_a_trainer");
-    let (x, labels) = (sample(3, [20, 4]), (0..20).map(|i| i % 3).collect::<Vec<i32>>());
-    let data = Dataset::new(&x, Tensor::from_slice(&labels, 20).unwrap()).unwrap();
-    let model = Sequential::new([4]).add(Dense::new(8).tanh()).add(Dense::new(3).softmax()).build().unwrap();
+    let trained = |name: &str, mut trainer: Trainer, data: &Dataset| {
+        let folder = place("trained", name);
+        let x = &data.inputs()[0];
+        trainer.fit(data, Fit::epochs(3).batch_size(6)).unwrap();
+        trainer.save(folder.join("model.keras")).unwrap();
+        put(&folder, "x", x);
+        put(&folder, "target", &data.targets()[0]);
+        put(&folder, "y", &trainer.predict(x).unwrap());
+        let loss = trainer.evaluate_with(data, data.len()).unwrap().get("loss").unwrap();
+        put(&folder, "loss", &Tensor::from_slice(&[loss as f32], ()).unwrap());
+        trainer.train_on_batch(data).unwrap();
+        put(&folder, "after", &trainer.predict(x).unwrap());
+    };
+    let model = || Sequential::new([4]).add(Dense::new(8).tanh()).add(Dense::new(3).softmax()).build().unwrap();
+    let (x, classes) = (sample(3, [20, 4]), (0..20).map(|i| i % 3).collect::<Vec<i32>>());
+    let labels = Dataset::new(&x, Tensor::from_slice(&classes, 20).unwrap()).unwrap();
+    // No target is 0, which errors in percent are divided by.
+    let hot: Vec<f32> = classes.iter().flat_map(|&c| (0..3).map(move |i| if i == c { 0.8 } else { 0.1 })).collect();
+    let hot = Dataset::new(&x, Tensor::from_slice(&hot, [20, 3]).unwrap()).unwrap();
     let metrics = (
         SparseCategoricalAccuracy::new().named("acc"),
         SparseCategoricalAccuracy::new().named("acc").weighted(),
         SparseTopKCategoricalAccuracy::new().k(2),
     );
     let optimizer = Adam::new(0.02).clipnorm(0.5);
-    let mut trainer = model.compile(optimizer, SparseCategoricalCrossentropy::new(), metrics).unwrap();
-    trainer.fit(&data, Fit::epochs(3).batch_size(6)).unwrap();
-    trainer.save(folder.join("model.keras")).unwrap();
-    put(&folder, "x", &x);
-    put(&folder, "target", &data.targets()[0]);
-    put(&folder, "y", &trainer.predict(&x).unwrap());
-    let loss = trainer.evaluate_with(&data, data.len()).unwrap().get("loss").unwrap();
-    put(&folder, "loss", &Tensor::from_slice(&[loss as f32], ()).unwrap());
-    trainer.train_on_batch(&data).unwrap();
-    put(&folder, "after", &trainer.predict(&x).unwrap());
+    let trainer = model().compile(optimizer, SparseCategoricalCrossentropy::new(), metrics).unwrap();
+    trained("saved_by_a_trainer", trainer, &labels);
+    for loss in losses::MODULES {
+        let loss = losses::from_config(loss, &Default::default()).unwrap();
+        let data = if loss.takes_labels() { &labels } else { &hot };
+        let name = loss.class_name();
+        trained(name, model().compile(SGD::new(0.05), vec![loss], ()).unwrap(), data);
+    }
+    let schedules: [uncrumple::schedules::LearningRate; 6] = [
+        ExponentialDecay::new(0.1, 4, 0.5).into(),
+        InverseTimeDecay::new(0.1, 4, 0.5).into(),
+        PolynomialDecay::new(0.1, 8).into(),
+        PiecewiseConstantDecay::new([3, 8], [0.1, 0.05, 0.01]).into(),
+        CosineDecay::new(0.01, 20).warmup(0.1, 5).into(),
+        CosineDecayRestarts::new(0.1, 4).into(),
+    ];
+    for (i, schedule) in schedules.into_iter().enumerate() {
+        let trainer = model().compile(SGD::new(schedule), SparseCategoricalCrossentropy::new(), ()).unwrap();
+        trained(&format!("schedule_{i}"), trainer, &labels);
+    }
 }
