@@ -104,8 +104,8 @@ impl Dataset {
     }
 
     /// What `change` makes of every tensor.
-    fn map(&self, len: usize, change: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Dataset> {
-        let each = |list: &[Tensor]| list.iter().map(&change).collect::<Result<Vec<_>>>();
+    pub(crate) fn map(&self, len: usize, mut change: impl FnMut(&Tensor) -> Result<Tensor>) -> Result<Dataset> {
+        let mut each = |list: &[Tensor]| list.iter().map(&mut change).collect::<Result<Vec<_>>>();
         Ok(Dataset {
             inputs: each(&self.inputs)?,
             targets: each(&self.targets)?,

@@ -1,6 +1,7 @@
 //! A value and where it came from: the tensor, the trait of the ops that make one, and the tape that records them.
 
 mod apply;
+mod arriving;
 mod case;
 mod op;
 mod print;
@@ -8,6 +9,7 @@ mod tape;
 
 pub(crate) use apply::record_shared;
 pub use apply::{apply, apply_one};
+pub(crate) use arriving::Arriving;
 pub use case::{Case, FLOATS, Sample};
 pub use op::{Backward, Gradients, Keeps, Meta, Metas, Op, Tensors};
 pub(crate) use op::{given, require_one_dtype};

@@ -50,7 +50,7 @@ impl Trainer {
         let chunks = order.chunks(batch_size.max(1));
         let steps = chunks.len();
         thread::scope(|scope| {
-            let mut batches = feed.batches(scope, chunks)?;
+            let mut batches = feed.batches(self.device(), scope, chunks)?;
             (0..steps).try_for_each(|_| {
                 let batch = batches.next(self)?;
                 self.look(&batch)

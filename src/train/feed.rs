@@ -4,6 +4,7 @@ use super::Trainer;
 use crate::data::{Dataset, Source};
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::tensor::{Arriving, Tensor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
@@ -36,9 +37,10 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// The batches of these numbers, one by one.
+    /// The batches of these numbers, one by one, for a trainer on this device.
     pub fn batches<'scope>(
         self,
+        device: &Device,
         scope: &'scope Scope<'scope, '_>,
         chunks: impl Iterator<Item = &'scope [i32]> + Send + 'scope,
     ) -> Result<Batches<'scope>>
@@ -49,10 +51,11 @@ impl<'a> Feed<'a> {
             Feed::Placed(data) => Ok(Batches::Placed(data, Box::new(chunks))),
             Feed::Source(source) => {
                 let (sender, receiver) = sync_channel(AHEAD);
+                let device = device.clone();
                 let read = move || {
                     for indices in chunks {
                         // A source is somebody's code: its panic is an error of the run.
-                        let batch = catch_unwind(AssertUnwindSafe(|| read(source, indices)));
+                        let batch = catch_unwind(AssertUnwindSafe(|| Sent::read(source, indices, &device)));
                         let batch =
                             batch.unwrap_or_else(|_| Err(Error::Data("the source of the data panicked".into())));
                         let last = batch.is_err();
@@ -70,19 +73,35 @@ impl<'a> Feed<'a> {
     }
 }
 
-fn read(source: &dyn Source, indices: &[i32]) -> Result<Dataset> {
-    let batch = source.read(indices)?;
-    let (want, got) = (indices.len(), batch.len());
-    if got != want {
-        return Err(Error::Data(format!("the source of the data was asked for {want} samples and gave {got}")));
+/// A batch that was read and is on its way to the trainer's device.
+pub(super) struct Sent {
+    batch: Dataset,
+    tensors: Vec<Arriving>,
+}
+
+impl Sent {
+    fn read(source: &dyn Source, indices: &[i32], device: &Device) -> Result<Sent> {
+        let batch = source.read(indices)?;
+        let (want, got) = (indices.len(), batch.len());
+        if got != want {
+            return Err(Error::Data(format!("the source of the data was asked for {want} samples and gave {got}")));
+        }
+        let tensors = batch.tensors().map(|tensor| tensor.send(device)).collect::<Result<_>>()?;
+        Ok(Sent { batch, tensors })
     }
-    Ok(batch)
+
+    /// The batch on the device.
+    fn batch(self) -> Result<Dataset> {
+        let mut tensors = self.tensors.into_iter();
+        let missing = || Error::Internal("a tensor of a batch was not sent".into());
+        self.batch.map(self.batch.len(), |_: &Tensor| tensors.next().ok_or_else(missing)?.tensor())
+    }
 }
 
 /// The batches of an epoch.
 pub(super) enum Batches<'a> {
     Placed(&'a Dataset, Box<dyn Iterator<Item = &'a [i32]> + Send + 'a>),
-    Ahead(Receiver<Result<Dataset>>),
+    Ahead(Receiver<Result<Sent>>),
 }
 
 impl Batches<'_> {
@@ -91,7 +110,7 @@ impl Batches<'_> {
         let over = || Error::Internal("the batches of an epoch are over before it is".into());
         match self {
             Batches::Placed(data, chunks) => trainer.batch(data, chunks.next().ok_or_else(over)?),
-            Batches::Ahead(receiver) => receiver.recv().map_err(|_| over())??.to_device(trainer.device()),
+            Batches::Ahead(receiver) => receiver.recv().map_err(|_| over())??.batch(),
         }
     }
 }

@@ -243,7 +243,8 @@ impl Trainer {
             };
             let place = &mut place;
             let stops = thread::scope(|scope| {
-                let mut batches = train.batches(scope, order.chunks(epoch.batch_size).skip(place.steps))?;
+                let mut batches =
+                    train.batches(self.device(), scope, order.chunks(epoch.batch_size).skip(place.steps))?;
                 while place.steps < epoch.steps {
                     {
                         let _span = profile::step();

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 ///
 /// It uses the card's primary context, which it shares with any other CUDA code of the process, and never lets it go.
 /// All work runs on one stream, in the order in which it was given, whichever thread gave it; methods return when the
-/// work is queued, unless they say that they wait.
+/// work is queued, unless they say that they wait. Only [`CudaDevice::upload`] goes beside it.
 pub struct CudaDevice {
     this: Weak<CudaDevice>,
     ordinal: usize,
@@ -33,6 +33,7 @@ pub struct CudaDevice {
     pub(super) pool: Pool,
     pub(super) functions: Functions,
     pub(super) staging: Mutex<Option<Staging>>,
+    pub(super) uploads: Mutex<Option<Staging>>,
     pub(super) products: Mutex<Option<Products>>,
 }
 
@@ -88,6 +89,7 @@ impl CudaDevice {
             turns: Turns::default(),
             functions: Functions::new(),
             staging: Mutex::new(None),
+            uploads: Mutex::new(None),
             products: Mutex::new(None),
         })
     }
@@ -259,9 +261,15 @@ impl Event {
     }
 
     /// Puts the event behind the work that the stream has now.
-    pub fn record(&self, device: &CudaDevice) -> Result<(), CudaError> {
+    pub fn record(&self, stream: sys::CUstream) -> Result<(), CudaError> {
         // SAFETY: event and stream live.
-        check(unsafe { sys::cuEventRecord(self.0.0, device.compute()) }, || "cuEventRecord".into())
+        check(unsafe { sys::cuEventRecord(self.0.0, stream) }, || "cuEventRecord".into())
+    }
+
+    /// Lets what the stream is given from now on wait until it has happened, and nobody else.
+    pub fn hold_back(&self, stream: sys::CUstream) -> Result<(), CudaError> {
+        // SAFETY: event and stream live.
+        check(unsafe { sys::cuStreamWaitEvent(stream, self.0.0, 0) }, || "cuStreamWaitEvent".into())
     }
 
     /// Waits until it has happened; at once, if it was never recorded.
@@ -285,7 +293,7 @@ impl CudaDevice {
     pub fn timed_event(self: &Arc<CudaDevice>) -> Result<TimedEvent> {
         let _turn = self.turn_outside_capture("time what it does")?;
         let event = Event::with(sys::CUevent_flags::CU_EVENT_DEFAULT)?;
-        event.record(self)?;
+        event.record(self.compute())?;
         Ok(TimedEvent { event, device: self.clone() })
     }
 }

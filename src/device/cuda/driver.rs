@@ -54,6 +54,7 @@ const SYMBOLS: &[&str] = &[
     "cuStreamCreate",
     "cuStreamEndCapture",
     "cuStreamSynchronize",
+    "cuStreamWaitEvent",
     "cuThreadExchangeStreamCaptureMode",
 ];
 

@@ -6,18 +6,20 @@ use super::kernel_table::Kernel;
 use super::launch::{Arg, Grid};
 use super::pool::CudaBlock;
 use crate::dtype::DType;
-use crate::error::{Error, Result};
+use crate::error::{CudaError, Error, Result};
 use cudarc::driver::sys;
 
 static FILL: Kernel = Kernel::new("fill", "fill", &[DType::I64]);
 
 /// How many pieces may be under way to the card, and how many bytes each has.
 const SLOTS: usize = 8;
-const SLOT: usize = 1 << 20;
+pub(super) const SLOT: usize = 1 << 20;
 
 /// Page-locked host memory that copies to the card go through: the card reads it while the host goes on, and the caller's
 /// bytes are free at once.
 pub(super) struct Staging {
+    /// The stream that the copies are put on.
+    stream: Handle<sys::CUstream_st>,
     memory: Handle<u8>,
     /// For each slot, when the card has read it.
     read: Vec<Event>,
@@ -26,22 +28,27 @@ pub(super) struct Staging {
 
 impl Staging {
     /// Never freed, as its device lives as long as the process.
-    fn new() -> Result<Staging> {
+    pub fn new(stream: sys::CUstream) -> Result<Staging> {
         let read: Result<Vec<_>, _> = (0..SLOTS).map(|_| Event::new()).collect();
         let read = read?;
         let mut memory = std::ptr::null_mut();
         // SAFETY: a context is current in the turn that the caller has; the address is written.
         let result = unsafe { sys::cuMemHostAlloc(&mut memory, SLOTS * SLOT, 0) };
         check(result, || format!("cuMemHostAlloc of {} bytes", SLOTS * SLOT))?;
-        Ok(Staging { memory: Handle(memory.cast()), read, next: 0 })
+        Ok(Staging { stream: Handle(stream), memory: Handle(memory.cast()), read, next: 0 })
     }
 
-    /// Sends at most [`SLOT`] bytes to the address `to`.
-    fn send(&mut self, device: &CudaDevice, piece: &[u8], to: u64) -> Result<()> {
+    /// Waits until the card has read the slot that the next piece goes through.
+    pub fn wait(&self) -> Result<(), CudaError> {
+        self.read[self.next].wait()
+    }
+
+    /// Sends at most [`SLOT`] bytes to the address `to`; the caller has the turn.
+    pub fn send(&mut self, piece: &[u8], to: u64) -> Result<()> {
         debug_assert!(piece.len() <= SLOT);
         let slot = self.next;
+        self.wait()?;
         self.next = (slot + 1) % SLOTS;
-        self.read[slot].wait()?;
         // SAFETY: the slot lies inside the staging memory, which nobody else has and which the card is done with.
         let start = unsafe {
             let start = self.memory.0.add(slot * SLOT);
@@ -49,9 +56,9 @@ impl Staging {
             start
         };
         // SAFETY: the slot stays as it is until its event has happened; `to` has room, as the callers see to.
-        let result = unsafe { sys::cuMemcpyHtoDAsync_v2(to, start.cast(), piece.len(), device.compute()) };
+        let result = unsafe { sys::cuMemcpyHtoDAsync_v2(to, start.cast(), piece.len(), self.stream.0) };
         check(result, || format!("cuMemcpyHtoDAsync of {} bytes", piece.len()))?;
-        self.read[slot].record(device)?;
+        self.read[slot].record(self.stream.0)?;
         Ok(())
     }
 }
@@ -75,10 +82,10 @@ impl CudaDevice {
         let mut staging = lock(&self.staging);
         let staging = match &mut *staging {
             Some(staging) => staging,
-            empty => empty.insert(Staging::new()?),
+            empty => empty.insert(Staging::new(self.compute())?),
         };
         for (i, piece) in from.chunks(SLOT).enumerate() {
-            staging.send(self, piece, to + (i * SLOT) as u64)?;
+            staging.send(piece, to + (i * SLOT) as u64)?;
         }
         Ok(())
     }
