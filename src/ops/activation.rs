@@ -24,7 +24,7 @@ use super::squareplus::SquareplusFunction;
 use super::tanh::TanhFunction;
 use super::tanh_shrink::TanhShrinkFunction;
 use super::unary::{Function, SlopeOf};
-use crate::device::cpu::Float;
+use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -61,6 +61,26 @@ macro_rules! activations {
                         T::vectorize(#[inline(always)] || x.iter_mut().for_each(|x| *x = <$function>::value(*x)));
                     })*
                 }
+            }
+
+            /// What runs on each piece of a row that a product has finished: the bias of its columns is added, if there is one,
+            /// then the activation replaces it.
+            pub(crate) fn after<T: Float>(self, bias: Option<&[T]>) -> impl Fn(usize, usize, &mut [T]) + Sync {
+                move |_, column, piece| {
+                    if let Some(bias) = bias {
+                        let bias = &bias[column..column + piece.len()];
+                        T::vectorize(#[inline(always)] || piece.iter_mut().zip(bias).for_each(|(x, &b)| *x += b));
+                    }
+                    self.cpu(piece);
+                }
+            }
+
+            /// The activation of each element of `from`, over the threads.
+            pub(crate) fn cpu_from<T: Float>(self, from: &[T], to: &mut [T]) {
+                threads::split_rows(to, 1, 1 << 14, |start, to| {
+                    to.copy_from_slice(&from[start..start + to.len()]);
+                    self.cpu(to);
+                });
             }
 
             /// What the slope is computed from; `None` where it is 1.

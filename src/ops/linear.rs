@@ -4,7 +4,6 @@ use super::activation::Activation;
 use super::unary::SlopeOf;
 use crate::device::cpu::convert::require_float;
 use crate::device::cpu::gemm::{View, gemm};
-use crate::device::cpu::Float;
 use crate::device::Elements;
 use crate::device::cuda::{CudaDevice, Product};
 use crate::error::{Error, Result};
@@ -78,27 +77,14 @@ impl Op for Linear {
         let m = x.shape().rows();
         with_float!(x.dtype(), "linear", T => {
             let bias = inputs.get(2).map(|b| b.data::<T>()).transpose()?;
-            let (activation, keeps_sum) = (self.0, self.keeps_sum());
-            let finish = move |_: usize, column: usize, piece: &mut [T]| {
-                if let Some(bias) = bias {
-                    let bias = &bias[column..column + piece.len()];
-                    T::vectorize(#[inline(always)] || piece.iter_mut().zip(bias).for_each(|(x, &b)| *x += b));
-                }
-                if !keeps_sum {
-                    activation.cpu(piece);
-                }
-            };
+            let finish = if self.keeps_sum() { Activation::Linear } else { self.0 }.after(bias);
             let (x, w) = (View::new(x.data::<T>()?, k, false), View::new(w.data::<T>()?, n, false));
             let [out, sums @ ..] = outputs else { return Err(Error::Internal("linear has an output".into())) };
             match sums {
                 [] => gemm([m, n, k], x, w, out.data_mut()?, false, Some(&finish)),
                 [sum, ..] => {
                     gemm([m, n, k], x, w, sum.data_mut()?, false, Some(&finish))?;
-                    let sum = sum.data::<T>()?;
-                    crate::device::cpu::threads::split_rows(out.data_mut::<T>()?, 1, 1 << 14, |start, out| {
-                        out.copy_from_slice(&sum[start..start + out.len()]);
-                        activation.cpu(out);
-                    });
+                    self.0.cpu_from(sum.data::<T>()?, out.data_mut::<T>()?);
                     Ok(())
                 }
             }

@@ -13,9 +13,11 @@ mod random;
 mod reduce;
 mod rows;
 mod unary;
+mod window;
 
 pub use activation::Activation;
 pub use random::Generator;
+pub use window::{Padding, Slide, Window};
 
 /// Lists the ops: `module: Op, Op, …`.
 macro_rules! ops {
@@ -51,6 +53,7 @@ ops! {
     clip: Clip;
     compare: Compare;
     concatenate: Concatenate;
+    conv: Conv, ConvTranspose, ConvKernelGrad;
     divide: Divide;
     dropout: Dropout;
     elu: Elu, EluGrad;

@@ -1,5 +1,6 @@
 //! The CPU: threads, the buffer pool, vector mathematics, matrix products.
 
+pub mod conv;
 pub mod convert;
 pub mod gemm;
 pub mod math;

@@ -1,0 +1,422 @@
+//! Convolutions over one to three spatial axes: forward, transposed, and the gradient of the kernel, each of which is made
+//! of the other two backwards.
+
+use super::activation::Activation;
+use super::unary::SlopeOf;
+use super::window::{Padding, SPATIAL, Slide, Window, spatial};
+use crate::device::cpu::conv::{self, Axis, Geometry};
+use crate::device::cpu::convert::require_float;
+use crate::device::cuda::CudaDevice;
+use crate::error::{Error, Result};
+use crate::profile;
+use crate::shape::Shape;
+use crate::tensor::{
+    Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, given, require_one_dtype,
+};
+use crate::with_float;
+
+/// `activation(x * kernel + bias)`: x is `(batch, …, channels)`, the kernel `(…, channels / groups, filters)`, the bias
+/// `(filters,)` and may be left out, the output `(batch, …, filters)`.
+///
+/// y[n, i, f] = Σ x[n, i · stride + k · dilation − before, c] · kernel[k, c, f] over the kernel's positions k and the channels
+/// c of f's group, with zeros around x. With as many groups as channels it is a depthwise convolution.
+///
+/// An activation whose slope is computed from its argument adds a second output, the sum before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv {
+    window: Window,
+    groups: usize,
+    activation: Activation,
+}
+
+/// What [`Conv`] is for its input, backwards: from y `(batch, …, filters)` and the kernel to `(batch, extents…, channels)`.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvTranspose {
+    window: Window,
+    groups: usize,
+    /// The spatial extents of the output, the first ones 1 where there are fewer than three.
+    extents: [usize; SPATIAL],
+}
+
+/// The gradient of [`Conv`]'s kernel, from x and the output's gradient.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvKernelGrad {
+    window: Window,
+    groups: usize,
+}
+
+impl Tensor {
+    /// `activation(self * kernel + bias)`, the convolution of [Keras](https://keras.io/api/ops/nn/#conv-function) (which is a
+    /// cross-correlation): `(batch, …, channels) * (…, channels / groups, filters) → (batch, …, filters)` over one to three
+    /// spatial axes. Floating-point, one dtype. With as many groups as channels it is a depthwise convolution.
+    ///
+    /// # Errors
+    /// Shapes that do not fit each other or the window, groups that do not divide channels and filters, dtypes that differ or
+    /// are no floats.
+    pub fn conv(
+        &self,
+        kernel: &Tensor,
+        bias: Option<&Tensor>,
+        window: Window,
+        groups: usize,
+        activation: Activation,
+    ) -> Result<Tensor> {
+        let op = Conv { window, groups, activation };
+        match bias {
+            Some(bias) => apply_one(op, &[self, kernel, bias]),
+            None => apply_one(op, &[self, kernel]),
+        }
+    }
+
+    /// The transposed convolution ([Keras](https://keras.io/api/ops/nn/#conv_transpose-function)): what [`Tensor::conv`] over
+    /// a tensor `(batch, extents…, channels)` with this kernel and window does to a gradient,
+    /// `(batch, …, filters) → (batch, extents…, channels)`.
+    ///
+    /// # Errors
+    /// As for [`Tensor::conv`]; extents over which the window does not make as many steps as `self` has.
+    pub fn conv_transpose(&self, kernel: &Tensor, window: Window, groups: usize, extents: &[usize]) -> Result<Tensor> {
+        if extents.len() != window.rank() {
+            let message = format!("expected {} extents for the output, got {extents:?}", window.rank());
+            return Err(Error::shape("conv_transpose", message));
+        }
+        let mut three = [1; SPATIAL];
+        three[SPATIAL - extents.len()..].copy_from_slice(extents);
+        apply_one(ConvTranspose { window, groups, extents: three }, &[self, kernel])
+    }
+}
+
+/// Checks a kernel against the channels that it sees, and gives its filters.
+fn filters(op: &'static str, window: &Window, groups: usize, channels: Option<usize>, kernel: &Shape) -> Result<usize> {
+    let sizes: Vec<usize> = window.slides().iter().map(|s| s.size).collect();
+    let rank = sizes.len();
+    if kernel.rank() != rank + 2 || kernel[..rank] != sizes[..] {
+        let message = format!("expected a kernel of shape {sizes:?} + (channels / groups, filters), got {kernel}");
+        return Err(Error::shape(op, message));
+    }
+    let (depth, filters) = (kernel[rank], kernel[rank + 1]);
+    if groups == 0 || filters % groups != 0 {
+        return Err(Error::shape(op, format!("expected groups that divide {filters} filters, got {groups}")));
+    }
+    if let Some(channels) = channels.filter(|&c| depth.checked_mul(groups) != Some(c)) {
+        let message = format!("expected {depth} channels in each of {groups} groups, got {channels} channels");
+        return Err(Error::shape(op, message));
+    }
+    Ok(filters)
+}
+
+/// A tensor's shape with other spatial extents and channels.
+fn image(batch: usize, extents: &[usize], channels: usize) -> Result<Shape> {
+    Shape::new(&[&[batch], extents, &[channels]].concat())
+}
+
+/// The sizes that the devices work from; shapes have been checked.
+fn geometry(window: &Window, groups: usize, x: [usize; SPATIAL], y: &Shape, channels: usize) -> Geometry {
+    let (output, slides) = (spatial(y), window.three());
+    let axis = |a: usize| {
+        let Slide { size, stride, dilation, before, .. } = slides[a];
+        Axis { input: x[a], output: output[a], size, stride, dilation, before }
+    };
+    let geometry =
+        Geometry { batch: y[0], axes: std::array::from_fn(axis), channels, filters: y.last(), groups };
+    profile::operations(2 * geometry.products());
+    geometry
+}
+
+impl Conv {
+    fn keeps_sum(&self) -> bool {
+        self.activation.slope_of() == Some(SlopeOf::Input)
+    }
+}
+
+impl Op for Conv {
+    fn name(&self) -> &'static str {
+        "conv"
+    }
+
+    fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
+        let (x, kernel, bias) = match inputs {
+            [x, kernel] => (x, kernel, None),
+            [x, kernel, bias] => (x, kernel, Some(bias)),
+            _ => return Err(Error::shape("conv", format!("expected two or three tensors, got {}", given(inputs)))),
+        };
+        require_float("conv", x.dtype)?;
+        require_one_dtype("conv", inputs)?;
+        let steps = self.window.steps("conv", &x.shape)?;
+        let filters = filters("conv", &self.window, self.groups, Some(x.shape.last()), &kernel.shape)?;
+        if let Some(bias) = bias.filter(|b| b.shape.dims() != [filters]) {
+            return Err(Error::shape("conv", format!("expected a bias of shape ({filters},), got {}", bias.shape)));
+        }
+        let out = Meta::new(image(x.shape[0], &steps, filters)?, x.dtype);
+        Ok(Metas::from_elem(out, if self.keeps_sum() { 2 } else { 1 }))
+    }
+
+    fn cpu(&self, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
+        let x = inputs[0];
+        let (activation, keeps_sum) = (self.activation, self.keeps_sum());
+        let geometry = geometry(&self.window, self.groups, spatial(&x.shape()), &outputs[0].shape(), x.shape().last());
+        with_float!(x.dtype(), "conv", T => {
+            let bias = inputs.get(2).map(|b| b.data::<T>()).transpose()?;
+            let finish = if keeps_sum { Activation::Linear } else { activation }.after(bias);
+            let (x, kernel) = (x.data::<T>()?, inputs[1].data::<T>()?);
+            let [out, sums @ ..] = outputs else { return Err(Error::Internal("conv has an output".into())) };
+            match sums {
+                [] => conv::forward(&geometry, x, kernel, out.data_mut()?, Some(&finish)),
+                [sum, ..] => {
+                    conv::forward(&geometry, x, kernel, sum.data_mut()?, Some(&finish))?;
+                    activation.cpu_from(sum.data::<T>()?, out.data_mut::<T>()?);
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
+        let _ = (device, inputs, outputs);
+        Err(Error::Internal("conv on CUDA is being written".into()))
+    }
+
+    fn keeps(&self) -> Option<Keeps> {
+        Some(match self.activation.slope_of() {
+            None => Keeps::inputs(&[0, 1]),
+            Some(SlopeOf::Output) => Keeps { inputs: &[0, 1], outputs: &[0] },
+            Some(SlopeOf::Input) => Keeps { inputs: &[0, 1], outputs: &[1] },
+        })
+    }
+
+    fn backward(&self, node: &Backward) -> Result<Gradients> {
+        let Conv { window, groups, .. } = *self;
+        let (x, kernel) = (node.input(0)?, node.input(1)?);
+        let dz = match self.activation.slope_of() {
+            None => node.grad()?.clone(),
+            Some(SlopeOf::Output) => self.activation.grad(node.output(0)?, node.grad()?)?,
+            Some(SlopeOf::Input) => self.activation.grad(node.output(1)?, node.grad()?)?,
+        };
+        let transpose = ConvTranspose { window, groups, extents: spatial(&x.shape()) };
+        let mut gradients = Gradients::new();
+        gradients.push(if node.wants(0) { Some(apply_one(transpose, &[&dz, kernel])?) } else { None });
+        gradients.push(if node.wants(1) { Some(apply_one(ConvKernelGrad { window, groups }, &[x, &dz])?) } else { None });
+        if node.input_count() > 2 {
+            let rows = dz.reshape([dz.shape().rows(), dz.shape().last()])?;
+            gradients.push(if node.wants(2) { Some(rows.sum(&[0], false)?) } else { None });
+        }
+        Ok(gradients)
+    }
+
+    fn cases() -> Vec<Case> {
+        let mut cases: Vec<Case> = CASES.iter().enumerate().map(|(i, case)| case.conv(i % 2 == 0, Activation::Linear)).collect();
+        let smooth = [Activation::Sigmoid, Activation::Tanh, Activation::Gelu, Activation::Silu];
+        cases.extend(smooth.iter().map(|&activation| CASES[0].conv(true, activation)));
+        cases
+    }
+}
+
+impl Op for ConvTranspose {
+    fn name(&self) -> &'static str {
+        "conv_transpose"
+    }
+
+    fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
+        let [y, kernel] = inputs else {
+            return Err(Error::shape("conv_transpose", format!("expected two tensors, got {}", given(inputs))));
+        };
+        require_float("conv_transpose", y.dtype)?;
+        require_one_dtype("conv_transpose", inputs)?;
+        let filters = filters("conv_transpose", &self.window, self.groups, None, &kernel.shape)?;
+        let channels = kernel.shape[kernel.shape.rank() - 2].saturating_mul(self.groups);
+        let out = image(
+            y.shape.first().copied().unwrap_or(0),
+            &self.extents[SPATIAL - self.window.rank()..],
+            channels,
+        )?;
+        let want = image(out[0], &self.window.steps("conv_transpose", &out)?, filters)?;
+        if y.shape != want {
+            let message = format!("expected an input of shape {want} for an output of {out}, got {}", y.shape);
+            return Err(Error::shape("conv_transpose", message));
+        }
+        Ok(Metas::from_elem(Meta::new(out, y.dtype), 1))
+    }
+
+    fn cpu(&self, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
+        let geometry =
+            geometry(&self.window, self.groups, self.extents, &inputs[0].shape(), outputs[0].shape().last());
+        with_float!(inputs[0].dtype(), "conv_transpose", T => {
+            conv::input_grad(&geometry, inputs[0].data::<T>()?, inputs[1].data::<T>()?, outputs[0].data_mut::<T>()?)
+        })
+    }
+
+    fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
+        let _ = (device, inputs, outputs);
+        Err(Error::Internal("conv on CUDA is being written".into()))
+    }
+
+    fn keeps(&self) -> Option<Keeps> {
+        Some(Keeps::inputs(&[0, 1]))
+    }
+
+    fn backward(&self, node: &Backward) -> Result<Gradients> {
+        let ConvTranspose { window, groups, .. } = *self;
+        let (y, kernel, g) = (node.input(0)?, node.input(1)?, node.grad()?);
+        let mut gradients = Gradients::new();
+        gradients.push(if node.wants(0) { Some(g.conv(kernel, None, window, groups, Activation::Linear)?) } else { None });
+        gradients.push(if node.wants(1) { Some(apply_one(ConvKernelGrad { window, groups }, &[g, y])?) } else { None });
+        Ok(gradients)
+    }
+
+    fn cases() -> Vec<Case> {
+        CASES.iter().map(Sizes::transpose).collect()
+    }
+}
+
+impl Op for ConvKernelGrad {
+    fn name(&self) -> &'static str {
+        "conv_kernel_grad"
+    }
+
+    fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
+        let [x, dy] = inputs else {
+            return Err(Error::shape("conv_kernel_grad", format!("expected two tensors, got {}", given(inputs))));
+        };
+        require_float("conv_kernel_grad", x.dtype)?;
+        require_one_dtype("conv_kernel_grad", inputs)?;
+        let (channels, filters) = (x.shape.last(), dy.shape.last());
+        let want = image(x.shape.first().copied().unwrap_or(0), &self.window.steps("conv_kernel_grad", &x.shape)?, filters)?;
+        if dy.shape != want {
+            return Err(Error::shape("conv_kernel_grad", format!("expected a gradient of {want}, got {}", dy.shape)));
+        }
+        if self.groups == 0 || channels % self.groups != 0 || filters % self.groups != 0 {
+            let message = format!("expected groups that divide {channels} channels and {filters} filters, got {}", self.groups);
+            return Err(Error::shape("conv_kernel_grad", message));
+        }
+        let sizes = self.window.slides().iter().map(|s| s.size).chain([channels / self.groups, filters]);
+        Ok(Metas::from_elem(Meta::new(Shape::new(&sizes.collect::<Vec<_>>())?, x.dtype), 1))
+    }
+
+    fn cpu(&self, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
+        let (x, dy) = (inputs[0], inputs[1]);
+        let geometry = geometry(&self.window, self.groups, spatial(&x.shape()), &dy.shape(), x.shape().last());
+        with_float!(x.dtype(), "conv_kernel_grad", T => {
+            conv::kernel_grad(&geometry, x.data::<T>()?, dy.data::<T>()?, outputs[0].data_mut::<T>()?)
+        })
+    }
+
+    fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
+        let _ = (device, inputs, outputs);
+        Err(Error::Internal("conv on CUDA is being written".into()))
+    }
+
+    fn keeps(&self) -> Option<Keeps> {
+        Some(Keeps::inputs(&[0, 1]))
+    }
+
+    fn backward(&self, node: &Backward) -> Result<Gradients> {
+        let ConvKernelGrad { window, groups } = *self;
+        let (x, dy, g) = (node.input(0)?, node.input(1)?, node.grad()?);
+        let transpose = ConvTranspose { window, groups, extents: spatial(&x.shape()) };
+        let mut gradients = Gradients::new();
+        gradients.push(if node.wants(0) { Some(apply_one(transpose, &[dy, g])?) } else { None });
+        gradients.push(if node.wants(1) { Some(x.conv(g, None, window, groups, Activation::Linear)?) } else { None });
+        Ok(gradients)
+    }
+
+    fn cases() -> Vec<Case> {
+        CASES.iter().map(Sizes::kernel_grad).collect()
+    }
+}
+
+/// What the three are tested on: the sizes of an input and a kernel.
+#[derive(Clone, Copy)]
+struct Sizes {
+    batch: usize,
+    extents: &'static [usize],
+    channels: usize,
+    filters: usize,
+    size: &'static [usize],
+    stride: usize,
+    dilation: usize,
+    padding: Padding,
+    groups: usize,
+}
+
+impl Sizes {
+    /// A window that moves by one, and no groups.
+    const fn new(batch: usize, extents: &'static [usize], channels: usize, size: &'static [usize], filters: usize) -> Sizes {
+        Sizes { batch, extents, channels, filters, size, stride: 1, dilation: 1, padding: Padding::Valid, groups: 1 }
+    }
+
+    const fn padding(self, padding: Padding) -> Sizes {
+        Sizes { padding, ..self }
+    }
+
+    const fn stride(self, stride: usize) -> Sizes {
+        Sizes { stride, ..self }
+    }
+
+    const fn dilation(self, dilation: usize) -> Sizes {
+        Sizes { dilation, ..self }
+    }
+
+    const fn groups(self, groups: usize) -> Sizes {
+        Sizes { groups, ..self }
+    }
+
+    /// Cases are written by hand, so their windows are valid.
+    #[allow(clippy::expect_used)]
+    fn window(&self) -> Window {
+        let all = |n| vec![n; self.extents.len()];
+        Window::new(self.extents, self.size, &all(self.stride), &all(self.dilation), self.padding)
+            .expect("a case's window is valid")
+    }
+
+    fn x(&self) -> Sample {
+        Sample::new([&[self.batch], self.extents, &[self.channels]].concat())
+    }
+
+    fn kernel(&self) -> Sample {
+        Sample::within([self.size, &[self.channels / self.groups, self.filters]].concat(), -0.5..0.5)
+    }
+
+    fn y(&self) -> Sample {
+        let window = self.window();
+        let steps: Vec<usize> = window.slides().iter().zip(self.extents).map(|(s, &n)| s.steps(n)).collect();
+        Sample::new([&[self.batch], &steps[..], &[self.filters]].concat())
+    }
+
+    fn conv(&self, bias: bool, activation: Activation) -> Case {
+        // A half that is rounded near ±1 says little of a slope that is nearly 0 there.
+        let x = if activation == Activation::Linear { self.x() } else { Sample { range: -0.4..0.4, ..self.x() } };
+        let inputs = [Some(x), Some(self.kernel()), bias.then(|| Sample::new(self.filters))];
+        Case::new(Conv { window: self.window(), groups: self.groups, activation }, inputs.into_iter().flatten()).shown(1)
+    }
+
+    fn transpose(&self) -> Case {
+        let mut extents = [1; SPATIAL];
+        extents[SPATIAL - self.extents.len()..].copy_from_slice(self.extents);
+        Case::new(ConvTranspose { window: self.window(), groups: self.groups, extents }, [self.y(), self.kernel()])
+    }
+
+    fn kernel_grad(&self) -> Case {
+        Case::new(ConvKernelGrad { window: self.window(), groups: self.groups }, [self.x(), self.y()])
+    }
+}
+
+const CASES: &[Sizes] = &[
+    Sizes::new(2, &[5, 7], 3, &[3, 3], 4),
+    Sizes::new(1, &[4, 5], 1, &[1, 1], 1),
+    Sizes::new(3, &[6, 5], 5, &[1, 1], 7).stride(2),
+    Sizes::new(2, &[7, 6], 3, &[3, 3], 5).padding(Padding::Same),
+    Sizes::new(2, &[9, 8], 2, &[3, 2], 5).padding(Padding::Same).stride(2),
+    Sizes::new(1, &[8, 9], 2, &[3, 3], 3).padding(Padding::Same).dilation(2),
+    Sizes::new(2, &[9, 11], 3, &[2, 3], 3).dilation(3),
+    Sizes::new(1, &[3, 2], 2, &[5, 4], 3).padding(Padding::Same),
+    Sizes::new(2, &[8, 7], 3, &[2, 2], 2).stride(3),
+    Sizes::new(2, &[6, 6], 6, &[3, 3], 9).groups(3),
+    Sizes::new(2, &[7, 5], 5, &[3, 3], 5).groups(5).padding(Padding::Same),
+    Sizes::new(2, &[7, 9], 4, &[3, 3], 8).groups(4).stride(2),
+    Sizes::new(0, &[5, 5], 3, &[3, 3], 4),
+    Sizes::new(2, &[13], 3, &[3], 5).padding(Padding::Causal).dilation(2),
+    Sizes::new(3, &[11], 7, &[5], 3).stride(2),
+    Sizes::new(2, &[4, 5, 3], 2, &[2, 3, 2], 3).padding(Padding::Same),
+    Sizes::new(1, &[5, 4, 6], 3, &[3, 2, 3], 2).stride(2),
+    Sizes::new(2, &[15, 17], 35, &[3, 3], 33),
+    Sizes::new(1, &[16, 16], 32, &[3, 3], 64).padding(Padding::Same),
+];
