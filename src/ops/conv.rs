@@ -83,6 +83,14 @@ impl Tensor {
         three[SPATIAL - extents.len()..].copy_from_slice(extents);
         apply_one(ConvTranspose { window, groups, extents: three }, &[self, kernel])
     }
+
+    /// The gradient of the kernel of [`Tensor::conv`] over `self` with this window, from the gradient `dy` of its output.
+    ///
+    /// # Errors
+    /// As for [`Tensor::conv`].
+    pub fn conv_kernel_grad(&self, dy: &Tensor, window: Window, groups: usize) -> Result<Tensor> {
+        apply_one(ConvKernelGrad { window, groups }, &[self, dy])
+    }
 }
 
 /// Checks a kernel against the channels that it sees, and gives its filters.

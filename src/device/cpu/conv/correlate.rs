@@ -6,6 +6,7 @@
 
 use super::along::Along;
 use super::band::Layout;
+use super::winograd::Winograd;
 use crate::device::cpu::gemm::{Finish, MAX_ROWS, Rows, Step, Tile, View, pack_columns};
 use crate::device::cpu::threads::{self, Parts};
 use crate::device::cpu::{Float, Scratch};
@@ -44,6 +45,9 @@ impl Correlation {
         let outputs = planes.count * lines.count * columns.count;
         if self.batch * outputs * self.to.1.len() == 0 {
             return Ok(());
+        }
+        if let Some(winograd) = Winograd::of(self) {
+            return winograd.run(x, kernel, out, finish);
         }
         let threads = if threads::count() == 1 { 1 } else { threads::count() * 4 };
         let (from, sizes) = (self.from.1.clone(), self.sizes);
@@ -98,7 +102,7 @@ impl Correlation {
         let first = self.row(image, plane, lines.start);
         let count = lines.len() * c.count;
         if packed.rows == 0 {
-            return self.clear(layout, first, count, out);
+            return self.clear_outputs(layout, first, count, out);
         }
         let (source, start) = layout.source(&x[image * size..(image + 1) * size], plane, lines, memory);
         let (mut starts, mut c_rows) = ([0; MAX_ROWS], [0; MAX_ROWS]);
@@ -135,7 +139,7 @@ impl Correlation {
     }
 
     /// Zeros for outputs that no tap reaches.
-    fn clear<T: Float>(&self, layout: &Layout, first: usize, count: usize, out: &Parts<T>) {
+    fn clear_outputs<T: Float>(&self, layout: &Layout, first: usize, count: usize, out: &Parts<T>) {
         let mut places = layout.places(self.to.0);
         for _ in 0..count {
             let (mut from, mut to) = ([0], [0]);

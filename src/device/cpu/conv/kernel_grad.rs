@@ -1,7 +1,8 @@
 //! The gradient of a dense convolution's kernel: for each of its elements the product of what it saw, transposed, with dy.
 
-use super::along::Along;
 use super::band::Layout;
+use super::correlate::Correlation;
+use super::winograd::Winograd;
 use crate::device::cpu::gemm::{MAX_ROWS, Rows, Step, View, pack_columns};
 use crate::device::cpu::threads::{self, Parts};
 use crate::device::cpu::{Float, Scratch};
@@ -14,36 +15,25 @@ use std::ops::Range;
 const PARTS: usize = 16;
 const PART_ELEMENTS: usize = 1 << 20;
 
-/// The gradient of the part of a kernel that one group of channels has.
-pub struct KernelGrad {
-    /// Images.
-    pub batch: usize,
-    /// The spatial axes, forward.
-    pub axes: [Along; 3],
-    /// The kernel's extents.
-    pub sizes: [usize; 3],
-    /// Channels of the input, and those of the group.
-    pub channels: (usize, Range<usize>),
-    /// Channels of the output, and those of the group.
-    pub filters: (usize, Range<usize>),
-}
-
-impl KernelGrad {
-    /// `dw = Σ over images and places of xᵀ · dy`, for each element of the kernel.
-    pub fn run<T: Float>(&self, x: &[T], dy: &[T], dw: &mut [T]) -> Result<()> {
+impl Correlation {
+    /// `dw = Σ over images and places of xᵀ · dy`, for each element of the kernel and the channels of the group.
+    pub fn kernel_grad<T: Float>(&self, x: &[T], dy: &[T], dw: &mut [T]) -> Result<()> {
+        if let Some(winograd) = Winograd::of(self) {
+            return winograd.kernel_grad(x, dy, dw);
+        }
         let tile = T::tile();
         let [planes, lines, columns] = &self.axes;
-        let layout = Layout::new(&self.axes, self.sizes, self.channels.0, self.channels.1.clone(), self.batch, 1);
+        let layout = Layout::new(&self.axes, self.sizes, self.from.0, self.from.1.clone(), self.batch, 1);
         let outputs = planes.count * lines.count * columns.count;
-        let rows = layout.kernel.len() * self.channels.1.len();
-        let size = rows * self.filters.0;
+        let rows = layout.kernel.len() * self.from.1.len();
+        let size = rows * self.to.0;
         if self.batch * outputs == 0 || rows == 0 {
-            self.clear(rows, &Parts::new(dw));
+            self.clear_kernel(rows, &Parts::new(dw));
             return Ok(());
         }
         // By sizes alone, so that results do not depend on the threads.
         let parts = PARTS.min(PART_ELEMENTS / size.max(1)).clamp(1, self.batch);
-        let panels = self.filters.1.len().div_ceil(tile.columns);
+        let panels = self.to.1.len().div_ceil(tile.columns);
         let packed = layout.rows * columns.count * tile.columns;
         let memory = layout.copied() + packed;
         let partial = if parts == 1 { 0 } else { parts * size };
@@ -81,10 +71,10 @@ impl KernelGrad {
     ) {
         let tile = T::tile();
         let [a, b, c] = &self.axes;
-        let (filters, columns) = (self.filters.0, self.filters.1.start + j..self.filters.1.end);
+        let (filters, columns) = (self.to.0, self.to.1.start + j..self.to.1.end);
         let width = tile.columns.min(columns.len());
         let lanes = width.next_multiple_of(tile.lanes);
-        let size = a.input * b.input * c.input * self.channels.0;
+        let size = a.input * b.input * c.input * self.from.0;
         let (copied, packed) = memory.split_at_mut(layout.copied());
         let [line, distance] = layout.places(filters).distances();
         let c_rows: [usize; MAX_ROWS] = std::array::from_fn(|i| i * filters);
@@ -128,8 +118,8 @@ impl KernelGrad {
     }
 
     /// The group's columns of `rows` rows of the kernel.
-    fn clear<T: Float>(&self, rows: usize, dw: &Parts<T>) {
-        let (filters, columns) = (self.filters.0, &self.filters.1);
+    fn clear_kernel<T: Float>(&self, rows: usize, dw: &Parts<T>) {
+        let (filters, columns) = (self.to.0, &self.to.1);
         for row in 0..rows {
             // SAFETY: nobody else has the kernel's gradient yet.
             unsafe { dw.slice(row * filters + columns.start..row * filters + columns.end) }.fill(T::ZERO);
@@ -138,7 +128,7 @@ impl KernelGrad {
 
     /// Adds the parts up, in their order.
     fn add_up<T: Float>(&self, rows: usize, partial: &[T], dw: &mut [T]) {
-        let (filters, columns) = (self.filters.0, self.filters.1.clone());
+        let (filters, columns) = (self.to.0, self.to.1.clone());
         let size = rows * filters;
         threads::split_rows(dw, filters, (1 << 12) / filters.max(1) + 1, |first, dw| {
             T::vectorize(

@@ -8,13 +8,14 @@ mod depthwise;
 mod kernel_grad;
 #[cfg(test)]
 mod tests;
+mod winograd;
+mod winograd_grad;
 
 use super::Float;
 use super::gemm::{Finish, View, gemm};
 use crate::error::Result;
 use along::Along;
 use correlate::Correlation;
-use kernel_grad::KernelGrad;
 
 /// The movement of a convolution's window along one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +73,18 @@ impl Geometry {
         self.groups == self.channels && self.groups > 1
     }
 
+    /// The convolution of one group.
+    fn forward(&self, group: usize) -> Correlation {
+        let (depth, width) = self.group();
+        Correlation {
+            batch: self.batch,
+            axes: self.axes.each_ref().map(Along::forward),
+            sizes: self.sizes(),
+            from: (self.channels, group * depth..(group + 1) * depth),
+            to: (self.filters, group * width..(group + 1) * width),
+        }
+    }
+
     /// The phases of the stride that inputs have.
     fn phases(&self) -> impl Iterator<Item = (usize, usize, usize)> + use<> {
         positions(self.axes.map(|a| a.stride.min(a.input)))
@@ -96,16 +109,8 @@ pub fn forward<T: Float>(g: &Geometry, x: &[T], kernel: &[T], out: &mut [T], fin
         return depthwise::forward(g, x, kernel, out, finish);
     }
     for group in 0..g.groups {
-        let columns = group * width..(group + 1) * width;
-        let correlation = Correlation {
-            batch: g.batch,
-            axes: g.axes.each_ref().map(Along::forward),
-            sizes: g.sizes(),
-            from: (g.channels, group * depth..(group + 1) * depth),
-            to: (g.filters, columns.clone()),
-        };
-        let matrix = |k: usize| View::new(&kernel[k * depth * g.filters + columns.start..], g.filters, false);
-        correlation.run(x, &matrix, out, finish)?;
+        let matrix = |k: usize| View::new(&kernel[k * depth * g.filters + group * width..], g.filters, false);
+        g.forward(group).run(x, &matrix, out, finish)?;
     }
     Ok(())
 }
@@ -145,7 +150,6 @@ pub fn input_grad<T: Float>(g: &Geometry, dy: &[T], kernel: &[T], dx: &mut [T]) 
 /// # Errors
 /// As for [`forward`].
 pub fn kernel_grad<T: Float>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) -> Result<()> {
-    let (depth, width) = g.group();
     if let Some(rows) = g.is_product() {
         let (x, dy) = (View::new(x, g.channels, true), View::new(dy, g.filters, false));
         return gemm([g.channels, g.filters, rows], x, dy, dw, false, None);
@@ -154,14 +158,7 @@ pub fn kernel_grad<T: Float>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) -> R
         return depthwise::kernel_grad(g, x, dy, dw);
     }
     for group in 0..g.groups {
-        let grad = KernelGrad {
-            batch: g.batch,
-            axes: g.axes.each_ref().map(Along::forward),
-            sizes: g.sizes(),
-            channels: (g.channels, group * depth..(group + 1) * depth),
-            filters: (g.filters, group * width..(group + 1) * width),
-        };
-        grad.run(x, dy, dw)?;
+        g.forward(group).kernel_grad(x, dy, dw)?;
     }
     Ok(())
 }

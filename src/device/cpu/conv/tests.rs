@@ -106,5 +106,43 @@ fn agrees_with_the_definition() -> Result<()> {
     // Several passes over the taps, more rows than a band has, several vectors.
     check(Geometry { batch: 1, axes: planes[1], channels: 300, filters: 70, groups: 1 })?;
     check(Geometry { batch: 2, axes: planes[10], channels: 67, filters: 33, groups: 1 })?;
-    check(Geometry { batch: 2, axes: planes[10], channels: 67, filters: 67, groups: 67 })
+    check(Geometry { batch: 2, axes: planes[10], channels: 67, filters: 67, groups: 67 })?;
+    // Winograd's algorithm: whole and cut tiles, without and with zeros around, over several planes, several chunks.
+    let planes = [
+        [one, axis(10, 3, 1, 1, 0, 0), axis(8, 3, 1, 1, 0, 0)],
+        [one, axis(11, 3, 1, 1, 1, 1), axis(9, 3, 1, 1, 1, 1)],
+        [one, axis(11, 3, 1, 1, 2, 0), axis(9, 3, 1, 1, 0, 2)],
+        [axis(5, 1, 2, 1, 0, 0), axis(10, 3, 1, 1, 1, 1), axis(8, 3, 1, 1, 1, 1)],
+    ];
+    for axes in planes {
+        for (channels, filters) in [(16, 16), (19, 37), (64, 33)] {
+            let g = Geometry { batch: 3, axes, channels, filters, groups: 1 };
+            assert!(winograd::Winograd::of(&g.forward(0)).is_some(), "{g:?}");
+            check(g)?;
+        }
+    }
+    check(Geometry { batch: 40, axes: planes[1], channels: 33, filters: 20, groups: 1 })
+}
+
+/// In f32 Winograd's algorithm is off by little more than a direct sum is.
+#[test]
+fn winograd_keeps_the_digits() -> Result<()> {
+    let one = axis(1, 1, 1, 1, 0, 0);
+    let axes = [one, axis(16, 3, 1, 1, 1, 1), axis(16, 3, 1, 1, 1, 1)];
+    let g = Geometry { batch: 1, axes, channels: 64, filters: 64, groups: 1 };
+    let (x, kernel) = (numbers(16 * 16 * 64, 1), numbers(9 * 64 * 64, 2));
+    let mut want = vec![0.0; 16 * 16 * 64];
+    each(&g, |y, k, i| want[y] += x[i] * kernel[k]);
+    let narrow = |x: &[f64]| x.iter().map(|&x| x as f32).collect::<Vec<_>>();
+    let (x, kernel) = (narrow(&x), narrow(&kernel));
+    let (mut direct, mut got) = (vec![0f32; want.len()], vec![0f32; want.len()]);
+    each(&g, |y, k, i| direct[y] += x[i] * kernel[k]);
+    forward(&g, &x, &kernel, &mut got, None)?;
+    let error = |got: &[f32]| {
+        let squares: f64 = got.iter().zip(&want).map(|(&g, w)| (f64::from(g) - w).powi(2)).sum();
+        (squares / want.len() as f64).sqrt()
+    };
+    let (direct, winograd) = (error(&direct), error(&got));
+    assert!(winograd < 2.0 * direct && winograd > 0.0, "root mean square errors: {winograd:e}, directly {direct:e}");
+    Ok(())
 }
