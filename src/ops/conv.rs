@@ -6,6 +6,7 @@ use super::unary::SlopeOf;
 use super::window::{Padding, SPATIAL, Slide, Window, spatial};
 use crate::device::cpu::conv::{self, Axis, Geometry};
 use crate::device::cpu::convert::require_float;
+use crate::device::cpu::gemm::Finish;
 use crate::device::cuda::CudaDevice;
 use crate::error::{Error, Result};
 use crate::profile;
@@ -164,13 +165,15 @@ impl Op for Conv {
         let geometry = geometry(&self.window, self.groups, spatial(&x.shape()), &outputs[0].shape(), x.shape().last());
         with_float!(x.dtype(), "conv", T => {
             let bias = inputs.get(2).map(|b| b.data::<T>()).transpose()?;
-            let finish = if keeps_sum { Activation::Linear } else { activation }.after(bias);
+            let fused = if keeps_sum { Activation::Linear } else { activation };
+            let after = fused.after(bias);
+            let finish: Option<Finish<T>> = (bias.is_some() || fused != Activation::Linear).then_some(&after);
             let (x, kernel) = (x.data::<T>()?, inputs[1].data::<T>()?);
             let [out, sums @ ..] = outputs else { return Err(Error::Internal("conv has an output".into())) };
             match sums {
-                [] => conv::forward(&geometry, x, kernel, out.data_mut()?, Some(&finish)),
+                [] => conv::forward(&geometry, x, kernel, out.data_mut()?, finish),
                 [sum, ..] => {
-                    conv::forward(&geometry, x, kernel, sum.data_mut()?, Some(&finish))?;
+                    conv::forward(&geometry, x, kernel, sum.data_mut()?, finish)?;
                     activation.cpu_from(sum.data::<T>()?, out.data_mut::<T>()?);
                     Ok(())
                 }
