@@ -8,9 +8,9 @@ use crate::device::cpu::{Float, Scratch};
 use crate::error::Result;
 use std::ops::Range;
 
-/// Sums over parts of the tiles are formed apart and then added, so that threads can share the work: so many parts, of so many
-/// elements together, at most.
-const PARTS: usize = 16;
+/// Pieces of work that threads share: panels of columns, and parts of the tiles, whose sums are formed apart and then added.
+const PIECES: usize = 16;
+/// Elements of all those sums, at most.
 const ELEMENTS: usize = 1 << 21;
 
 impl Winograd<'_> {
@@ -21,31 +21,28 @@ impl Winograd<'_> {
         let (chunk, count) = (self.chunk(), self.count());
         let chunks = count.div_ceil(chunk);
         let size = POINTS * depth * width;
-        // By sizes alone, so that results do not depend on the threads. Where there are few parts, threads share columns too.
-        let parts = PARTS.min(ELEMENTS / size).clamp(1, chunks.max(1));
+        // Each panel of columns transforms the inputs anew, a tenth of its work, and its sums stay in the second-level cache.
         let panels = width.div_ceil(tile.columns);
-        let groups = if parts * 2 >= PARTS { 1 } else { panels };
+        // By sizes alone, so that results do not depend on the threads.
+        let parts = PIECES.div_ceil(panels).min(ELEMENTS / size).clamp(1, chunks);
         let memory = chunk * POINTS * (depth + tile.columns);
-        let mut scratch = Scratch::new(parts * size + depth.max(width) + parts * groups * memory)?;
+        let mut scratch = Scratch::new(parts * size + depth.max(width) + parts * panels * memory)?;
         let (sums, rest) = scratch.elements().split_at_mut(parts * size);
         let (zeros, rest) = rest.split_at_mut(depth.max(width));
         zeros.fill(T::ZERO);
         let zeros = &*zeros;
         let (all, memories) = (Parts::new(sums), Parts::new(rest));
-        threads::for_each(parts * groups, &|item| {
-            let (part, group) = (item / groups, item % groups);
+        threads::for_each(parts * panels, &|item| {
+            let (part, panel) = (item / panels, item % panels);
+            let columns = panel * tile.columns..width.min((panel + 1) * tile.columns);
             // SAFETY: each item has its own memory.
             let memory = unsafe { memories.slice(item * memory..(item + 1) * memory) };
             let (inputs, gradients) = memory.split_at_mut(chunk * POINTS * depth);
-            let panels = group * panels / groups..(group + 1) * panels / groups;
             for (n, at) in (part * chunks / parts..(part + 1) * chunks / parts).enumerate() {
                 let tiles = at * chunk..((at + 1) * chunk).min(count);
                 self.transform_inputs(tiles.clone(), x, &zeros[..depth], inputs);
-                for panel in panels.clone() {
-                    let columns = panel * tile.columns..width.min((panel + 1) * tile.columns);
-                    self.transform_gradients(tiles.clone(), dy, columns.clone(), gradients);
-                    self.add_products(tiles.len(), inputs, gradients, columns, &all, part * size, n > 0);
-                }
+                self.transform_gradients(tiles.clone(), dy, columns.clone(), gradients);
+                self.add_products(tiles.len(), inputs, gradients, columns.clone(), &all, part * size, n > 0);
             }
         });
         self.transform_sums(sums, parts, dw);
