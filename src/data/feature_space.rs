@@ -172,8 +172,10 @@ impl FeatureSpace {
                 }
                 Encoder::Text { tokens, ngrams, vocabulary } => {
                     let places: HashMap<&str, usize> = vocabulary.iter().map(|v| &**v).zip(0..).collect();
+                    // A longer run cannot be a token, whatever a file says.
+                    let longest = vocabulary.iter().map(|v| v.chars().count()).max().unwrap_or(0);
                     for (to, cell) in rows.zip(column.cells()) {
-                        tokens.each(cell.unwrap_or(""), *ngrams, |token| {
+                        tokens.each(cell.unwrap_or(""), longest.min(*ngrams), |token| {
                             if let Some(&place) = places.get(token) {
                                 to[place] = 1.0;
                             }
@@ -314,7 +316,8 @@ impl Encoder {
                 let name = value.get("tokens")?.as_str()?;
                 let tokens = Tokens::from_name(name)?;
                 let ngrams = usize::try_from(value.get("ngrams")?.as_u64()?).ok()?;
-                Some(Encoder::Text { tokens, ngrams, vocabulary: vocabulary()? })
+                let vocabulary = vocabulary().filter(|v| !v.is_empty())?;
+                Some(Encoder::Text { tokens, ngrams, vocabulary })
             }
             _ => None,
         }
@@ -389,6 +392,26 @@ mod tests {
         let ones: Vec<f32> =
             letters.transform(&new)?.to_vec::<f32>()?.chunks(letters.width()).map(|row| row.iter().sum()).collect();
         assert_eq!(ones, [3.0, 2.0]);
+        Ok(())
+    }
+
+    #[test]
+    fn runs_of_any_length_come_to_an_end() -> Result<()> {
+        let text = |vocabulary: &[&str]| {
+            let feature =
+                json!({ "type": "text", "tokens": "words", "ngrams": usize::MAX as u64, "vocabulary": vocabulary });
+            FeatureSpace::from_json(&json!({ "features": { "t": feature } }))
+        };
+        let texts = Table::from_columns([("t", [&*"a b ".repeat(3000), "b"])])?;
+        assert_eq!(text(&["a b", "c"])?.transform(&texts)?.to_vec::<f32>()?, [1.0, 0.0, 0.0, 0.0]);
+        assert_eq!(
+            FeatureSpace::new()
+                .feature("t", Feature::Text { tokens: Tokens::Words, ngrams: usize::MAX, max_tokens: 9 })
+                .adapt(&Table::from_columns([("t", ["a b", "b"])])?)?
+                .width(),
+            3
+        );
+        assert!(text(&[]).is_err(), "a text without words has no elements");
         Ok(())
     }
 
