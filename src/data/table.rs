@@ -48,8 +48,8 @@ pub enum ColumnKind {
 
 impl Table {
     /// Reads a CSV file: UTF-8 with or without a byte-order mark, the names of the columns in the first line, cells
-    /// between commas, semicolons, tabs or bars (whichever the first line has most of), quoted where they hold one
-    /// ([RFC 4180](https://www.rfc-editor.org/rfc/rfc4180)). Spaces around cells do not count. A column without a name is
+    /// between commas, semicolons, tabs or bars (whichever the first line has most of; tabs in a `.tsv` file), quoted where
+    /// they hold one ([RFC 4180](https://www.rfc-editor.org/rfc/rfc4180)). Spaces around cells do not count. A column without a name is
     /// `column_N`, counted from 1.
     ///
     /// # Errors
@@ -71,8 +71,9 @@ impl Table {
             wrong(format!("is no UTF-8 text: line {line} holds other bytes; convert it, as with `iconv -t UTF-8`"))
         })?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let is_tsv = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("tsv"));
         let mut reader = csv::ReaderBuilder::new()
-            .delimiter(delimiter(text))
+            .delimiter(if is_tsv { b'\t' } else { delimiter(text) })
             .trim(csv::Trim::All)
             .flexible(true)
             .has_headers(false)
@@ -363,6 +364,8 @@ mod tests {
         for text in ["a,b|c\n1,2\n", "a;b,c;d\n1;2;3\n", "a\tb\n1\t2\n", "a|b\n1|2\n", "\"a,b,c\";d\n1;2\n"] {
             assert_eq!(parse(text)?.rows(), 1, "{text}");
         }
+        let named = Table::parse(b"last, first\tage, years\ty\nA, B\t1\t2\n", Path::new("t.TSV"))?;
+        assert_eq!(named.column("last, first")?.cells().flatten().collect::<Vec<_>>(), ["A, B"]);
         assert_eq!(parse("a\n1\n2\n")?.rows(), 2);
         assert_eq!(parse(",b\n1,2\n")?.column("column_1")?.numbers()?, [1.0]);
         Ok(())
