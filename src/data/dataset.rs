@@ -1,7 +1,7 @@
 //! Inputs and targets, sample by sample along the first axis.
 
 use super::mark::Mark;
-use super::{Parts, Split};
+use super::{Parts, Split, Table};
 use crate::device::Device;
 use crate::device::cpu::convert::Convert;
 use crate::error::{Error, Result};
@@ -119,6 +119,23 @@ impl Dataset {
     pub fn held_out(mut self) -> Dataset {
         self.mark = self.mark.held_out();
         self
+    }
+
+    /// The same samples with other inputs, such as the same ones in another shape: held out, split and adapted to as these.
+    ///
+    /// # Errors
+    /// As [`Dataset::new`].
+    pub fn with_inputs(&self, inputs: impl IntoTensors) -> Result<Dataset> {
+        let new = Dataset::new(inputs, self.targets.clone())?;
+        if new.len != self.len {
+            return Err(Error::Data(format!("the new inputs have {} samples, the data set has {}", new.len, self.len)));
+        }
+        Ok(Dataset { inputs: new.inputs, ..self.clone() })
+    }
+
+    /// The same samples, which were made of the rows of `table`: held out, split and adapted to as these.
+    pub fn made_of(self, table: &Table) -> Dataset {
+        Dataset { mark: table.mark().clone(), ..self }
     }
 
     /// The samples with their input `i` alone, for a layer to adapt to.

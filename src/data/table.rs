@@ -182,7 +182,7 @@ impl Table {
     }
 
     /// What may be done with it.
-    pub(super) fn mark(&self) -> &Mark {
+    pub(crate) fn mark(&self) -> &Mark {
         &self.mark
     }
 

@@ -196,12 +196,12 @@ impl Default for Sizes {
 }
 
 impl Tabular {
-    /// Inputs and targets of a table.
+    /// Inputs and targets of a table; those of a part that is held out are held out, too.
     ///
     /// # Errors
     /// As [`FeatureSpace::transform`] and [`Target::tensor`].
     pub fn dataset(&self, table: &Table) -> Result<Dataset> {
-        Dataset::new(self.space.transform(table)?, self.target.tensor(table)?)
+        Ok(Dataset::new(self.space.transform(table)?, self.target.tensor(table)?)?.made_of(table))
     }
 
     /// A dense network for the data set, which must be the training part: layers of `relu` units, and an output with the
@@ -321,6 +321,9 @@ impl Tabular {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Split;
+    use crate::device::Device;
+    use crate::dtype::DType;
     use std::path::Path;
 
     fn table(text: &str) -> Table {
@@ -349,6 +352,23 @@ mod tests {
         ] {
             assert!(target(name, told).unwrap_err().to_string().contains(want), "{name}");
         }
+        Ok(())
+    }
+
+    #[test]
+    fn the_numbers_of_a_part_are_of_that_part() -> Result<()> {
+        let rows: String = (0..40).map(|i| format!("{i},{}\n", 3 * i)).collect();
+        let (train, test) = table(&format!("x,y\n{rows}")).split(0.5, &Split::random())?;
+        let target = Target::new(&train, "y", None)?;
+        let tabular = Tabular { space: FeatureSpace::new().exclude("y").adapt(&train)?, target };
+        let (train, test) = (tabular.dataset(&train)?, tabular.dataset(&test)?);
+        let inputs = |data: &Dataset| data.with_inputs(data.inputs()[0].mul_scalar(2.0)?)?.input(0);
+        Normalization::new().adapt(&inputs(&train)?)?;
+        for held_out in [test.input(0)?, inputs(&test)?] {
+            assert!(Normalization::new().adapt(&held_out).unwrap_err().to_string().contains("held out"));
+        }
+        assert!(train.split(0.5, &Split::random()).unwrap_err().to_string().contains("split first"));
+        assert!(train.with_inputs(Tensor::zeros(&Device::Cpu, [3, 1], DType::F32)?).is_err());
         Ok(())
     }
 

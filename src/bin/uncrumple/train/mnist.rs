@@ -120,7 +120,7 @@ fn verdict(accuracy: f64, pictures: usize) -> String {
 fn vectors(data: &Dataset, limit: Option<u32>) -> Result<Dataset> {
     let data = data.take(limit.map_or(data.len(), |n| n as usize))?;
     let pictures = data.inputs()[0].reshape([data.len(), 28 * 28])?;
-    Dataset::new(pictures, data.targets()[0].clone())
+    data.with_inputs(pictures)
 }
 
 /// How many pictures of each digit (rows) were taken for each digit (columns).

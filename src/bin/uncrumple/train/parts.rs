@@ -34,8 +34,8 @@ impl Parts {
         let (train, validation) = rest.split(fractions[1], &split(&rest)?.seed(seed + 1))?;
         let tabular = Tabular { space: space.adapt(&train)?, target: target.clone() };
         let about = about(table, &tabular, [&train, &validation, &test], how);
-        let set = |part: &Table| tabular.dataset(part);
-        let (train, validation, test) = (set(&train)?, set(&validation)?.held_out(), set(&test)?.held_out());
+        let [train, validation, test] = [&train, &validation, &test].map(|part| tabular.dataset(part));
+        let (train, validation, test) = (train?, validation?, test?);
         Ok(Parts { train, validation, test, about, tabular })
     }
 
