@@ -230,6 +230,14 @@ impl Column {
         kind
     }
 
+    /// How many cells with a value are no numbers, and the first of them with its row, from 0.
+    pub(super) fn words(&self) -> (usize, Option<(usize, &str)>) {
+        let word: Vec<bool> = self.values.iter().map(|v| !is_missing(v) && number(v).is_none()).collect();
+        let mut rows = self.cells.iter().enumerate().filter(|(_, cell)| word[**cell as usize]).peekable();
+        let first = rows.peek().map(|(row, cell)| (*row, &*self.values[**cell as usize]));
+        (rows.count(), first)
+    }
+
     /// How many cells have no value.
     pub fn missing(&self) -> usize {
         self.cells().filter(Option::is_none).count()
