@@ -1,5 +1,6 @@
 //! Arrays in NumPy files as what goes into a model and what comes out of it, by the names of its layers.
 
+use crate::warn;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use uncrumple::data::Table;
@@ -154,7 +155,13 @@ pub fn targets(model: &Model, sources: &[Source]) -> Result<Vec<Tensor>> {
 /// Inputs and targets; a table holds both.
 pub fn dataset(model: &Model, x: &[Source], y: &[Source]) -> Result<Dataset> {
     match table(model, x)? {
-        Some((tabular, table)) if y.is_empty() => return tabular.dataset(&table),
+        Some((tabular, table)) if y.is_empty() => {
+            let (known, without) = tabular.target.known(&table)?;
+            if without > 0 {
+                warn(format!("left out {without} rows that have no {}", tabular.target.column()));
+            }
+            return tabular.dataset(&known);
+        }
         Some((tabular, _)) => {
             return wrong(format!("--y: the targets are the table's column `{}`", tabular.target.column()));
         }

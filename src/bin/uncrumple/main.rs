@@ -15,6 +15,7 @@ mod summary;
 mod train;
 
 use clap::{Parser, Subcommand};
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 use uncrumple::{Error, Result};
@@ -68,15 +69,19 @@ fn main() -> ExitCode {
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             let text = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-            eprintln!("error: {text}");
+            let _ = writeln!(std::io::stderr(), "error: {text}");
             ExitCode::FAILURE
         }
     }
 }
 
+/// Says on standard error what is no error, if anybody reads it.
+fn warn(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "warning: {text}");
+}
+
 /// Writes a line to standard output; unlike `println!` it does not panic when that is closed.
 fn say(text: impl std::fmt::Display) -> Result<()> {
-    use std::io::Write;
     let mut out = std::io::stdout().lock();
     let written = writeln!(out, "{text}").and_then(|()| out.flush());
     written.map_err(|source| Error::Io { path: "standard output".into(), source })

@@ -1,5 +1,6 @@
 //! Options that several commands have.
 
+use crate::warn;
 use clap::{Args, ValueEnum};
 use uncrumple::device::cpu::threads;
 use uncrumple::device::cuda;
@@ -35,7 +36,7 @@ impl Compute {
         if self.nvtx
             && let Err(message) = cuda::enable_profiling(true)
         {
-            eprintln!("warning: {message}");
+            warn(message);
         }
         if self.device != "auto" {
             return self.device.parse();
@@ -43,7 +44,7 @@ impl Compute {
         Ok(Device::first_cuda().unwrap_or_else(|error| {
             // Whoever has a card expects it to be used.
             if cuda::count() > 0 {
-                eprintln!("warning: computing on the CPU: {error}");
+                warn(format!("computing on the CPU: {error}"));
             }
             Device::Cpu
         }))

@@ -56,9 +56,11 @@ pub fn numbered(table: &Table, name: &str) -> Result<Vec<i64>> {
 
 /// At random, of each class the same share where there are classes and each has rows enough.
 pub fn by_class(table: &Table, target: &Target) -> Result<Split> {
-    let enough = table.column(target.column())?.counts().iter().all(|(_, count)| *count >= 2);
+    let enough = target.counts(table)?.iter().all(|(_, count)| *count >= 2);
     match target.problem() {
-        Problem::Binary | Problem::Categorical if enough => Ok(Split::stratified(numbered(table, target.column())?)),
+        Problem::Binary | Problem::Categorical if enough => {
+            Ok(Split::stratified(target.tensor(table)?.cast(DType::I64)?.to_vec::<i64>()?))
+        }
         _ => Ok(Split::random()),
     }
 }
@@ -71,7 +73,7 @@ fn some(words: Vec<String>, most: usize) -> String {
 
 fn about(table: &Table, tabular: &Tabular, [train, validation, test]: [&Table; 3], how: &str) -> Vec<String> {
     let (space, target) = (&tabular.space, &tabular.target);
-    let counts = table.column(target.column()).map(|c| c.counts()).unwrap_or_default();
+    let counts = target.counts(table).unwrap_or_default();
     let classes = match target.problem() {
         Problem::Regression => String::new(),
         Problem::Multilabel => format!(" ({} labels)", target.classes().len()),

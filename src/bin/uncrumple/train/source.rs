@@ -86,16 +86,8 @@ impl Source {
         let named = self.time.iter().chain(&self.group).chain(&self.exclude);
         let told = self.categorical.iter().chain(&self.text);
         named.clone().chain(told).try_for_each(|name| whole.column(name).map(drop))?;
-        let rows = whole.rows();
-        let table = match self.kind {
-            Some(Kind::Multilabel) => whole,
-            _ => {
-                let cells = whole.column(&self.target)?.cells();
-                let known: Vec<i32> = (0..).zip(cells).filter_map(|(i, cell)| cell.map(|_| i)).collect();
-                if known.len() == rows { whole } else { whole.take(&known)? }
-            }
-        };
-        let target = Target::new(&table, &self.target, self.kind.map(Problem::from))?;
+        let target = Target::new(&whole, &self.target, self.kind.map(Problem::from))?;
+        let (table, without) = target.known(&whole)?;
         let mut space = FeatureSpace::new().exclude(&self.target);
         for name in named {
             space = space.exclude(name);
@@ -114,7 +106,6 @@ impl Source {
         let split = |table: &Table| self.split(table, &target);
         let division = Division { fractions: [self.test_split, self.validation_split], split: &split, how: &how, seed };
         let mut parts = Parts::new(&table, &target, space, &division)?;
-        let without = rows - table.rows();
         if without > 0 {
             parts.about.insert(0, format!("left out {without} rows that have no {}", self.target));
         }
