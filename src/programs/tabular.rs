@@ -276,7 +276,7 @@ impl Tabular {
         let mut x = input.clone();
         for _ in 0..sizes.depth {
             x = Dense::new(sizes.width).relu().call(&x)?;
-            if sizes.dropout > 0.0 {
+            if sizes.dropout != 0.0 {
                 x = Dropout::new(sizes.dropout).call(&x)?;
             }
         }
@@ -457,6 +457,18 @@ mod tests {
         assert!(target.known(&table("x,y\n1,\n")).unwrap_err().to_string().contains("has no values"));
         let labels = Target::new(&gaps, "y", Some(Problem::Multilabel))?;
         assert_eq!(labels.known(&gaps)?.1, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn sizes_that_no_layer_has_are_refused() -> Result<()> {
+        let numbers = table(&format!("x,y\n{}", (0..20).map(|i| format!("{i},{i}\n")).collect::<String>()));
+        let target = Target::new(&numbers, "y", None)?;
+        let tabular = Tabular { space: FeatureSpace::new().exclude("y").adapt(&numbers)?, target };
+        for dropout in [-0.5, f64::NAN, 1.5] {
+            let sizes = Sizes { dropout, ..Sizes::default() };
+            assert!(tabular.model(&tabular.dataset(&numbers)?, sizes).is_err(), "{dropout}");
+        }
         Ok(())
     }
 
