@@ -31,7 +31,7 @@ impl Parts {
     pub fn new(table: &Table, target: &Target, space: FeatureSpace, division: &Division) -> Result<Parts> {
         let Division { fractions, split, how, seed } = division;
         let (rest, test) = table.split(fractions[0], &split(table)?.seed(*seed))?;
-        let (train, validation) = rest.split(fractions[1], &split(&rest)?.seed(seed + 1))?;
+        let (train, validation) = rest.split(fractions[1], &split(&rest)?.seed(seed.wrapping_add(1)))?;
         let tabular = Tabular { space: space.kinds_of(table).adapt(&train)?, target: target.clone() };
         let about = about(table, &tabular, [&train, &validation, &test], how);
         let [train, validation, test] = [&train, &validation, &test].map(|part| tabular.dataset(part));
