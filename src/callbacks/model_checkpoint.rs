@@ -2,6 +2,7 @@
 
 use super::{Mode, Monitor};
 use crate::error::{Error, Result};
+use crate::files::prepare;
 use crate::model::keras::check_name;
 use crate::train::{Callback, CallbackState, Control, Epoch, Logs, Trainer};
 use std::path::PathBuf;
@@ -67,9 +68,7 @@ impl Callback for ModelCheckpoint {
             return Ok(Control::Continue);
         }
         let path = PathBuf::from(filled(&self.path, epoch.number + 1, logs)?);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-        }
+        prepare(&path)?;
         trainer.save(&path)?;
         Ok(Control::Continue)
     }
