@@ -2,6 +2,7 @@
 
 use super::backup::{Backup, Place};
 use super::batches::shuffled;
+use super::check::check_count;
 use super::evaluate::BATCH_SIZE;
 use super::feed::Feed;
 use super::history::no_epochs;
@@ -131,6 +132,7 @@ impl Trainer {
                            whose data has sample weights";
             return Err(Error::Config(message.into()));
         }
+        check_count(source.len())?;
         let first: Vec<i32> = (0..fit.batch_size.clamp(1, source.len().max(1)) as i32).collect();
         self.check_data(&source.read(&first)?)?;
         threads::enter(|| {

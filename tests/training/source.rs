@@ -117,6 +117,26 @@ fn as_many_trainings_as_threads_do_not_wait_for_each_other() -> Result<()> {
 }
 
 #[test]
+fn more_samples_than_can_be_numbered_are_refused() -> Result<()> {
+    struct Endless;
+    impl Source for Endless {
+        fn len(&self) -> usize {
+            i32::MAX as usize + 1
+        }
+
+        fn read(&self, _: &[i32]) -> Result<Dataset> {
+            data()
+        }
+    }
+    let fit = small_on(&Device::Cpu)?.fit_source(&Endless, Fit::epochs(1)).unwrap_err();
+    let evaluate = small_on(&Device::Cpu)?.evaluate_source(&Endless, 4).unwrap_err();
+    for error in [fit, evaluate] {
+        assert!(error.to_string().contains("2147483648 samples are more than"), "{error}");
+    }
+    Ok(())
+}
+
+#[test]
 fn what_a_source_fails_with_ends_the_run() -> Result<()> {
     // The first batch is looked at before the run; the fourth read is its third batch.
     let cases: [(Read, &str); 3] = [
