@@ -1,8 +1,8 @@
 //! Stopping when nothing improves.
 
 use super::{Mode, Monitor};
-use crate::error::Result;
-use crate::tensor::Tensor;
+use crate::error::{Error, Result};
+use crate::tensor::{Meta, Tensor};
 use crate::train::{Callback, CallbackState, Control, Epoch, Logs, Trainer};
 
 /// Ends training once a figure has not improved for some epochs.
@@ -23,6 +23,8 @@ pub struct EarlyStopping {
     restore_best_weights: bool,
     waited: usize,
     best_weights: Option<Vec<Tensor>>,
+    /// What the weights of the model are.
+    shapes: Vec<Meta>,
 }
 
 impl EarlyStopping {
@@ -37,6 +39,7 @@ impl EarlyStopping {
             restore_best_weights: false,
             waited: 0,
             best_weights: None,
+            shapes: Vec::new(),
         }
     }
 
@@ -90,6 +93,7 @@ impl Callback for EarlyStopping {
         self.monitor.begin(trainer.figures())?;
         self.waited = 0;
         self.best_weights = None;
+        self.shapes = trainer.model().weights.iter().map(Tensor::meta).collect();
         Ok(())
     }
 
@@ -124,8 +128,13 @@ impl Callback for EarlyStopping {
 
     fn restore(&mut self, state: CallbackState) -> Result<()> {
         self.monitor.restore(&state);
-        self.waited = state.values.get("waited").map_or(0, |&waited| waited as usize);
-        self.best_weights = (!state.tensors.is_empty()).then_some(state.tensors);
+        self.waited = state.count("waited");
+        if self.restore_best_weights && !state.tensors.is_empty() {
+            if !state.tensors.iter().map(Tensor::meta).eq(self.shapes.iter().copied()) {
+                return Err(Error::Data("the best weights are those of another model".into()));
+            }
+            self.best_weights = Some(state.tensors);
+        }
         Ok(())
     }
 }

@@ -109,8 +109,7 @@ impl Callback for ReduceLROnPlateau {
 
     fn restore(&mut self, state: CallbackState) -> Result<()> {
         self.monitor.restore(&state);
-        let count = |name: &str| state.values.get(name).map_or(0, |&count| count as usize);
-        (self.waited, self.cooling) = (count("waited"), count("cooling"));
+        (self.waited, self.cooling) = (state.count("waited"), state.count("cooling"));
         Ok(())
     }
 }

@@ -249,6 +249,18 @@ impl Dataset {
         self.map(self.len, |t| t.to_device(device))
     }
 
+    /// A checksum (CRC-32C) of all values with their shapes and types, for telling data that changed.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn checksum(&self) -> Result<u32> {
+        self.tensors().try_fold(0, |sum, tensor| {
+            let host = tensor.to_device(&Device::Cpu)?;
+            let sum = crc32c::crc32c_append(sum, format!("{} {}", tensor.dtype(), tensor.shape()).as_bytes());
+            Ok(crc32c::crc32c_append(sum, host.bytes()?))
+        })
+    }
+
     /// Copies of its own.
     pub(crate) fn copy(&self) -> Result<Dataset> {
         self.map(self.len, Tensor::copy)

@@ -135,6 +135,19 @@ pub fn write(path: impl AsRef<Path>, model: &Model, training: Option<Training<'_
     archive::write(path, own.into_iter().chain(model.attachments.iter().map(|(name, bytes)| (name.as_str(), &**bytes))))
 }
 
+/// What a file would say of a model and of how it is being trained, but for numbers that training changes.
+///
+/// # Errors
+/// As [`write`].
+pub(crate) fn describe(model: &Model, training: &Training<'_>) -> Result<Value> {
+    let mut config = write_config::write(model)?;
+    // Two models that are built alike have names of their own.
+    let own = config.get_mut("config").and_then(Value::as_object_mut);
+    own.into_iter().for_each(|own| drop(own.remove("name")));
+    config.insert("compile".into(), Value::Object(compile::write(training, model)?));
+    Ok(Value::Object(config))
+}
+
 /// Reads the `.keras` file `path`.
 ///
 /// # Errors
