@@ -350,7 +350,8 @@ impl Tabular {
         Ok(Some(tabular))
     }
 
-    fn to_json(&self) -> Value {
+    /// Both, as they are kept beside a model.
+    pub fn to_json(&self) -> Value {
         let Target { column, problem, classes } = &self.target;
         let target = json!({ "column": column, "problem": problem.name(), "classes": classes });
         json!({ "inputs": self.space.to_json(), "target": target })
