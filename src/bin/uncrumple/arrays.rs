@@ -171,13 +171,17 @@ pub fn dataset(model: &Model, x: &[Source], y: &[Source]) -> Result<Dataset> {
     Dataset::new(inputs(model, x)?, targets(model, y)?)
 }
 
-/// Looks whether the outputs can be written to these files, before anything is computed.
-pub fn check_outputs(names: &[String], files: &[Source]) -> Result<()> {
+/// Looks whether the outputs can be written to these files, before anything is computed; a table only of a model of tables.
+pub fn check_outputs(names: &[String], files: &[Source], tabular: bool) -> Result<()> {
     let all = names.join(", ");
     for file in files {
         let path = file.path.display();
         match (&file.name, files.len()) {
-            (None, 1) if file.is("csv") => {}
+            (None, 1) if file.is("csv") && tabular => {}
+            _ if file.is("csv") && !tabular => {
+                let message = "a table is for models that `train csv` made: name an .npy or an .npz file";
+                return wrong(format!("{path}: {message}"));
+            }
             _ if !file.is("npy") && !file.is("npz") => return wrong(format!("{path}: name an .npy or an .npz file")),
             (Some(name), _) if !names.contains(name) => {
                 return wrong(format!("the model has no output `{name}`, only {all}"));

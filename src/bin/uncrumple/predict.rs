@@ -44,16 +44,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         model = model.precision(policy.into());
     }
     let names = model.graph().output_names();
-    arrays::check_outputs(&names, &arguments.out)?;
+    let tabular = Tabular::of(&model)?;
+    arrays::check_outputs(&names, &arguments.out, tabular.is_some())?;
     let inputs = arrays::inputs(&model, &arguments.x)?;
     let samples = inputs.first().and_then(|t| t.shape().first().copied()).unwrap_or(0);
     let outputs = model.predict_all(inputs, arguments.batch_size as usize)?;
-    let written = match (&arguments.out[..], Tabular::of(&model)?, &outputs[..]) {
+    let written = match (&arguments.out[..], tabular, &outputs[..]) {
         ([out], Some(tabular), [output]) if out.is("csv") => vec![arrays::write_table(&tabular, output, out.path())?],
-        ([out], None, _) if out.is("csv") => {
-            let message = "a table is for models that `train csv` made: name an .npy or an .npz file".into();
-            return Err(Error::File { path: out.path().into(), message });
-        }
         _ => arrays::write_outputs(&names, &outputs, &arguments.out)?,
     };
     say(format!("{samples} samples on {}", describe(&device)))?;
