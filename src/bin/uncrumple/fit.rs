@@ -3,7 +3,7 @@
 use crate::arrays::{self, Source};
 use crate::compiled::{self, Figures, Steps};
 use crate::options::{Compute, Policy, describe};
-use crate::running::{Running, backup_of};
+use crate::running::Running;
 use crate::say;
 use clap::Args;
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use uncrumple::prelude::*;
 /// Train a model on arrays in NumPy files
 #[derive(Args)]
 #[command(after_help = arrays::HELP)]
+#[command(mut_arg("given_seed", |seed| seed.help("Seed of all random numbers that the command draws; the file's own unless given")))]
 pub struct Arguments {
     /// A .keras file that uncrumple or Keras 3 wrote
     #[arg(value_name = "MODEL.keras")]
@@ -81,8 +82,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         trainer = trainer.precision(policy.into())?;
     }
     let mut trainer = trainer.on(device.clone())?;
-    if arguments.compute.seed != 0 {
-        trainer = trainer.seed(arguments.compute.seed)?;
+    if let Some(seed) = arguments.compute.given_seed {
+        trainer = trainer.seed(seed)?;
     }
     let data = arrays::dataset(trainer.model(), &arguments.x, &arguments.y)?;
     let mut fit = Fit::epochs(arguments.epochs as usize)
@@ -97,9 +98,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         fit = fit.callback(Profiler::new(path));
     }
     say(format!("{} samples on {}", data.len(), describe(&device)))?;
-    let backup = backup_of(&arguments.save);
-    trainer.fit(&data, arguments.running.apply(fit, &backup)?)?;
-    trainer.save(&arguments.save)?;
-    arguments.running.done(&backup)?;
-    say(arguments.save.display())
+    match arguments.running.train(&mut trainer, &data, fit, &arguments.save)? {
+        Some(_) => say(arguments.save.display()),
+        None => Ok(()),
+    }
 }

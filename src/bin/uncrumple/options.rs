@@ -18,9 +18,9 @@ pub struct Compute {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: usize,
 
-    /// Seed of all random numbers that the command draws
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
+    /// Seed of all random numbers that the command draws; 0 unless given
+    #[arg(long = "seed", value_name = "N")]
+    pub given_seed: Option<u64>,
 
     /// Mark steps, layers and ops as NVTX ranges, for Nsight Systems
     #[arg(long)]
@@ -28,6 +28,11 @@ pub struct Compute {
 }
 
 impl Compute {
+    /// The seed, where nothing else has one.
+    pub fn seed(&self) -> u64 {
+        self.given_seed.unwrap_or(0)
+    }
+
     /// Fixes the threads and finds the device.
     pub fn start(&self) -> Result<Device> {
         if self.threads > 0 {

@@ -1,7 +1,7 @@
 //! `uncrumple train mnist`: handwritten digits.
 
 use crate::options::{Compute, Policy, describe};
-use crate::running::{self, Running};
+use crate::running::Running;
 use crate::{plot, say};
 use clap::Args;
 use std::path::PathBuf;
@@ -62,7 +62,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let (train, test) = (vectors(&train, arguments.limit)?, vectors(&test, arguments.limit)?);
 
     let model = programs::find("dense-categorical")?.model()?;
-    let model = model.seed(arguments.compute.seed)?.precision(arguments.precision.into()).on(device.clone());
+    let model = model.seed(arguments.compute.seed())?.precision(arguments.precision.into()).on(device.clone());
     say(format!(
         "dense-categorical (784 → 512 → 512 → 10) on {}\n{} pictures, a tenth of them for validation, and {} to be tested on\n",
         describe(&device),
@@ -77,16 +77,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         .callback(LearningRateScheduler::new(fall))
         .callback(CSVLogger::new(out.join("history.csv")))
         .callback(ProgressBar::new());
-    let (saved, backup) = (out.join("model.keras"), out.join("backup.safetensors"));
     if let Some(path) = &arguments.profile {
         fit = fit.callback(Profiler::new(path));
     }
-    let history = trainer.fit(&train, arguments.running.apply(fit, &backup)?)?;
-    trainer.save(&saved)?;
-    arguments.running.done(&backup)?;
-    if running::interrupted() {
-        return say(saved.display());
-    }
+    let trained = arguments.running.train(&mut trainer, &train, fit, &out.join("model.keras"))?;
+    let Some(history) = trained else { return Ok(()) };
 
     let accuracy = trainer.evaluate_with(&test, 1000)?.get("accuracy").unwrap_or(f64::NAN);
     let confusion = confusion(trainer.model(), &test)?;
