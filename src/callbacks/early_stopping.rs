@@ -1,6 +1,6 @@
 //! Stopping when nothing improves.
 
-use super::{Mode, Monitor};
+use super::Monitor;
 use crate::error::{Error, Result};
 use crate::tensor::{Meta, Tensor};
 use crate::train::{Callback, CallbackState, Control, Epoch, Logs, Trainer};
@@ -43,12 +43,6 @@ impl EarlyStopping {
         }
     }
 
-    /// The figure that is watched; `val_loss` unless told otherwise.
-    pub fn monitor(mut self, figure: &str) -> Self {
-        self.monitor.name = figure.to_string();
-        self
-    }
-
     /// Epochs without improvement before training ends; 0 unless told otherwise.
     pub fn patience(mut self, epochs: usize) -> Self {
         self.patience = epochs;
@@ -68,18 +62,6 @@ impl EarlyStopping {
         self
     }
 
-    /// What an improvement must exceed; 0 unless told otherwise.
-    pub fn min_delta(mut self, delta: f64) -> Self {
-        self.monitor.min_delta = delta.abs();
-        self
-    }
-
-    /// Whether smaller or larger is better; the figure's name tells unless told otherwise.
-    pub fn mode(mut self, mode: Mode) -> Self {
-        self.monitor.mode = mode;
-        self
-    }
-
     /// Puts the weights of the best epoch back when training ends, for whichever reason; those of the first that is
     /// watched while no figure is better.
     pub fn restore_best_weights(mut self) -> Self {
@@ -87,6 +69,8 @@ impl EarlyStopping {
         self
     }
 }
+
+watches!(EarlyStopping, min_delta: "0");
 
 impl Callback for EarlyStopping {
     fn on_train_begin(&mut self, trainer: &mut Trainer) -> Result<()> {

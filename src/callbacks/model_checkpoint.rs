@@ -1,6 +1,6 @@
 //! Saving while training goes on.
 
-use super::{Mode, Monitor};
+use super::Monitor;
 use crate::error::{Error, Result};
 use crate::files::prepare;
 use crate::model::keras::check_name;
@@ -37,19 +37,9 @@ impl ModelCheckpoint {
         self.every = epochs.max(1);
         self
     }
-
-    /// The figure that [`ModelCheckpoint::save_best_only`] watches; `val_loss` unless told otherwise.
-    pub fn monitor(mut self, figure: &str) -> Self {
-        self.monitor.name = figure.to_string();
-        self
-    }
-
-    /// Whether smaller or larger is better; the figure's name tells unless told otherwise.
-    pub fn mode(mut self, mode: Mode) -> Self {
-        self.monitor.mode = mode;
-        self
-    }
 }
+
+watches!(ModelCheckpoint);
 
 impl Callback for ModelCheckpoint {
     fn on_train_begin(&mut self, trainer: &mut Trainer) -> Result<()> {
