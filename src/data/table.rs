@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::files::read_file;
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// What stands in a cell without a value, in any case.
 const MISSING: [&str; 8] = ["", "na", "n/a", "nan", "null", "none", "?", "-"];
@@ -29,8 +30,8 @@ pub struct Table {
 #[derive(Clone, Debug)]
 pub struct Column {
     name: String,
-    /// The distinct cells, in the order in which they first occur.
-    values: Vec<Box<str>>,
+    /// The distinct cells, in the order in which they first occur; parts of a table share them.
+    values: Arc<[Box<str>]>,
     /// The cell of each row.
     cells: Vec<u32>,
 }
@@ -321,7 +322,7 @@ impl Builder {
     fn finish(self) -> Column {
         let mut values = vec![Box::default(); self.places.len()];
         self.places.into_iter().for_each(|(value, place)| values[place as usize] = value);
-        Column { name: self.name, values, cells: self.cells }
+        Column { name: self.name, values: values.into(), cells: self.cells }
     }
 }
 
