@@ -1,6 +1,7 @@
 //! Arrays in NumPy files as what goes into a model and what comes out of it, by the names of its layers.
 
 use crate::warn;
+use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use uncrumple::data::Table;
@@ -47,6 +48,29 @@ impl Source {
     pub fn is(&self, extension: &str) -> bool {
         self.path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension))
     }
+}
+
+/// A model, and files of what goes into it.
+#[derive(Args)]
+pub struct Inputs {
+    /// A .keras file that uncrumple or Keras 3 wrote
+    #[arg(value_name = "MODEL.keras")]
+    pub model: PathBuf,
+
+    /// The inputs: FILE.npy, or NAME=FILE.npy for each of several, or FILE.npz; the first axis is the samples; or FILE.csv
+    #[arg(long, value_name = "FILE", required = true)]
+    pub x: Vec<Source>,
+}
+
+/// A model, and files of what goes into it and of what should come out.
+#[derive(Args)]
+pub struct Samples {
+    #[command(flatten)]
+    pub inputs: Inputs,
+
+    /// The targets, likewise; names are those of the output layers; a table holds them itself
+    #[arg(long, value_name = "FILE")]
+    y: Vec<Source>,
 }
 
 fn wrong<T>(message: String) -> Result<T> {
@@ -153,7 +177,7 @@ pub fn targets(model: &Model, sources: &[Source]) -> Result<Vec<Tensor>> {
 }
 
 /// Inputs and targets; a table holds both.
-pub fn dataset(model: &Model, x: &[Source], y: &[Source]) -> Result<Dataset> {
+pub fn dataset(model: &Model, Samples { inputs: Inputs { x, .. }, y }: &Samples) -> Result<Dataset> {
     match table(model, x)? {
         Some((tabular, table)) if y.is_empty() => {
             let (known, without) = tabular.target.known(&table)?;

@@ -1,6 +1,6 @@
 //! `uncrumple fit`: training goes on, or begins, on arrays in files.
 
-use crate::arrays::{self, Source};
+use crate::arrays::{self, Samples};
 use crate::compiled::{self, Figures, Steps};
 use crate::options::{Compute, Policy, describe};
 use crate::running::Running;
@@ -15,17 +15,8 @@ use uncrumple::prelude::*;
 #[command(after_help = arrays::HELP)]
 #[command(mut_arg("given_seed", |seed| seed.help("Seed of all random numbers that the command draws; the file's own unless given")))]
 pub struct Arguments {
-    /// A .keras file that uncrumple or Keras 3 wrote
-    #[arg(value_name = "MODEL.keras")]
-    model: PathBuf,
-
-    /// The inputs: FILE.npy, or NAME=FILE.npy for each of several, or FILE.npz; the first axis is the samples; or FILE.csv
-    #[arg(long, value_name = "FILE", required = true)]
-    x: Vec<Source>,
-
-    /// The targets, likewise; names are those of the output layers; a table holds them itself
-    #[arg(long, value_name = "FILE")]
-    y: Vec<Source>,
+    #[command(flatten)]
+    samples: Samples,
 
     /// How often to go through the samples
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -77,7 +68,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if !arguments.save.extension().is_some_and(|e| e.eq_ignore_ascii_case("keras")) {
         return Err(Error::Config(format!("--save {}: name a .keras file", arguments.save.display())));
     }
-    let mut trainer = compiled::trainer(&arguments.model, &arguments.figures, Some(&arguments.steps))?;
+    let mut trainer = compiled::trainer(&arguments.samples.inputs.model, &arguments.figures, Some(&arguments.steps))?;
     if let Some(policy) = arguments.precision {
         trainer = trainer.precision(policy.into())?;
     }
@@ -85,7 +76,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(seed) = arguments.compute.given_seed {
         trainer = trainer.seed(seed)?;
     }
-    let data = arrays::dataset(trainer.model(), &arguments.x, &arguments.y)?;
+    let data = arrays::dataset(trainer.model(), &arguments.samples)?;
     let mut fit = Fit::epochs(arguments.epochs as usize)
         .batch_size(arguments.batch_size as usize)
         .shuffle(!arguments.no_shuffle)
