@@ -1,7 +1,7 @@
 //! How a network learns from the parts of a table, and what it leaves behind.
 
 use super::parts::Parts;
-use super::{tune, verdict};
+use super::{print_left, tune, verdict};
 use crate::options::{Compute, Policy, describe};
 use crate::running::Running;
 use crate::{plot, say};
@@ -158,10 +158,7 @@ impl Learning {
         verdict::print(problem, &parts.train, &parts.test, &figures)?;
         plot::learning_curves(&history, problem.metric(), &out.join("learning-curves.png"))?;
         say("")?;
-        for (name, what) in LEFT {
-            say(format!("{:<34}  {what}", out.join(name).display()))?;
-        }
-        Ok(())
+        print_left(out, &LEFT)
     }
 }
 

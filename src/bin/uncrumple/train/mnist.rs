@@ -1,5 +1,6 @@
 //! `uncrumple train mnist`: handwritten digits.
 
+use super::print_left;
 use crate::options::{Compute, Policy, describe};
 use crate::running::Running;
 use crate::{plot, say};
@@ -88,10 +89,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     plot::learning_curves(&history, "accuracy", &out.join("learning-curves.png"))?;
     plot::confusion_matrix(&confusion, accuracy, &out.join("confusion-matrix.png"))?;
     say(format!("\n{}\n", verdict(accuracy, test.len())))?;
-    for (name, what) in LEFT {
-        say(format!("{:<34}  {what}", out.join(name).display()))?;
-    }
-    Ok(())
+    print_left(out, &LEFT)
 }
 
 /// What a run leaves in its folder.
