@@ -97,6 +97,9 @@ fn what_would_train_wrongly_is_refused_when_it_is_compiled() -> Result<()> {
     refused(error, &["SparseCategoricalCrossentropy", "from logits", "`dense_1`", "softmax"]);
     let sigmoid = Sequential::new(4).add(Dense::new(3)).add(Activation::sigmoid()).build()?;
     refused(sigmoid.compile(SGD::new(0.1), BinaryCrossentropy::from_logits(), ()), &["`activation`", "sigmoid"]);
+    let softmax = Sequential::new(4).add(Dense::new(3)).add(Softmax::new()).build()?;
+    let loss = CategoricalCrossentropy::from_logits();
+    refused(softmax.compile(SGD::new(0.1), loss, ()), &["`softmax`", "from logits"]);
     let half = model.clone().precision(Precision::MixedF16);
     refused(
         half.compile(SGD::new(0.1), SparseCategoricalCrossentropy::new(), ()),
