@@ -79,9 +79,9 @@ impl Callback for ProgressBar {
             clock.training = seconds;
         }
         let steps_left = (epoch.epochs - epoch.number) as f64 * epoch.steps as f64 - (step + 1) as f64;
-        let left = steps_left
-            * (clock.run.elapsed().as_secs_f64() / clock.steps as f64);
-        let text = format!("{logs}  {} samples/s  {} left", grouped((samples as f64 / seconds) as usize), duration(left));
+        let left = steps_left * (clock.run.elapsed().as_secs_f64() / clock.steps as f64);
+        let text =
+            format!("{logs}  {} samples/s  {} left", grouped((samples as f64 / seconds) as usize), duration(left));
         match &self.bar {
             Some(bar) => {
                 bar.set_message(text);

@@ -1,6 +1,6 @@
 //! Norms up to a greatest one.
 
-use super::{Constraint, norms, rescaled, number};
+use super::{Constraint, norms, number, rescaled};
 use crate::axes::Axes;
 use crate::error::Result;
 use crate::tensor::Tensor;

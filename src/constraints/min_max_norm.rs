@@ -1,6 +1,6 @@
 //! Norms between two.
 
-use super::{Constraint, norms, rescaled, number};
+use super::{Constraint, norms, number, rescaled};
 use crate::axes::Axes;
 use crate::error::Result;
 use crate::tensor::Tensor;
@@ -34,7 +34,12 @@ impl MinMaxNorm {
     }
 
     pub(super) fn from_config(config: &Map<String, Value>) -> Result<MinMaxNorm> {
-        Ok(MinMaxNorm { min_value: number(config, "min_value", 0.0)?, max_value: number(config, "max_value", 1.0)?, rate: number(config, "rate", 1.0)?, axis: Axes::read(config.get("axis"), "axis", 0)? })
+        Ok(MinMaxNorm {
+            min_value: number(config, "min_value", 0.0)?,
+            max_value: number(config, "max_value", 1.0)?,
+            rate: number(config, "rate", 1.0)?,
+            axis: Axes::read(config.get("axis"), "axis", 0)?,
+        })
     }
 }
 
@@ -50,7 +55,12 @@ impl Constraint for MinMaxNorm {
     }
 
     fn config(&self) -> Map<String, Value> {
-        Map::from_iter([("min_value".into(), self.min_value.into()), ("max_value".into(), self.max_value.into()), ("rate".into(), self.rate.into()), ("axis".into(), self.axis.serialized())])
+        Map::from_iter([
+            ("min_value".into(), self.min_value.into()),
+            ("max_value".into(), self.max_value.into()),
+            ("rate".into(), self.rate.into()),
+            ("axis".into(), self.axis.serialized()),
+        ])
     }
 
     fn apply(&self, weight: &Tensor) -> Result<Tensor> {

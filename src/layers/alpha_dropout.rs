@@ -1,7 +1,7 @@
 //! Dropout that keeps mean and variance.
 
-use super::{Call, Config, Layer, Read, Spec, WeightSpec, object, one};
 use super::dropout;
+use super::{Call, Config, Layer, Read, Spec, WeightSpec, object, one};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::tensor::{Tensor, Tensors};

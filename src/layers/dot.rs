@@ -61,7 +61,8 @@ impl Layer for Dot {
         let [along_a, along_b] = self.pair()?;
         let (at_a, at_b) = (a.axes(&[along_a])?[0], b.axes(&[along_b])?[0]);
         if a.known(along_a)? != b.known(along_b)? {
-            let message = format!("expected axis {along_a} of the first input and axis {along_b} of the second to agree");
+            let message =
+                format!("expected axis {along_a} of the first input and axis {along_b} of the second to agree");
             return Err(Error::Input(format!("{message}, got shapes {}", merge::list(inputs))));
         }
         let kept = |x: &Spec, at: usize, from: usize| -> Vec<Option<usize>> {

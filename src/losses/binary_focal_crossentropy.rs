@@ -1,6 +1,8 @@
 //! Cross-entropy of yes and no that looks at what is still wrong.
 
-use super::{Loss, Reduction, binary_cross_entropy, focus, from_logits, label_smoothing, matched, of_probabilities, smoothed};
+use super::{
+    Loss, Reduction, binary_cross_entropy, focus, from_logits, label_smoothing, matched, of_probabilities, smoothed,
+};
 use crate::error::Result;
 use crate::layers::{Config, object};
 use crate::ops::Activation;

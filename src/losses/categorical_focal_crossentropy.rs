@@ -1,6 +1,8 @@
 //! Cross-entropy of classes that looks at what is still wrong.
 
-use super::{Loss, Reduction, focus, from_logits, label_smoothing, log_probabilities, matched, of_probabilities, smoothed};
+use super::{
+    Loss, Reduction, focus, from_logits, label_smoothing, log_probabilities, matched, of_probabilities, smoothed,
+};
 use crate::error::Result;
 use crate::layers::{ActivationFn, Config, object};
 use crate::tensor::Tensor;

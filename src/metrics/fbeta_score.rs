@@ -117,11 +117,8 @@ impl Metric for FBetaScore {
             Some(weights) => values.mul(weights)?.sum(&[0], false),
             None => values.sum(&[0], false),
         };
-        let counts = [
-            sum(found.mul(&t)?)?,
-            sum(found.mul(&t.rescale(-1.0, 1.0)?)?)?,
-            sum(found.rescale(-1.0, 1.0)?.mul(&t)?)?,
-        ];
+        let counts =
+            [sum(found.mul(&t)?)?, sum(found.mul(&t.rescale(-1.0, 1.0)?)?)?, sum(found.rescale(-1.0, 1.0)?.mul(&t)?)?];
         state.iter().zip(&counts).map(|(state, count)| state.add(count)).collect()
     }
 

@@ -93,12 +93,7 @@ impl Metric for R2Score {
         };
         let sum = |x: Tensor| x.sum(&[0], false);
         let weighted = t.mul(&weights)?;
-        let sums = [
-            sum(t.mul(&weighted)?)?,
-            sum(weighted)?,
-            sum(t.sub(&p)?.square()?.mul(&weights)?)?,
-            sum(weights)?,
-        ];
+        let sums = [sum(t.mul(&weighted)?)?, sum(weighted)?, sum(t.sub(&p)?.square()?.mul(&weights)?)?, sum(weights)?];
         let mut new: Tensors = state.iter().zip(&sums).map(|(state, sum)| state.add(sum)).collect::<Result<_>>()?;
         new.push(state[4].add_scalar(p.shape().size() as f64)?);
         Ok(new)

@@ -1,6 +1,6 @@
 //! How often the right class is among the likeliest, with integer labels.
 
-use super::{Mean};
+use super::Mean;
 use super::top_k_categorical_accuracy::in_top_k;
 use crate::dtype::DType;
 use crate::error::{Error, Result};

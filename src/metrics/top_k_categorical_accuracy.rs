@@ -1,6 +1,6 @@
 //! How often the right class is among the likeliest, with one-hot targets.
 
-use super::{Mean};
+use super::Mean;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layers::{Config, Read, object};

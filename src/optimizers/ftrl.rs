@@ -32,7 +32,15 @@ static KERNEL: Kernel = Kernel::new("optimizers", "ftrl", &[DType::F32]);
 impl Ftrl {
     /// Ftrl at this learning rate.
     pub fn new(learning_rate: impl Into<LearningRate>) -> Ftrl {
-        Ftrl { settings: Settings::new(learning_rate), learning_rate_power: -0.5, initial_accumulator_value: 0.1, l1_regularization_strength: 0.0, l2_regularization_strength: 0.0, l2_shrinkage_regularization_strength: 0.0, beta: 0.0 }
+        Ftrl {
+            settings: Settings::new(learning_rate),
+            learning_rate_power: -0.5,
+            initial_accumulator_value: 0.1,
+            l1_regularization_strength: 0.0,
+            l2_regularization_strength: 0.0,
+            l2_shrinkage_regularization_strength: 0.0,
+            beta: 0.0,
+        }
     }
 
     /// How the rate falls with the sum of squares, at most 0; by default -0.5.
@@ -76,9 +84,12 @@ impl Ftrl {
         Ok(Ftrl {
             learning_rate_power: config.number("learning_rate_power", default.learning_rate_power)?,
             initial_accumulator_value: config.number("initial_accumulator_value", default.initial_accumulator_value)?,
-            l1_regularization_strength: config.number("l1_regularization_strength", default.l1_regularization_strength)?,
-            l2_regularization_strength: config.number("l2_regularization_strength", default.l2_regularization_strength)?,
-            l2_shrinkage_regularization_strength: config.number("l2_shrinkage_regularization_strength", default.l2_shrinkage_regularization_strength)?,
+            l1_regularization_strength: config
+                .number("l1_regularization_strength", default.l1_regularization_strength)?,
+            l2_regularization_strength: config
+                .number("l2_regularization_strength", default.l2_regularization_strength)?,
+            l2_shrinkage_regularization_strength: config
+                .number("l2_shrinkage_regularization_strength", default.l2_shrinkage_regularization_strength)?,
             beta: config.number("beta", default.beta)?,
             settings: default.settings,
         })
@@ -107,7 +118,8 @@ impl Optimizer for Ftrl {
     }
 
     fn hyper(&self, _: u64, learning_rate: f64) -> Hyper {
-        let (l1, l2) = (self.l1_regularization_strength, 2.0 * self.l2_regularization_strength + self.beta / learning_rate);
+        let (l1, l2) =
+            (self.l1_regularization_strength, 2.0 * self.l2_regularization_strength + self.beta / learning_rate);
         let shrinkage = 2.0 * self.l2_shrinkage_regularization_strength;
         self.settings.hyper(learning_rate, [-self.learning_rate_power, l1, l2, shrinkage, 0.0])
     }
@@ -138,7 +150,13 @@ impl Optimizer for Ftrl {
             let root = to_power(n);
             let z = z + (g + shrinkage * w - (root - to_power(a)) / lr * w);
             // Comparisons that leave NaN as it is.
-            let clipped = if z > l1 { l1 } else if z < -l1 { -l1 } else { z };
+            let clipped = if z > l1 {
+                l1
+            } else if z < -l1 {
+                -l1
+            } else {
+                z
+            };
             ((clipped - z) / (root / lr + l2), n, z)
         });
     }
@@ -148,6 +166,8 @@ impl Optimizer for Ftrl {
     }
 
     fn config(&self) -> Config {
-        object(json!({ "learning_rate_power": self.learning_rate_power, "initial_accumulator_value": self.initial_accumulator_value, "l1_regularization_strength": self.l1_regularization_strength, "l2_regularization_strength": self.l2_regularization_strength, "l2_shrinkage_regularization_strength": self.l2_shrinkage_regularization_strength, "beta": self.beta }))
+        object(
+            json!({ "learning_rate_power": self.learning_rate_power, "initial_accumulator_value": self.initial_accumulator_value, "l1_regularization_strength": self.l1_regularization_strength, "l2_regularization_strength": self.l2_regularization_strength, "l2_shrinkage_regularization_strength": self.l2_shrinkage_regularization_strength, "beta": self.beta }),
+        )
     }
 }

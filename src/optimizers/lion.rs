@@ -84,7 +84,13 @@ impl Optimizer for Lion {
         one(hyper, piece, move |w, g, m| {
             let c = m * beta_1 + g * rest_1;
             // 0 and NaN are their own signs.
-            let sign = if c > 0.0 { 1.0 } else if c < 0.0 { -1.0 } else { c };
+            let sign = if c > 0.0 {
+                1.0
+            } else if c < 0.0 {
+                -1.0
+            } else {
+                c
+            };
             (w - lr * sign, m * beta_2 + g * rest_2)
         });
     }

@@ -222,7 +222,8 @@ impl Optimizer for Muon {
         let [momentum, ..] = slots else { return Err(Error::Internal("Muon keeps a momentum".into())) };
         let moved = momentum.mul_scalar(self.momentum)?.add(gradient)?;
         // What is negligible is 0, as under every rule; NaN is not.
-        let [zero, least] = [0.0, f64::from(f32::NEGLIGIBLE)].map(|x| Tensor::full(&weight.device(), (), DType::F32, x));
+        let [zero, least] =
+            [0.0, f64::from(f32::NEGLIGIBLE)].map(|x| Tensor::full(&weight.device(), (), DType::F32, x));
         let moved = moved.abs()?.less(&least?)?.select(&zero?, &moved)?;
         momentum.assign(&moved)?;
         let direction = if self.nesterov { moved.mul_scalar(self.momentum)?.add(gradient)? } else { moved };
@@ -251,7 +252,11 @@ impl Optimizer for Muon {
         for (name, value) in ["muon_a", "muon_b", "muon_c"].into_iter().zip(self.coefficients) {
             range(name, value, f64::MIN, f64::INFINITY)?;
         }
-        match self.exclude_layers.iter().find(|word| word.is_empty() || word.contains(|c| r"\^$.|?*+()[]{}".contains(c))) {
+        match self
+            .exclude_layers
+            .iter()
+            .find(|word| word.is_empty() || word.contains(|c| r"\^$.|?*+()[]{}".contains(c)))
+        {
             Some(word) => Err(Error::Config(format!(
                 "argument `exclude_layers`: expected words that are in paths of weights as they are, got `{word}`; this \
                  engine knows no regular expressions"

@@ -52,7 +52,8 @@ impl Schedule for PiecewiseConstantDecay {
         let (boundaries, values) = (&self.boundaries, &self.values);
         if boundaries.is_empty() || boundaries.len() + 1 != values.len() {
             let (boundaries, values) = (boundaries.len(), values.len());
-            let message = format!("expected one or more, and one less than there are `values`, got {boundaries} and {values}");
+            let message =
+                format!("expected one or more, and one less than there are `values`, got {boundaries} and {values}");
             return Err(Error::Config(format!("argument `boundaries`: {message}")));
         }
         if !boundaries.windows(2).all(|pair| pair[0] < pair[1]) {
