@@ -365,6 +365,26 @@ fn layers_reject_what_they_cannot_take() {
             "layer `dense`: argument `l2` of a regularizer: expected a non-negative number, got -1",
         ),
         (
+            wrong(Dense::new(3).kernel_constraint(MaxNorm::new(-1.0)).shared(), &[&[3]]),
+            "layer `dense`: argument `max_value` of a constraint: expected a finite number of at least 0, got -1",
+        ),
+        (
+            wrong(Dense::new(3).kernel_constraint(MinMaxNorm::new(0.5, f64::INFINITY)).shared(), &[&[3]]),
+            "layer `dense`: argument `max_value` of a constraint: expected a finite number of at least 0.5, got inf",
+        ),
+        (
+            wrong(Dense::new(3).kernel_constraint(MinMaxNorm::new(2.0, 1.0)).shared(), &[&[3]]),
+            "layer `dense`: argument `max_value` of a constraint: expected a finite number of at least 2, got 1",
+        ),
+        (
+            wrong(Dense::new(3).kernel_constraint(MinMaxNorm::default().rate(f64::NAN)).shared(), &[&[3]]),
+            "layer `dense`: argument `rate` of a constraint: expected a finite number of at least 0, got NaN",
+        ),
+        (
+            wrong(Dense::new(3).bias_constraint(UnitNorm::new().axis(1)).shared(), &[&[3]]),
+            "layer `dense`: argument `axis` of a constraint: axis 1 is out of range for the shape (3,)",
+        ),
+        (
             wrong(Dense::new(3).activity_regularizer(L1::new(f64::NAN)), &[&[3]]),
             "layer `dense`: argument `l1` of a regularizer: expected a non-negative number, got NaN",
         ),

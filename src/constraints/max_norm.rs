@@ -1,8 +1,9 @@
 //! Norms up to a greatest one.
 
-use super::{Constraint, norms, number, rescaled};
+use super::{Constraint, bound, check_axes, norms, number, rescaled};
 use crate::axes::Axes;
 use crate::error::Result;
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 use serde_json::{Map, Value};
 
@@ -44,6 +45,11 @@ impl Constraint for MaxNorm {
 
     fn config(&self) -> Map<String, Value> {
         Map::from_iter([("max_value".into(), self.max_value.into()), ("axis".into(), self.axis.serialized())])
+    }
+
+    fn check(&self, shape: &Shape) -> Result<()> {
+        bound("max_value", self.max_value, 0.0)?;
+        check_axes(&self.axis, shape)
     }
 
     fn apply(&self, weight: &Tensor) -> Result<Tensor> {

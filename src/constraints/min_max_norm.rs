@@ -1,8 +1,9 @@
 //! Norms between two.
 
-use super::{Constraint, norms, number, rescaled};
+use super::{Constraint, bound, check_axes, norms, number, rescaled};
 use crate::axes::Axes;
 use crate::error::Result;
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 use serde_json::{Map, Value};
 
@@ -61,6 +62,13 @@ impl Constraint for MinMaxNorm {
             ("rate".into(), self.rate.into()),
             ("axis".into(), self.axis.serialized()),
         ])
+    }
+
+    fn check(&self, shape: &Shape) -> Result<()> {
+        bound("min_value", self.min_value, 0.0)?;
+        bound("max_value", self.max_value, self.min_value)?;
+        bound("rate", self.rate, 0.0)?;
+        check_axes(&self.axis, shape)
     }
 
     fn apply(&self, weight: &Tensor) -> Result<Tensor> {

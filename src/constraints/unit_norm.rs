@@ -1,8 +1,9 @@
 //! Norms of 1.
 
-use super::{Constraint, EPSILON, norms};
+use super::{Constraint, EPSILON, check_axes, norms};
 use crate::axes::Axes;
 use crate::error::Result;
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 use serde_json::{Map, Value};
 
@@ -42,6 +43,10 @@ impl Constraint for UnitNorm {
 
     fn config(&self) -> Map<String, Value> {
         Map::from_iter([("axis".into(), self.axis.serialized())])
+    }
+
+    fn check(&self, shape: &Shape) -> Result<()> {
+        check_axes(&self.axis, shape)
     }
 
     fn apply(&self, weight: &Tensor) -> Result<Tensor> {
