@@ -83,7 +83,7 @@ pub trait Optimizer: fmt::Debug + Send + Sync + 'static {
     /// Changes a piece of a parameter.
     fn update(&self, hyper: &Hyper, piece: Piece);
     /// The kernel that changes all parameters but those that are whole: `(table, count, chunk, hyper, scales)`; none where
-    /// all are.
+    /// all are, or where the rule is for the CPU alone.
     fn kernel(&self) -> Option<&'static Kernel>;
     /// Whether the parameter of this path and shape is changed by [`Optimizer::update_whole`] and not in pieces.
     fn is_whole(&self, _path: &str, _shape: &Shape) -> bool {
