@@ -1,7 +1,7 @@
 //! Muon: matrices by their momentum made orthogonal, the rest by Adam.
 
 use super::adam::{KERNEL, Rule};
-use super::settings::range;
+use super::settings::{check_words, range};
 use super::{Hyper, Optimizer, Piece, Settings, Slot};
 use crate::device::cpu::Float;
 use crate::device::cuda::Kernel;
@@ -252,17 +252,7 @@ impl Optimizer for Muon {
         for (name, value) in ["muon_a", "muon_b", "muon_c"].into_iter().zip(self.coefficients) {
             range(name, value, f64::MIN, f64::INFINITY)?;
         }
-        match self
-            .exclude_layers
-            .iter()
-            .find(|word| word.is_empty() || word.contains(|c| r"\^$.|?*+()[]{}".contains(c)))
-        {
-            Some(word) => Err(Error::Config(format!(
-                "argument `exclude_layers`: expected words that are in paths of weights as they are, got `{word}`; this \
-                 engine knows no regular expressions"
-            ))),
-            None => Ok(()),
-        }
+        check_words("exclude_layers", &self.exclude_layers)
     }
 
     fn update(&self, hyper: &Hyper, piece: Piece) {

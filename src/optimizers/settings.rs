@@ -86,10 +86,7 @@ impl Settings {
                 return Err(Error::Config(format!("argument `{name}`: expected at least {least}, got {count}")));
             }
         }
-        if self.exclude_from_weight_decay.iter().any(String::is_empty) {
-            let message = "argument `exclude_from_weight_decay`: an empty word is in every path";
-            return Err(Error::Config(message.into()));
-        }
+        check_words("exclude_from_weight_decay", &self.exclude_from_weight_decay)?;
         let clips =
             [("clipnorm", self.clipnorm), ("global_clipnorm", self.global_clipnorm), ("clipvalue", self.clipvalue)];
         let mut given = clips.iter().filter_map(|(name, clip)| clip.map(|clip| (name, clip)));
@@ -148,6 +145,18 @@ impl Settings {
     }
 }
 
+/// Checks words that are looked for in the paths of weights. Keras takes regular expressions, of which one would be found
+/// in no path.
+pub(super) fn check_words(name: &str, words: &[String]) -> Result<()> {
+    let is_plain = |word: &String| !word.is_empty() && !word.contains(|c| r"\^$.|?*+()[]{}".contains(c));
+    words.iter().find(|word| !is_plain(word)).map_or(Ok(()), |word| {
+        Err(Error::Config(format!(
+            "argument `{name}`: expected words that are in paths of weights as they are, got `{word}`; this engine \
+             knows no regular expressions"
+        )))
+    })
+}
+
 macro_rules! setters {
     () => {
         /// Shrinks each parameter's gradient to this norm where it is larger.
@@ -174,7 +183,8 @@ macro_rules! setters {
             self
         }
 
-        /// Leaves weights alone, when others decay, whose path has one of these words in it: `["bias"]`.
+        /// Leaves weights alone, when others decay, whose path has one of these words in it: `["bias"]`. Keras takes
+        /// regular expressions; here a word with a sign of one is an error.
         pub fn exclude_from_weight_decay<'a>(mut self, words: impl IntoIterator<Item = &'a str>) -> Self {
             self.settings.exclude_from_weight_decay = words.into_iter().map(String::from).collect();
             self
