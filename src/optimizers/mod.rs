@@ -206,7 +206,7 @@ impl dyn Optimizer {
 
     /// All arguments, under Keras's names.
     pub fn full_config(&self) -> Config {
-        let mut config = self.settings().config(&crate::layers::snake_case(self.class_name()));
+        let mut config = self.settings().config(self.class_name());
         config.extend(self.config());
         config
     }
@@ -232,7 +232,7 @@ mod tests {
         let bad: [(Box<dyn Optimizer>, &str); 29] = [
             (SGD::new(-1.0).into(), "learning_rate"),
             (SGD::new(f64::NAN).into(), "learning_rate"),
-            (SGD::new(0.1).momentum(1.0).into(), "momentum"),
+            (SGD::new(0.1).momentum(1.5).into(), "momentum"),
             (RMSprop::new(0.1).rho(1.5).into(), "rho"),
             (Adam::new(0.1).beta_1(1.0).into(), "beta_1"),
             (AdamW::new(0.1).beta_2(-0.1).into(), "beta_2"),
@@ -268,6 +268,17 @@ mod tests {
             let read = from_config(optimizer.class_name(), &optimizer.full_config());
             assert!(!written || read.is_err(), "{optimizer:?}");
         }
+    }
+
+    #[test]
+    fn momentum_may_be_1_and_names_stay() -> Result<()> {
+        for optimizer in [SGD::new(0.1).momentum(1.0).into(), RMSprop::new(0.1).momentum(1.0).into()] {
+            let optimizer: Box<dyn Optimizer> = optimizer;
+            let mut config = optimizer.full_config();
+            config.insert("name".into(), "mine".into());
+            assert_eq!(from_config(optimizer.class_name(), &config)?.full_config(), config);
+        }
+        Ok(())
     }
 
     /// Every rule's vector part and its tail, over several threads, is the rule of one weight alone.

@@ -1,6 +1,6 @@
 //! RMSprop.
 
-use super::settings::range;
+use super::settings::{range, share};
 use super::update::{one, three, two};
 use super::{Hyper, Optimizer, Piece, Settings};
 use crate::device::cuda::Kernel;
@@ -96,7 +96,7 @@ impl Optimizer for RMSprop {
 
     fn check(&self) -> Result<()> {
         range("rho", self.rho, 0.0, 1.0)?;
-        range("momentum", self.momentum, 0.0, 1.0)?;
+        share("momentum", self.momentum)?;
         range("epsilon", self.epsilon, 0.0, f64::INFINITY)
     }
 

@@ -2,15 +2,17 @@
 
 use super::Hyper;
 use crate::error::{Error, Result};
-use crate::layers::{Config, Read, object};
+use crate::layers::{Config, Read, object, snake_case};
 use crate::schedules::LearningRate;
-pub(super) use crate::schedules::{positive, range};
+pub(super) use crate::schedules::{positive, range, share};
 use serde_json::json;
 
 /// Learning rate, clipping, decoupled weight decay, the moving average of the weights, accumulation of gradients and the
 /// scale of the loss, with Keras's defaults: a learning rate and nothing else.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
+    /// A name in Keras's configs, if it is not the class's.
+    pub name: Option<String>,
     /// The step size.
     pub learning_rate: LearningRate,
     /// The largest norm of one parameter's gradient; a larger one is shrunk to it.
@@ -39,6 +41,7 @@ impl Settings {
     /// This learning rate and nothing else.
     pub fn new(learning_rate: impl Into<LearningRate>) -> Settings {
         Settings {
+            name: None,
             learning_rate: learning_rate.into(),
             clipnorm: None,
             global_clipnorm: None,
@@ -72,10 +75,7 @@ impl Settings {
     pub(super) fn check(&self) -> Result<()> {
         self.learning_rate.check()?;
         range("weight_decay", self.weight_decay.unwrap_or(0.0), 0.0, f64::INFINITY)?;
-        if !(0.0..=1.0).contains(&self.ema_momentum) {
-            let message = format!("expected at least 0 and at most 1, got {}", self.ema_momentum);
-            return Err(Error::Config(format!("argument `ema_momentum`: {message}")));
-        }
+        share("ema_momentum", self.ema_momentum)?;
         positive("loss_scale_factor", self.loss_scale_factor.unwrap_or(1.0))?;
         let counts = [
             ("ema_overwrite_frequency", self.ema_overwrite_frequency, 1),
@@ -110,6 +110,7 @@ impl Settings {
         let count = |name| -> Result<Option<u64>> {
             Ok(config.find(name).map(|_| config.size(name)).transpose()?.map(|n| n as u64))
         };
+        self.name = config.find("name").map(|_| config.word("name", "")).transpose()?;
         if let Some(rate) = config.find("learning_rate") {
             self.learning_rate = LearningRate::read(rate)?;
         }
@@ -128,9 +129,9 @@ impl Settings {
         Ok(())
     }
 
-    pub(super) fn config(&self, name: &str) -> Config {
+    pub(super) fn config(&self, class: &str) -> Config {
         object(json!({
-            "name": name,
+            "name": self.name.clone().unwrap_or_else(|| snake_case(class)),
             "learning_rate": self.learning_rate.serialized(),
             "weight_decay": self.weight_decay,
             "clipnorm": self.clipnorm,

@@ -1,6 +1,6 @@
 //! Stochastic gradient descent.
 
-use super::settings::range;
+use super::settings::share;
 use super::update::{none, one};
 use super::{Hyper, Optimizer, Piece, Settings};
 use crate::device::cuda::Kernel;
@@ -73,7 +73,7 @@ impl Optimizer for SGD {
     }
 
     fn check(&self) -> Result<()> {
-        range("momentum", self.momentum, 0.0, 1.0)
+        share("momentum", self.momentum)
     }
 
     fn update(&self, hyper: &Hyper, piece: Piece) {

@@ -1,6 +1,6 @@
 //! Cosine decay that begins again.
 
-use super::{Schedule, positive, range, required, steps};
+use super::{Schedule, positive, range, required, share, steps};
 use crate::error::Result;
 use crate::layers::{Config, Read, object};
 use serde_json::json;
@@ -90,7 +90,7 @@ impl Schedule for CosineDecayRestarts {
         positive("first_decay_steps", self.first_decay_steps)?;
         range("t_mul", self.t_mul, 1.0, f64::INFINITY)?;
         range("m_mul", self.m_mul, 0.0, f64::INFINITY)?;
-        range("alpha", self.alpha, 0.0, 1.0)
+        share("alpha", self.alpha)
     }
 
     fn config(&self) -> Config {

@@ -165,6 +165,14 @@ pub(crate) fn range(name: &str, value: f64, least: f64, most: f64) -> Result<()>
     Err(Error::Config(format!("argument `{name}`: expected at least {least} and less than {most}, got {value}")))
 }
 
+/// Checks that an argument lies in `0..=1`.
+pub(crate) fn share(name: &str, value: f64) -> Result<()> {
+    if (0.0..=1.0).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::Config(format!("argument `{name}`: expected at least 0 and at most 1, got {value}")))
+}
+
 /// Checks that an argument is finite and more than 0.
 pub(crate) fn positive(name: &str, value: f64) -> Result<()> {
     if value > 0.0 && value.is_finite() {
@@ -202,7 +210,7 @@ mod tests {
             (PiecewiseConstantDecay::new([3], [0.1]).into(), "boundaries"),
             (PiecewiseConstantDecay::new([3, 3], [0.1, 0.2, 0.3]).into(), "boundaries"),
             (PiecewiseConstantDecay::new([3], [0.1, -0.1]).into(), "values"),
-            (PolynomialDecay::new(0.1, 10).power(0.0).into(), "power"),
+            (PolynomialDecay::new(0.1, 10).power(-1.0).into(), "power"),
             (CosineDecay::new(0.1, 10).alpha(-1.0).into(), "alpha"),
             (CosineDecay::new(0.1, 10).warmup(f64::INFINITY, 5).into(), "warmup_target"),
             (CosineDecayRestarts::new(0.1, 10).t_mul(0.5).into(), "t_mul"),
@@ -212,6 +220,21 @@ mod tests {
             let error = rate.check().err().map(|e| e.to_string()).unwrap_or_default();
             assert!(error.contains(&format!("`{name}`")), "{rate:?}: {error}");
         }
+    }
+
+    /// What Keras computes there.
+    #[test]
+    fn ends_of_the_ranges() {
+        let rates = |rate: LearningRate| [rate.at(0), rate.at(5), rate.at(10)];
+        for constant in [
+            CosineDecay::new(0.1, 10).alpha(1.0).into(),
+            CosineDecayRestarts::new(0.1, 10).alpha(1.0).into(),
+            PolynomialDecay::new(0.1, 10).power(0.0).into(),
+        ] {
+            let (name, rates) = (format!("{constant:?}"), rates(constant));
+            assert!(rates.iter().all(|rate| (rate - 0.1).abs() < 1e-15), "{name}: {rates:?}");
+        }
+        assert_eq!(rates(ExponentialDecay::new(0.1, 10, 0.0).into()), [0.1, 0.0, 0.0]);
     }
 
     /// A warm-up of no steps is none, and a restart falls on its step whatever its logarithm rounds to.

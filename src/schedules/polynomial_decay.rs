@@ -84,7 +84,7 @@ impl Schedule for PolynomialDecay {
         range("initial_learning_rate", self.initial_learning_rate, 0.0, f64::INFINITY)?;
         range("end_learning_rate", self.end_learning_rate, 0.0, f64::INFINITY)?;
         positive("decay_steps", self.decay_steps)?;
-        positive("power", self.power)
+        range("power", self.power, 0.0, f64::INFINITY)
     }
 
     fn config(&self) -> Config {
