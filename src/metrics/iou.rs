@@ -16,7 +16,7 @@ pub struct IoU(Overlap);
 impl IoU {
     /// Of these classes, of `num_classes` in all.
     pub fn new(num_classes: usize, target_class_ids: impl Into<Vec<usize>>) -> IoU {
-        IoU(Overlap { target_class_ids: target_class_ids.into(), ..Overlap::new(num_classes) })
+        IoU(Overlap { target_class_ids: Some(target_class_ids.into()), ..Overlap::new(num_classes) })
     }
 
     pub(super) fn from_config(config: &Config) -> Result<IoU> {

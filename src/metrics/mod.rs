@@ -146,12 +146,12 @@ fn place(config: &Config, name: &str) -> Result<Option<usize>> {
 /// How many classes or thresholds a metric may have, since a file could ask for more than there is memory.
 const MOST: usize = 4096;
 
-/// A whole number of at most [`MOST`].
-fn size_or(config: &Config, name: &str, default: usize) -> Result<usize> {
-    match place(config, name)?.unwrap_or(default) {
-        n if n <= MOST => Ok(n),
-        n => Err(Error::Config(format!("argument `{name}`: expected at most {MOST}, got {n}"))),
+/// Checks that a number of classes or thresholds is at least `least` and at most [`MOST`].
+fn count(name: &str, n: usize, least: usize) -> Result<usize> {
+    if (least..=MOST).contains(&n) {
+        return Ok(n);
     }
+    Err(Error::Config(format!("argument `{name}`: expected {least} to {MOST}, got {n}")))
 }
 
 /// The config of a metric: its name, the type that Keras accumulates in, and its arguments.

@@ -16,7 +16,7 @@ impl OneHotIoU {
     /// Of these classes, of `num_classes` in all.
     pub fn new(num_classes: usize, target_class_ids: impl Into<Vec<usize>>) -> OneHotIoU {
         let (sparse_y_true, sparse_y_pred) = (false, false);
-        let target_class_ids = target_class_ids.into();
+        let target_class_ids = Some(target_class_ids.into());
         OneHotIoU(Overlap { target_class_ids, sparse_y_true, sparse_y_pred, ..Overlap::new(num_classes) })
     }
 
