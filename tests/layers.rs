@@ -428,6 +428,20 @@ fn preprocessing_computes_in_f32_under_mixed_precision() -> Result<()> {
 }
 
 #[test]
+fn nan_is_in_the_last_bin_and_no_category() -> Result<()> {
+    let encode = |layer: layers::LayerRef, x: &Tensor| {
+        let graph = graph_of(&layer, std::slice::from_ref(x))?;
+        graph.run(&[], &[x], Mode::INFERENCE, &mut Updates::new())?.remove(0).cast(DType::I32)?.to_vec::<i32>()
+    };
+    let x = Tensor::from_slice(&[f32::NAN, -1.0, 0.5, 2.0], [4, 1])?;
+    assert_eq!(encode(Discretization::new([0.0, 1.0]).shared(), &x)?, [2, 0, 1, 2], "as in Keras 3.15.1");
+    assert_eq!(encode(CategoryEncoding::new(2).shared(), &x)?, [0, 0, 0, 0, 1, 0, 0, 0]);
+    let far = Tensor::from_slice(&[(1i64 << 32) + 1, 1], [2, 1])?;
+    assert_eq!(encode(CategoryEncoding::new(2).shared(), &far)?, [0, 0, 0, 1]);
+    Ok(())
+}
+
+#[test]
 fn configs_say_what_is_wrong_with_them() {
     let cases = [
         ("Dense", json!({}), "argument `units` is missing"),

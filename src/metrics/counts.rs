@@ -1,6 +1,6 @@
 //! What the metrics of yes and no share: how many predictions are rightly and wrongly above each of some thresholds.
 
-use super::{Metric, numbers, place};
+use super::{Metric, numbers, place, segment_sum};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layers::{Config, object};
@@ -150,7 +150,7 @@ impl Counting {
         let place = ceiling.clip(if self.wide { 1.0 } else { 0.0 }, count as f64)?.cast(DType::I32)?;
         if labels == 1 {
             let both = Tensor::concatenate(&[&yes, &no], 1)?;
-            let sums = both.segment_sum(&place.reshape([rows])?, count + 1)?.transpose(&[1, 0])?;
+            let sums = segment_sum(&both, &place.reshape([rows])?, count + 1)?.transpose(&[1, 0])?;
             return Ok([sums.slice(0, 0..1)?, sums.slice(0, 1..2)?]);
         }
         let hot = place.one_hot(count + 1, DType::F32)?;

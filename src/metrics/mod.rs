@@ -17,6 +17,7 @@ pub(crate) use mean::mean_result;
 pub use named::Named;
 pub use r2_score::Aggregation;
 
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layers::{Config, Read, object};
 use crate::shape::Shape;
@@ -152,6 +153,11 @@ fn count(name: &str, n: usize, least: usize) -> Result<usize> {
         return Ok(n);
     }
     Err(Error::Config(format!("argument `{name}`: expected {least} to {MOST}, got {n}")))
+}
+
+/// Counts added up by segment. One after the other: in f32 a count would stand still at 2²⁴.
+fn segment_sum(counts: &Tensor, segments: &Tensor, count: usize) -> Result<Tensor> {
+    counts.cast(DType::F64)?.segment_sum(segments, count)?.cast(DType::F32)
 }
 
 /// The config of a metric: its name, the type that Keras accumulates in, and its arguments.

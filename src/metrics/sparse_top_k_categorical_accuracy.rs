@@ -2,9 +2,9 @@
 
 use super::Mean;
 use super::top_k_categorical_accuracy::in_top_k;
-use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layers::{Config, Read, object};
+use crate::ops::whole;
 use crate::tensor::Tensor;
 use serde_json::json;
 
@@ -45,7 +45,7 @@ impl Mean for SparseTopKCategoricalAccuracy {
             let message = format!("expected one label for each prediction of {p}, got {t}");
             return Err(Error::shape("SparseTopKCategoricalAccuracy", message));
         }
-        in_top_k(&y_true.reshape(p.without(p.rank() - 1))?.cast(DType::I32)?, y_pred, self.k)
+        in_top_k(&whole(&y_true.reshape(p.without(p.rank() - 1))?)?, y_pred, self.k)
     }
 
     fn arguments(&self) -> Config {
