@@ -23,7 +23,12 @@ pub struct ModelCheckpoint {
 impl ModelCheckpoint {
     /// Saves to this `.keras` file after each epoch.
     pub fn new(filepath: &str) -> ModelCheckpoint {
-        ModelCheckpoint { path: filepath.to_string(), monitor: Monitor::new("val_loss"), save_best_only: false, every: 1 }
+        ModelCheckpoint {
+            path: filepath.to_string(),
+            monitor: Monitor::new("val_loss"),
+            save_best_only: false,
+            every: 1,
+        }
     }
 
     /// Saves only when the monitored figure is better than ever before.

@@ -57,7 +57,8 @@ watches!(ReduceLROnPlateau, min_delta: "1e-4");
 impl Callback for ReduceLROnPlateau {
     fn on_train_begin(&mut self, trainer: &mut Trainer) -> Result<()> {
         if !(0.0..1.0).contains(&self.factor) {
-            let message = format!("ReduceLROnPlateau: expected a factor of at least 0 and less than 1, got {}", self.factor);
+            let message =
+                format!("ReduceLROnPlateau: expected a factor of at least 0 and less than 1, got {}", self.factor);
             return Err(Error::Config(message));
         }
         self.monitor.begin(trainer.figures())?;

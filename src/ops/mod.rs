@@ -15,6 +15,7 @@ mod rows;
 mod unary;
 
 pub use activation::Activation;
+pub(crate) use index::whole;
 pub use random::Generator;
 
 /// Lists the ops: `module: Op, Op, …`.
