@@ -125,8 +125,7 @@ fn geometry(window: &Window, groups: usize, x: [usize; SPATIAL], y: &Shape, chan
         let Slide { size, stride, dilation, before, .. } = slides[a];
         Axis { input: x[a], output: output[a], size, stride, dilation, before }
     };
-    let geometry =
-        Geometry { batch: y[0], axes: std::array::from_fn(axis), channels, filters: y.last(), groups };
+    let geometry = Geometry { batch: y[0], axes: std::array::from_fn(axis), channels, filters: y.last(), groups };
     profile::operations(2 * geometry.products());
     geometry
 }
@@ -205,7 +204,11 @@ impl Op for Conv {
         let transpose = ConvTranspose { window, groups, extents: spatial(&x.shape()) };
         let mut gradients = Gradients::new();
         gradients.push(if node.wants(0) { Some(apply_one(transpose, &[&dz, kernel])?) } else { None });
-        gradients.push(if node.wants(1) { Some(apply_one(ConvKernelGrad { window, groups }, &[x, &dz])?) } else { None });
+        gradients.push(if node.wants(1) {
+            Some(apply_one(ConvKernelGrad { window, groups }, &[x, &dz])?)
+        } else {
+            None
+        });
         if node.input_count() > 2 {
             let rows = dz.reshape([dz.shape().rows(), dz.shape().last()])?;
             gradients.push(if node.wants(2) { Some(rows.sum(&[0], false)?) } else { None });
@@ -214,7 +217,8 @@ impl Op for Conv {
     }
 
     fn cases() -> Vec<Case> {
-        let mut cases: Vec<Case> = CASES.iter().enumerate().map(|(i, case)| case.conv(i % 2 == 0, Activation::Linear)).collect();
+        let mut cases: Vec<Case> =
+            CASES.iter().enumerate().map(|(i, case)| case.conv(i % 2 == 0, Activation::Linear)).collect();
         let smooth = [Activation::Sigmoid, Activation::Tanh, Activation::Gelu, Activation::Silu];
         cases.extend(smooth.iter().map(|&activation| CASES[0].conv(true, activation)));
         cases
@@ -234,11 +238,8 @@ impl Op for ConvTranspose {
         require_one_dtype("conv_transpose", inputs)?;
         let filters = filters("conv_transpose", &self.window, self.groups, None, &kernel.shape)?;
         let channels = kernel.shape[kernel.shape.rank() - 2].saturating_mul(self.groups);
-        let out = image(
-            y.shape.first().copied().unwrap_or(0),
-            &self.extents[SPATIAL - self.window.rank()..],
-            channels,
-        )?;
+        let out =
+            image(y.shape.first().copied().unwrap_or(0), &self.extents[SPATIAL - self.window.rank()..], channels)?;
         let want = image(out[0], &self.window.steps("conv_transpose", &out)?, filters)?;
         if y.shape != want {
             let message = format!("expected an input of shape {want} for an output of {out}, got {}", y.shape);
@@ -248,8 +249,7 @@ impl Op for ConvTranspose {
     }
 
     fn cpu(&self, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
-        let geometry =
-            geometry(&self.window, self.groups, self.extents, &inputs[0].shape(), outputs[0].shape().last());
+        let geometry = geometry(&self.window, self.groups, self.extents, &inputs[0].shape(), outputs[0].shape().last());
         with_float!(inputs[0].dtype(), "conv_transpose", T => {
             conv::input_grad(&geometry, inputs[0].data::<T>()?, inputs[1].data::<T>()?, outputs[0].data_mut::<T>()?)
         })
@@ -268,7 +268,11 @@ impl Op for ConvTranspose {
         let ConvTranspose { window, groups, .. } = *self;
         let (y, kernel, g) = (node.input(0)?, node.input(1)?, node.grad()?);
         let mut gradients = Gradients::new();
-        gradients.push(if node.wants(0) { Some(g.conv(kernel, None, window, groups, Activation::Linear)?) } else { None });
+        gradients.push(if node.wants(0) {
+            Some(g.conv(kernel, None, window, groups, Activation::Linear)?)
+        } else {
+            None
+        });
         gradients.push(if node.wants(1) { Some(apply_one(ConvKernelGrad { window, groups }, &[g, y])?) } else { None });
         Ok(gradients)
     }
@@ -290,12 +294,14 @@ impl Op for ConvKernelGrad {
         require_float("conv_kernel_grad", x.dtype)?;
         require_one_dtype("conv_kernel_grad", inputs)?;
         let (channels, filters) = (x.shape.last(), dy.shape.last());
-        let want = image(x.shape.first().copied().unwrap_or(0), &self.window.steps("conv_kernel_grad", &x.shape)?, filters)?;
+        let want =
+            image(x.shape.first().copied().unwrap_or(0), &self.window.steps("conv_kernel_grad", &x.shape)?, filters)?;
         if dy.shape != want {
             return Err(Error::shape("conv_kernel_grad", format!("expected a gradient of {want}, got {}", dy.shape)));
         }
         if self.groups == 0 || channels % self.groups != 0 || filters % self.groups != 0 {
-            let message = format!("expected groups that divide {channels} channels and {filters} filters, got {}", self.groups);
+            let message =
+                format!("expected groups that divide {channels} channels and {filters} filters, got {}", self.groups);
             return Err(Error::shape("conv_kernel_grad", message));
         }
         let sizes = self.window.slides().iter().map(|s| s.size).chain([channels / self.groups, filters]);
@@ -350,7 +356,13 @@ struct Sizes {
 
 impl Sizes {
     /// A window that moves by one, and no groups.
-    const fn new(batch: usize, extents: &'static [usize], channels: usize, size: &'static [usize], filters: usize) -> Sizes {
+    const fn new(
+        batch: usize,
+        extents: &'static [usize],
+        channels: usize,
+        size: &'static [usize],
+        filters: usize,
+    ) -> Sizes {
         Sizes { batch, extents, channels, filters, size, stride: 1, dilation: 1, padding: Padding::Valid, groups: 1 }
     }
 
@@ -396,7 +408,8 @@ impl Sizes {
         // A half that is rounded near ±1 says little of a slope that is nearly 0 there.
         let x = if activation == Activation::Linear { self.x() } else { Sample { range: -0.4..0.4, ..self.x() } };
         let inputs = [Some(x), Some(self.kernel()), bias.then(|| Sample::new(self.filters))];
-        Case::new(Conv { window: self.window(), groups: self.groups, activation }, inputs.into_iter().flatten()).shown(1)
+        Case::new(Conv { window: self.window(), groups: self.groups, activation }, inputs.into_iter().flatten())
+            .shown(1)
     }
 
     fn transpose(&self) -> Case {

@@ -16,6 +16,7 @@ mod unary;
 mod window;
 
 pub use activation::Activation;
+pub(crate) use index::whole;
 pub use random::Generator;
 pub use window::{Padding, Slide, Window};
 
