@@ -17,6 +17,7 @@ mod window;
 
 pub use activation::Activation;
 pub use random::Generator;
+pub use resize::Interpolation;
 pub use window::{Padding, Slide, Window};
 
 /// Lists the ops: `module: Op, Op, …`.
@@ -80,6 +81,7 @@ ops! {
     mish: Mish, MishGrad;
     multiply: Multiply;
     one_hot: OneHot;
+    pad: Pad;
     power: Power, BaseSlope, ExponentSlope;
     random_normal: RandomNormal;
     random_truncated_normal: RandomTruncatedNormal;
@@ -89,12 +91,13 @@ ops! {
     relu6: Relu6, Relu6Grad;
     rescale: Rescale;
     reshape: Reshape;
+    resize: Resize;
     select: Select;
     selu: Selu, SeluGrad;
     sigmoid: Sigmoid, SigmoidGrad;
     sigmoid_cross_entropy: SigmoidCrossEntropy, SigmoidCrossEntropyGrad;
     silu: Silu, SiluGrad;
-    slice: Slice, SliceGrad;
+    slice: Slice;
     soft_shrink: SoftShrink, SoftShrinkGrad;
     softmax: Softmax, SoftmaxGrad;
     softmax_cross_entropy: SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad;
