@@ -16,7 +16,9 @@ mod unary;
 mod window;
 
 pub use activation::Activation;
+pub use affine_transform::FillMode;
 pub use random::Generator;
+pub use random_affine::Motion;
 pub use resize::Interpolation;
 pub use window::{Padding, Slide, Window};
 
@@ -48,7 +50,9 @@ macro_rules! ops {
 ops! {
     absolute: Absolute, AbsoluteGrad;
     add: Add;
+    affine_transform: AffineTransform;
     argmax: Argmax;
+    box_mask: BoxMask;
     broadcast_to: BroadcastTo;
     cast: Cast;
     clip: Clip;
@@ -83,7 +87,10 @@ ops! {
     one_hot: OneHot;
     pad: Pad;
     power: Power, BaseSlope, ExponentSlope;
+    random_affine: RandomAffine;
+    random_beta: RandomBeta;
     random_normal: RandomNormal;
+    random_permutation: RandomPermutation;
     random_truncated_normal: RandomTruncatedNormal;
     random_uniform: RandomUniform;
     rectify: Rectify, RectifyGrad;
