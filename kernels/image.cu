@@ -14,7 +14,8 @@ __device__ __forceinline__ i64 place(i64 index, i64 extent, int fill) {
     return at < extent ? at : period - 1 - at;
 }
 
-// out[n, i, j, c] = x[n] at the column a0 j + a1 i + a2 and the row b0 j + b1 i + b2, with the six numbers of n in `maps`
+// out[n, i, j, c] = x[n] at the column a0 j + a1 i + a2 and the row b0 j + b1 i + b2, with the six numbers of n in
+// `maps`
 template <class T>
 __device__ void affine_transform(T* out, const T* x, const float* maps, i64 n, i64 height, i64 width, i64 channels,
                                  i64 out_height, i64 out_width, int bilinear, int fill, double value) {

@@ -69,10 +69,10 @@ __device__ void dropout(T* out, const T* x, const i64* state, i64 n, unsigned st
     }
 FLOATS(ENTRY)
 
-// The map of each of n images of a height and a width, six numbers each, as src/ops/random_affine.rs makes it of a motion's
-// number and the ranges [a, b] and [c, d].
-extern "C" __global__ void random_affine_f32(float* out, const i64* state, i64 n, unsigned stream, int motion, i64 height,
-                                             i64 width, double a, double b, double c, double d) {
+// The map of each of n images of a height and a width, six numbers each, as src/ops/random_affine.rs makes it of a
+// motion's number and the ranges [a, b] and [c, d].
+extern "C" __global__ void random_affine_f32(float* out, const i64* state, i64 n, unsigned stream, int motion,
+                                             i64 height, i64 width, double a, double b, double c, double d) {
     enum { FLIP, ROTATE, TRANSLATE, ZOOM, ZOOM_BOTH, CROP };
     const Philox philox(state, stream);
     const double x = (width - 1) / 2.0, y = (height - 1) / 2.0;
@@ -97,8 +97,10 @@ extern "C" __global__ void random_affine_f32(float* out, const i64* state, i64 n
     }
 }
 
-// A number of Beta(alpha, alpha) by Joehnk's method, with one alpha in [low, high) for all, as src/ops/random_beta.rs has it.
-extern "C" __global__ void random_beta_f32(float* out, const i64* state, i64 n, unsigned stream, double low, double high) {
+// A number of Beta(alpha, alpha) by Joehnk's method, with one alpha in [low, high) for all, as src/ops/random_beta.rs
+// has it.
+extern "C" __global__ void random_beta_f32(float* out, const i64* state, i64 n, unsigned stream, double low,
+                                           double high) {
     constexpr unsigned long long ATTEMPTS = 64;
     const Philox philox(state, stream);
     const double alpha = low + (high - low) * philox.uniform(ATTEMPTS << 56).x;
@@ -119,8 +121,8 @@ extern "C" __global__ void random_beta_f32(float* out, const i64* state, i64 n, 
     }
 }
 
-// The numbers 0..n in the order of a random key of each: each finds its place by counting the keys below its own. In blocks
-// of 256.
+// The numbers 0..n in the order of a random key of each: each finds its place by counting the keys below its own. In
+// blocks of 256.
 extern "C" __global__ void __launch_bounds__(256)
     random_permutation_i32(int* out, const i64* state, i64 n, unsigned stream) {
     constexpr int TILE = 256;

@@ -1,8 +1,8 @@
 // A matrix with few elements in a row, applied along an axis.
 #include "dtypes.cuh"
 
-// out[o, i, c] = sum over k of w[i, k] * x[o, start[i] + k, c], with o outer, `extent` i and `inner` c, and `count` elements
-// of x along the axis. `table` has `width` numbers for each i: start[i], then w[i, .].
+// out[o, i, c] = sum over k of w[i, k] * x[o, start[i] + k, c], with o outer, `extent` i and `inner` c, and `count`
+// elements of x along the axis. `table` has `width` numbers for each i: start[i], then w[i, .].
 template <class T>
 __device__ void resize(T* out, const T* x, const double* table, i64 n, i64 count, i64 extent, i64 inner, i64 width) {
     GRID_STRIDE(at, n) {

@@ -1,5 +1,5 @@
-//! Layers that change images at random, by what must hold whatever the numbers are: what is left when their parameters are read
-//! off the result. What Keras says of them is in `tests/layers.rs`.
+//! Layers that change images at random, by what must hold whatever the numbers are: what is left when their parameters
+//! are read off the result. What Keras says of them is in `tests/layers.rs`.
 
 mod common;
 
@@ -336,7 +336,8 @@ fn layers_reject_what_they_cannot_take() {
         ),
         (
             wrong(Resizing::new(3, 3).crop_to_aspect_ratio(true).pad_to_aspect_ratio(true).shared(), &image),
-            "layer `resizing`: arguments `crop_to_aspect_ratio` and `pad_to_aspect_ratio`: expected at most one of them",
+            "layer `resizing`: arguments `crop_to_aspect_ratio` and `pad_to_aspect_ratio`: expected at most one of \
+             them",
         ),
         (
             wrong(RandomRotation::new(1.5).shared(), &image),

@@ -168,6 +168,7 @@ fn the_list_of_layers_is_the_folder() {
         "moved",
         "parameter",
         "symbol",
+        "tone",
         "warp",
     ];
     let folder = std::fs::read_dir(uncrumple::files::repository().join("src/layers")).unwrap();

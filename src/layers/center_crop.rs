@@ -7,8 +7,8 @@ use crate::ops::Interpolation;
 use crate::tensor::{Tensor, Tensors};
 use serde_json::json;
 
-/// The part of this size in the middle of images; of smaller ones the largest part of its proportions, resized to it bilinearly
-/// ([Keras](https://keras.io/api/layers/preprocessing_layers/image_preprocessing/center_crop/)).
+/// The part of this size in the middle of images; of smaller ones the largest part of its proportions, resized to it
+/// bilinearly ([Keras](https://keras.io/api/layers/preprocessing_layers/image_preprocessing/center_crop/)).
 ///
 /// Input `(batch, height, width, channels)` of any dtype, output the same with this height and width; integers become
 /// float32, and so it computes under mixed precision. No weights.

@@ -9,7 +9,8 @@ use serde_json::json;
 /// What is left of `N` spatial axes without some elements before and behind, as [`Cropping1D`], [`Cropping2D`] and
 /// [`Cropping3D`].
 ///
-/// Input `(batch, N axes, channels)` of any dtype, output the same with extents as much smaller, of at least 1. No weights.
+/// Input `(batch, N axes, channels)` of any dtype, output the same with extents as much smaller, of at least 1. No
+/// weights.
 #[derive(Clone, Debug)]
 pub struct Cropping<const N: usize>(Frame<N>);
 
@@ -17,12 +18,12 @@ pub struct Cropping<const N: usize>(Frame<N>);
 /// [`Cropping`]. By default one on each side is left out.
 pub type Cropping1D = Cropping<1>;
 
-/// Images without their borders ([Keras](https://keras.io/api/layers/reshaping_layers/cropping2d/)): see [`Cropping`]. By
-/// default nothing is left out.
+/// Images without their borders ([Keras](https://keras.io/api/layers/reshaping_layers/cropping2d/)): see [`Cropping`].
+/// By default nothing is left out.
 pub type Cropping2D = Cropping<2>;
 
-/// Volumes without their borders ([Keras](https://keras.io/api/layers/reshaping_layers/cropping3d/)): see [`Cropping`]. By
-/// default one element on each side is left out.
+/// Volumes without their borders ([Keras](https://keras.io/api/layers/reshaping_layers/cropping3d/)): see [`Cropping`].
+/// By default one element on each side is left out.
 pub type Cropping3D = Cropping<3>;
 
 impl<const N: usize> Default for Cropping<N> {

@@ -8,18 +8,19 @@ use crate::ops::Generator;
 use crate::tensor::Tensor;
 use serde_json::{Value, json};
 
-/// In training, each image with a box from another one of the batch, and w · y + (1 − w) · y′ of their labels, with w of the
-/// distribution Beta(α, α); at other times as they are ([Keras](https://keras.io/api/layers/preprocessing_layers/image_augmentation/cut_mix/),
+/// In training, each image with a box from another one of the batch, and w · y + (1 − w) · y′ of their labels, with w
+/// of the distribution Beta(α, α); at other times as they are
+/// ([Keras](https://keras.io/api/layers/preprocessing_layers/image_augmentation/cut_mix/),
 /// [paper](https://arxiv.org/abs/1905.04899)).
 ///
-/// The box has √(1 − w) of the height and of the width, at a uniform place, so that it covers 1 − w of the image but for the
-/// pixels that it cuts. α is uniform in `factor`, one for the batch. Default: factor 1, which is from 0 to 1.
+/// The box has √(1 − w) of the height and of the width, at a uniform place, so that it covers 1 − w of the image but
+/// for the pixels that it cuts. α is uniform in `factor`, one for the batch. Default: factor 1, which is from 0 to 1.
 ///
-/// Inputs `(batch, height, width, channels)` of any dtype and, if they are mixed too, labels `(batch, classes)` of a floating-point
-/// dtype, such as one-hot ones; outputs of the same shapes. Integer images become float32, and so it computes under mixed
-/// precision. No weights. As a layer it changes what a model sees and not what the loss compares with; for that
-/// [`Trainer::mixing`](crate::train::Trainer::mixing) takes it. The random numbers are the model's, so they follow from its seed
-/// and the step; a `seed` in a Keras config is kept and not used.
+/// Inputs `(batch, height, width, channels)` of any dtype and, if they are mixed too, labels `(batch, classes)` of a
+/// floating-point dtype, such as one-hot ones; outputs of the same shapes. Integer images become float32, and so it
+/// computes under mixed precision. No weights. As a layer it changes what a model sees and not what the loss compares
+/// with; for that [`Trainer::mixing`](crate::train::Trainer::mixing) takes it. The random numbers are the model's, so
+/// they follow from its seed and the step; a `seed` in a Keras config is kept and not used.
 #[derive(Clone, Debug)]
 pub struct CutMix {
     factor: Factor,

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 /// A number of elements before and one behind each of `N` spatial axes.
 ///
-/// It is made by `into` from one number for all of them, from a number for each axis, or from a pair for each axis; over one
-/// axis also from the pair alone.
+/// It is made by `into` from one number for all of them, from a number for each axis, or from a pair for each axis;
+/// over one axis also from the pair alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<const N: usize>([[usize; 2]; N]);
 

@@ -73,8 +73,8 @@ pub fn centre(x: &Tensor, size: [usize; 2]) -> Result<Tensor> {
     x.slice(1, start(0)..start(0) + size[0])?.slice(2, start(1)..start(1) + size[1])
 }
 
-/// Height and width in the proportion of `to` that `fit` makes of the images' own and of what the other one asks for: the
-/// smaller of them to crop, the larger to pad.
+/// Height and width in the proportion of `to` that `fit` makes of the images' own and of what the other one asks for:
+/// the smaller of them to crop, the larger to pad.
 pub fn in_proportion(x: &Tensor, to: [usize; 2], fit: impl Fn(usize, usize) -> usize) -> [usize; 2] {
     let [height, width] = extents(x);
     let scaled = |extent: usize, by: usize, of: usize| (extent as u128 * by as u128 / of as u128) as usize;
@@ -86,7 +86,8 @@ pub fn crop_and_resize(x: &Tensor, size: [usize; 2], interpolation: Interpolatio
     resize(&centre(x, in_proportion(x, size, usize::min))?, size, interpolation, antialias)
 }
 
-/// Where boxes with these sides begin and end, at uniform places: all in parts of the height and the width, float32, `(batch, 2)`.
+/// Where boxes with these sides begin and end, at uniform places: all in parts of the height and the width, float32,
+/// `(batch, 2)`.
 pub fn random_boxes(generator: &Generator, sides: &Tensor) -> Result<[Tensor; 2]> {
     let start = generator.uniform(sides.shape(), DType::F32, 0.0, 1.0)?.mul(&sides.rescale(-1.0, 1.0)?)?;
     let end = start.add(sides)?;
@@ -167,23 +168,4 @@ impl Factor {
         let got = self.serialized();
         Err(Error::Config(format!("argument `{name}`: expected a number or two in [{least}, {most}], got {got}")))
     }
-}
-
-/// The argument `value_range`: what the images' values lie between.
-pub fn read_value_range(config: &Config) -> Result<[f64; 2]> {
-    match Factor::read(config, "value_range")? {
-        None => Ok([0.0, 255.0]),
-        Some(Factor::Two(low, high)) => Ok([low, high]),
-        Some(Factor::One(x)) => {
-            Err(Error::Config(format!("argument `value_range`: expected a list of two numbers, got {x}")))
-        }
-    }
-}
-
-/// Checks the argument `value_range`.
-pub fn check_value_range([low, high]: [f64; 2]) -> Result<()> {
-    if low < high && low.is_finite() && high.is_finite() {
-        return Ok(());
-    }
-    Err(Error::Config(format!("argument `value_range`: expected a lower and a higher number, got {low} and {high}")))
 }

@@ -8,16 +8,18 @@ use crate::ops::Generator;
 use crate::tensor::Tensor;
 use serde_json::{Value, json};
 
-/// In training, w · x + (1 − w) · x′ for each image, with x′ another one of the batch and w of the distribution Beta(α, α), and
-/// the same of the labels; at other times x ([Keras](https://keras.io/api/layers/preprocessing_layers/image_augmentation/mix_up/), [paper](https://arxiv.org/abs/1710.09412)).
+/// In training, w · x + (1 − w) · x′ for each image, with x′ another one of the batch and w of the distribution Beta(α,
+/// α), and the same of the labels; at other times x
+/// ([Keras](https://keras.io/api/layers/preprocessing_layers/image_augmentation/mix_up/),
+/// [paper](https://arxiv.org/abs/1710.09412)).
 ///
 /// Default: α = 0.2.
 ///
-/// Inputs `(batch, height, width, channels)` of any dtype and, if they are mixed too, labels `(batch, classes)` of a floating-point
-/// dtype, such as one-hot ones; outputs of the same shapes. Integer images become float32, and so it computes under mixed
-/// precision. No weights. As a layer it changes what a model sees and not what the loss compares with; for that
-/// [`Trainer::mixing`](crate::train::Trainer::mixing) takes it. The random numbers are the model's, so they follow from its seed
-/// and the step; a `seed` in a Keras config is kept and not used.
+/// Inputs `(batch, height, width, channels)` of any dtype and, if they are mixed too, labels `(batch, classes)` of a
+/// floating-point dtype, such as one-hot ones; outputs of the same shapes. Integer images become float32, and so it
+/// computes under mixed precision. No weights. As a layer it changes what a model sees and not what the loss compares
+/// with; for that [`Trainer::mixing`](crate::train::Trainer::mixing) takes it. The random numbers are the model's, so
+/// they follow from its seed and the step; a `seed` in a Keras config is kept and not used.
 #[derive(Clone, Debug)]
 pub struct MixUp {
     alpha: f64,

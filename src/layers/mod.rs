@@ -14,6 +14,7 @@ mod mixing;
 mod moved;
 mod parameter;
 mod symbol;
+mod tone;
 mod warp;
 
 pub use activation_fn::ActivationFn;

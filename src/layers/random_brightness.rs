@@ -1,47 +1,37 @@
 //! Brightness at random.
 
-use super::image::{Factor, channels_last, check_value_range, float_images, read_value_range};
-use super::{Call, Config, Layer, Read, Spec, WeightSpec, object, one};
+use super::image::Factor;
+use super::tone::{Tone, tone_setters};
+use super::{Call, Config, Layer, Spec, WeightSpec};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::tensor::{Tensor, Tensors};
-use serde_json::{Value, json};
 
-/// In training, x + f · (high − low) for each image, with f uniform in `factor`, cut off at `value_range`, which is from low to
-/// high; at other times x ([Keras](https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_brightness/)).
+/// In training, x + f · (high − low) for each image, with f uniform in `factor`, cut off at `value_range`, which is
+/// from low to high; at other times x
+/// ([Keras](https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_brightness/)).
 ///
 /// Default: values from 0 to 255.
 ///
-/// Input `(batch, height, width, channels)` of any dtype, output of the same shape; integers become float32, and so it computes
-/// under mixed precision. No weights. The random numbers are the model's, so they follow from its seed and the step; a `seed`
-/// in a Keras config is kept and not used.
+/// Input `(batch, height, width, channels)` of any dtype, output of the same shape; integers become float32, and so it
+/// computes under mixed precision. No weights. The random numbers are the model's, so they follow from its seed and the
+/// step; a `seed` in a Keras config is kept and not used.
 #[derive(Clone, Debug)]
 pub struct RandomBrightness {
-    factor: Factor,
-    value_range: [f64; 2],
-    seed: Value,
+    tone: Tone,
 }
 
 impl RandomBrightness {
     /// From −`factor` to `factor`, or between two numbers, all from −1, which is black, to 1, which is white.
     pub fn new(factor: impl Into<Factor>) -> RandomBrightness {
-        RandomBrightness { factor: factor.into(), value_range: [0.0, 255.0], seed: Value::Null }
+        RandomBrightness { tone: Tone::new(factor) }
     }
 
-    /// What the images' values lie between; by default 0 and 255.
-    pub fn value_range(mut self, low: f64, high: f64) -> Self {
-        self.value_range = [low, high];
-        self
-    }
+    tone_setters!();
 
     /// The layer that a Keras config describes.
     pub(super) fn from_config(config: &Config) -> Result<RandomBrightness> {
-        channels_last(config)?;
-        Ok(RandomBrightness {
-            factor: Factor::required(config, "factor")?,
-            value_range: read_value_range(config)?,
-            seed: config.find("seed").cloned().unwrap_or_default(),
-        })
+        Ok(RandomBrightness { tone: Tone::read(config, None)? })
     }
 }
 
@@ -51,9 +41,7 @@ impl Layer for RandomBrightness {
     }
 
     fn output_spec(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
-        self.factor.check("factor", [-1.0, 1.0])?;
-        check_value_range(self.value_range)?;
-        Ok(vec![float_images(one(inputs)?)?])
+        Ok(vec![self.tone.check(-1.0, inputs)?])
     }
 
     fn weights(&self, _: &[Spec]) -> Result<Vec<WeightSpec>> {
@@ -65,19 +53,14 @@ impl Layer for RandomBrightness {
         if !call.training() {
             return Ok(Tensors::from_elem(x, 1));
         }
-        let [low, high] = self.value_range;
-        let [least, most] = self.factor.range(-1.0).map(|f| f * (high - low));
+        let [low, high] = self.tone.value_range;
+        let [least, most] = self.tone.factor.range(-1.0).map(|f| f * (high - low));
         let delta = call.generator()?.uniform([x.shape()[0], 1, 1, 1], DType::F32, least, most)?;
         Ok(Tensors::from_elem(x.add(&delta.cast(x.dtype())?)?.clip(low, high)?, 1))
     }
 
     fn config(&self) -> Config {
-        object(json!({
-            "factor": self.factor.range(-1.0),
-            "value_range": self.value_range,
-            "seed": self.seed,
-            "data_format": "channels_last",
-        }))
+        self.tone.config(-1.0)
     }
 
     fn full_precision(&self) -> bool {

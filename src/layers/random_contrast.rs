@@ -1,47 +1,37 @@
 //! Contrast at random.
 
-use super::image::{Factor, channels_last, check_value_range, float_images, read_value_range};
-use super::{Call, Config, Layer, Read, Spec, WeightSpec, object, one};
+use super::image::Factor;
+use super::tone::{Tone, tone_setters};
+use super::{Call, Config, Layer, Spec, WeightSpec};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::tensor::{Tensor, Tensors};
-use serde_json::{Value, json};
 
-/// In training, (x − mean) · f + mean for each channel of each image, with f uniform from 1 − lower to 1 + upper, cut off at
-/// `value_range`; at other times x ([Keras](https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_contrast/)).
+/// In training, (x − mean) · f + mean for each channel of each image, with f uniform from 1 − lower to 1 + upper, cut
+/// off at `value_range`; at other times x
+/// ([Keras](https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_contrast/)).
 ///
 /// Default: values from 0 to 255.
 ///
-/// Input `(batch, height, width, channels)` of any dtype, output of the same shape; integers become float32, and so it computes
-/// under mixed precision. No weights. The random numbers are the model's, so they follow from its seed and the step; a `seed`
-/// in a Keras config is kept and not used.
+/// Input `(batch, height, width, channels)` of any dtype, output of the same shape; integers become float32, and so it
+/// computes under mixed precision. No weights. The random numbers are the model's, so they follow from its seed and the
+/// step; a `seed` in a Keras config is kept and not used.
 #[derive(Clone, Debug)]
 pub struct RandomContrast {
-    factor: Factor,
-    value_range: [f64; 2],
-    seed: Value,
+    tone: Tone,
 }
 
 impl RandomContrast {
     /// The lower and the upper number, from 0 to 1; one alone is the upper one, with 0 for the lower, as in Keras 3.15.
     pub fn new(factor: impl Into<Factor>) -> RandomContrast {
-        RandomContrast { factor: factor.into(), value_range: [0.0, 255.0], seed: Value::Null }
+        RandomContrast { tone: Tone::new(factor) }
     }
 
-    /// What the images' values lie between; by default 0 and 255.
-    pub fn value_range(mut self, low: f64, high: f64) -> Self {
-        self.value_range = [low, high];
-        self
-    }
+    tone_setters!();
 
     /// The layer that a Keras config describes.
     pub(super) fn from_config(config: &Config) -> Result<RandomContrast> {
-        channels_last(config)?;
-        Ok(RandomContrast {
-            factor: Factor::required(config, "factor")?,
-            value_range: read_value_range(config)?,
-            seed: config.find("seed").cloned().unwrap_or_default(),
-        })
+        Ok(RandomContrast { tone: Tone::read(config, None)? })
     }
 }
 
@@ -51,9 +41,7 @@ impl Layer for RandomContrast {
     }
 
     fn output_spec(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
-        self.factor.check("factor", [0.0, 1.0])?;
-        check_value_range(self.value_range)?;
-        Ok(vec![float_images(one(inputs)?)?])
+        Ok(vec![self.tone.check(0.0, inputs)?])
     }
 
     fn weights(&self, _: &[Spec]) -> Result<Vec<WeightSpec>> {
@@ -65,7 +53,7 @@ impl Layer for RandomContrast {
         if !call.training() {
             return Ok(Tensors::from_elem(x, 1));
         }
-        let ([lower, upper], [low, high]) = (self.factor.range(0.0), self.value_range);
+        let ([lower, upper], [low, high]) = (self.tone.factor.range(0.0), self.tone.value_range);
         let shape = [x.shape()[0], 1, 1, 1];
         let factor = call.generator()?.uniform(shape, DType::F32, 1.0 - lower, 1.0 + upper)?.cast(x.dtype())?;
         let mean = x.mean(&[1, 2], true)?;
@@ -73,12 +61,7 @@ impl Layer for RandomContrast {
     }
 
     fn config(&self) -> Config {
-        object(json!({
-            "factor": self.factor.range(0.0),
-            "value_range": self.value_range,
-            "seed": self.seed,
-            "data_format": "channels_last",
-        }))
+        self.tone.config(0.0)
     }
 
     fn full_precision(&self) -> bool {

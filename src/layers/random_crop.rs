@@ -7,17 +7,17 @@ use crate::ops::{FillMode, Interpolation, Motion};
 use crate::tensor::{Tensor, Tensors};
 use serde_json::{Value, json};
 
-/// In training, a part of this size of all images of a batch, at one random place; of images that are not larger in both
-/// directions, and at other times, the largest part in the middle that has its proportions, resized to it bilinearly
-/// ([Keras](https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_crop/)).
+/// In training, a part of this size of all images of a batch, at one random place; of images that are not larger in
+/// both directions, and at other times, the largest part in the middle that has its proportions, resized to it
+/// bilinearly ([Keras](https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_crop/)).
 ///
-/// So says Keras's page. Keras 3.15 itself lets images through as they are when it does not train, and when it trains on smaller
-/// ones it does not keep to the proportions.
+/// So says Keras's page. Keras 3.15 itself lets images through as they are when it does not train, and when it trains
+/// on smaller ones it does not keep to the proportions.
 ///
 /// Input `(batch, height, width, channels)` of any dtype, output the same with this height and width; integers become
-/// float32, and so it computes under mixed precision. No weights. The random numbers are the model's, so they follow from its
-/// seed and the step; a `seed` in a Keras config is kept and not used. No gradient flows through it: it stands before the first weights, and what is trained before it
-/// ends in [`Error::NoGradient`](crate::Error::NoGradient).
+/// float32, and so it computes under mixed precision. No weights. The random numbers are the model's, so they follow
+/// from its seed and the step; a `seed` in a Keras config is kept and not used. No gradient flows through it: it stands
+/// before the first weights, and what is trained before it ends in [`Error::NoGradient`](crate::Error::NoGradient).
 #[derive(Clone, Debug)]
 pub struct RandomCrop {
     size: [usize; 2],

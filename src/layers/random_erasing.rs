@@ -1,32 +1,33 @@
 //! Boxes of images erased at random.
 
-use super::image::{
-    Factor, channels_last, check_value_range, extents, float_images, random_boxes, read_value_range,
-};
-use super::{Call, Config, Constant, Layer, Read, Spec, WeightSpec, object, one};
+use super::image::{Factor, extents, random_boxes};
+use super::tone::{Tone, tone_setters};
+use super::{Call, Config, Constant, Layer, Spec, WeightSpec};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::tensor::{Tensor, Tensors};
 use serde_json::{Value, json};
 
-/// In training, a box of an image erased, with a probability that is uniform in `factor`; at other times the image as it is
-/// ([Keras](https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_erasing/), [paper](https://arxiv.org/abs/1708.04896)).
+/// In training, a box of an image erased, with a probability that is uniform in `factor`; at other times the image as
+/// it is ([Keras](https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_erasing/),
+/// [paper](https://arxiv.org/abs/1708.04896)).
 ///
-/// The squares of the box's height and width, as parts of the image's, are each uniform in `scale`, and its place is uniform.
-/// Normal numbers times the upper value, or `fill_value`, are put there, cut off at `value_range`. Defaults: factor 1 (which is
-/// from 0 to 1), scale from 0.02 to 0.33, values from 0 to 255.
+/// The squares of the box's height and width, as parts of the image's, are each uniform in `scale`, and its place is
+/// uniform. Normal numbers times the upper value, or `fill_value`, are put there, cut off at `value_range`. Defaults:
+/// factor 1 (which is from 0 to 1), scale from 0.02 to 0.33, values from 0 to 255.
 ///
-/// Input `(batch, height, width, channels)` of any dtype, output of the same shape; integers become float32, and so it computes
-/// under mixed precision. No weights. The random numbers are the model's, so they follow from its seed and the step; a `seed`
-/// in a Keras config is kept and not used.
+/// Input `(batch, height, width, channels)` of any dtype, output of the same shape; integers become float32, and so it
+/// computes under mixed precision. No weights. The random numbers are the model's, so they follow from its seed and the
+/// step; a `seed` in a Keras config is kept and not used.
 #[derive(Clone, Debug)]
 pub struct RandomErasing {
-    factor: Factor,
+    tone: Tone,
     scale: Factor,
     fill_value: Option<Constant>,
-    value_range: [f64; 2],
-    seed: Value,
 }
+
+/// Keras's.
+const SCALE: Factor = Factor::Two(0.02, 0.33);
 
 impl Default for RandomErasing {
     fn default() -> Self {
@@ -37,13 +38,7 @@ impl Default for RandomErasing {
 impl RandomErasing {
     /// With a probability from 0 to `factor`, or between two numbers, all from 0 to 1.
     pub fn new(factor: impl Into<Factor>) -> RandomErasing {
-        RandomErasing {
-            factor: factor.into(),
-            scale: Factor::Two(0.02, 0.33),
-            fill_value: None,
-            value_range: [0.0, 255.0],
-            seed: Value::Null,
-        }
+        RandomErasing { tone: Tone::new(factor), scale: SCALE, fill_value: None }
     }
 
     /// What the squares of the box's sides lie between, as parts of the image's, from 0 to 1.
@@ -58,21 +53,14 @@ impl RandomErasing {
         self
     }
 
-    /// What the images' values lie between; by default 0 and 255.
-    pub fn value_range(mut self, low: f64, high: f64) -> Self {
-        self.value_range = [low, high];
-        self
-    }
+    tone_setters!();
 
     /// The layer that a Keras config describes.
     pub(super) fn from_config(config: &Config) -> Result<RandomErasing> {
-        channels_last(config)?;
         Ok(RandomErasing {
-            factor: Factor::read(config, "factor")?.unwrap_or(Factor::One(1.0)),
-            scale: Factor::read(config, "scale")?.unwrap_or(Factor::Two(0.02, 0.33)),
+            tone: Tone::read(config, Some(Factor::One(1.0)))?,
+            scale: Factor::read(config, "scale")?.unwrap_or(SCALE),
             fill_value: Constant::read(config, "fill_value")?,
-            value_range: read_value_range(config)?,
-            seed: config.find("seed").cloned().unwrap_or_default(),
         })
     }
 }
@@ -83,10 +71,8 @@ impl Layer for RandomErasing {
     }
 
     fn output_spec(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
-        let x = float_images(one(inputs)?)?;
-        self.factor.check("factor", [0.0, 1.0])?;
+        let x = self.tone.check(0.0, inputs)?;
         self.scale.check("scale", [0.0, 1.0])?;
-        check_value_range(self.value_range)?;
         self.fill_value.as_ref().map_or(Ok(()), |value| value.check("fill_value", &x))?;
         Ok(vec![x])
     }
@@ -100,12 +86,12 @@ impl Layer for RandomErasing {
         if !call.training() {
             return Ok(Tensors::from_elem(x, 1));
         }
-        let (generator, batch, [low, high]) = (call.generator()?, x.shape()[0], self.value_range);
+        let (generator, batch, [low, high]) = (call.generator()?, x.shape()[0], self.tone.value_range);
         let uniform = |width: usize, [low, high]: [f64; 2]| generator.uniform([batch, width], DType::F32, low, high);
         let sides = uniform(2, self.scale.range(0.0))?.sqrt()?;
         let [start, end] = random_boxes(generator, &sides)?;
         // A box that ends where it begins is none.
-        let erases = uniform(1, [0.0, 1.0])?.less(&uniform(1, self.factor.range(0.0))?)?;
+        let erases = uniform(1, [0.0, 1.0])?.less(&uniform(1, self.tone.factor.range(0.0))?)?;
         let mask = start.box_mask(&erases.select(&end, &start)?, extents(&x))?;
         let fill = match &self.fill_value {
             Some(value) => value.like(&x)?,
@@ -115,14 +101,10 @@ impl Layer for RandomErasing {
     }
 
     fn config(&self) -> Config {
-        object(json!({
-            "factor": self.factor.range(0.0),
-            "scale": self.scale.range(0.0),
-            "fill_value": self.fill_value.as_ref().map(Constant::serialized),
-            "value_range": self.value_range,
-            "seed": self.seed,
-            "data_format": "channels_last",
-        }))
+        let mut config = self.tone.config(0.0);
+        config.insert("scale".into(), json!(self.scale.range(0.0)));
+        config.insert("fill_value".into(), self.fill_value.as_ref().map_or(Value::Null, Constant::serialized));
+        config
     }
 
     fn full_precision(&self) -> bool {

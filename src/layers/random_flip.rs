@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 ///
 /// By default left and right are exchanged together with top and bottom, or neither, as Keras 3.15 does.
 ///
-/// Input `(batch, height, width, channels)` of any dtype, output of the same shape; integers become float32, and so it computes
-/// under mixed precision. No weights. The random numbers are the model's, so they follow from its seed and the step; a `seed`
-/// in a Keras config is kept and not used. No gradient flows through it: it stands before the first weights, and what is trained before it
-/// ends in [`Error::NoGradient`](crate::Error::NoGradient).
+/// Input `(batch, height, width, channels)` of any dtype, output of the same shape; integers become float32, and so it
+/// computes under mixed precision. No weights. The random numbers are the model's, so they follow from its seed and the
+/// step; a `seed` in a Keras config is kept and not used. No gradient flows through it: it stands before the first
+/// weights, and what is trained before it ends in [`Error::NoGradient`](crate::Error::NoGradient).
 #[derive(Clone, Debug)]
 pub struct RandomFlip {
     vertical: bool,

@@ -8,13 +8,13 @@ use crate::ops::Motion;
 use crate::tensor::{Tensor, Tensors};
 use serde_json::json;
 
-/// In training, each image turned about its middle by a part of a whole turn that is uniform in `factor`; at other times as it
-/// is ([Keras](https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_rotation/)).
+/// In training, each image turned about its middle by a part of a whole turn that is uniform in `factor`; at other
+/// times as it is ([Keras](https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_rotation/)).
 ///
-/// Input `(batch, height, width, channels)` of any dtype, output of the same shape; integers become float32, and so it computes
-/// under mixed precision. No weights. The random numbers are the model's, so they follow from its seed and the step; a `seed`
-/// in a Keras config is kept and not used. No gradient flows through it: it stands before the first weights, and what is trained before it
-/// ends in [`Error::NoGradient`](crate::Error::NoGradient).
+/// Input `(batch, height, width, channels)` of any dtype, output of the same shape; integers become float32, and so it
+/// computes under mixed precision. No weights. The random numbers are the model's, so they follow from its seed and the
+/// step; a `seed` in a Keras config is kept and not used. No gradient flows through it: it stands before the first
+/// weights, and what is trained before it ends in [`Error::NoGradient`](crate::Error::NoGradient).
 #[derive(Clone, Debug)]
 pub struct RandomRotation {
     factor: Factor,
@@ -22,8 +22,8 @@ pub struct RandomRotation {
 }
 
 impl RandomRotation {
-    /// By a part of a turn from −`factor` to `factor`, or between two numbers, all from −1 to 1; a positive one turns the image
-    /// counter-clockwise.
+    /// By a part of a turn from −`factor` to `factor`, or between two numbers, all from −1 to 1; a positive one turns
+    /// the image counter-clockwise.
     pub fn new(factor: impl Into<Factor>) -> RandomRotation {
         RandomRotation { factor: factor.into(), warp: Warp::default() }
     }

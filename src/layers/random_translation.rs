@@ -8,13 +8,14 @@ use crate::ops::Motion;
 use crate::tensor::{Tensor, Tensors};
 use serde_json::json;
 
-/// In training, each image moved down and to the right by parts of its height and width that are uniform in the factors; at
-/// other times as it is ([Keras](https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_translation/)).
+/// In training, each image moved down and to the right by parts of its height and width that are uniform in the
+/// factors; at other times as it is
+/// ([Keras](https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_translation/)).
 ///
-/// Input `(batch, height, width, channels)` of any dtype, output of the same shape; integers become float32, and so it computes
-/// under mixed precision. No weights. The random numbers are the model's, so they follow from its seed and the step; a `seed`
-/// in a Keras config is kept and not used. No gradient flows through it: it stands before the first weights, and what is trained before it
-/// ends in [`Error::NoGradient`](crate::Error::NoGradient).
+/// Input `(batch, height, width, channels)` of any dtype, output of the same shape; integers become float32, and so it
+/// computes under mixed precision. No weights. The random numbers are the model's, so they follow from its seed and the
+/// step; a `seed` in a Keras config is kept and not used. No gradient flows through it: it stands before the first
+/// weights, and what is trained before it ends in [`Error::NoGradient`](crate::Error::NoGradient).
 #[derive(Clone, Debug)]
 pub struct RandomTranslation {
     height: Factor,

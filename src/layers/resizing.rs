@@ -12,9 +12,10 @@ use serde_json::json;
 /// Images resized to a height and a width
 /// ([Keras](https://keras.io/api/layers/preprocessing_layers/image_preprocessing/resizing/)).
 ///
-/// Input `(batch, height, width, channels)` of a floating-point dtype, output the same with this height and width. It computes
-/// in f32 under mixed precision. Integers are refused, which Keras rounds again: put a [`Rescaling`](super::Rescaling) before
-/// it. Defaults: bilinear, without an antialias filter, proportions not kept, 0 around what is padded. No weights.
+/// Input `(batch, height, width, channels)` of a floating-point dtype, output the same with this height and width. It
+/// computes in f32 under mixed precision. Integers are refused, which Keras rounds again: put a
+/// [`Rescaling`](super::Rescaling) before it. Defaults: bilinear, without an antialias filter, proportions not kept, 0
+/// around what is padded. No weights.
 #[derive(Clone, Debug)]
 pub struct Resizing {
     size: [usize; 2],
@@ -44,7 +45,8 @@ impl Resizing {
         self
     }
 
-    /// Whether `fill_value` is put around images first, so that they have the output's proportions; by default it is not.
+    /// Whether `fill_value` is put around images first, so that they have the output's proportions; by default it is
+    /// not.
     pub fn pad_to_aspect_ratio(mut self, pad: bool) -> Self {
         self.pad = pad;
         self

@@ -9,8 +9,8 @@ use serde_json::json;
 
 /// `N` spatial axes that are several times as long, as [`UpSampling1D`], [`UpSampling2D`] and [`UpSampling3D`].
 ///
-/// Input `(batch, N axes, channels)` of a floating-point dtype, output the same with extents `size` times as large; each
-/// element is repeated, or for images interpolated. No weights.
+/// Input `(batch, N axes, channels)` of a floating-point dtype, output the same with extents `size` times as large;
+/// each element is repeated, or for images interpolated. No weights.
 #[derive(Clone, Debug)]
 pub struct UpSampling<const N: usize> {
     size: [usize; N],
@@ -25,8 +25,8 @@ pub type UpSampling1D = UpSampling<1>;
 /// ([Keras](https://keras.io/api/layers/reshaping_layers/up_sampling2d/)): see [`UpSampling`].
 pub type UpSampling2D = UpSampling<2>;
 
-/// Larger volumes, by default twice as large ([Keras](https://keras.io/api/layers/reshaping_layers/up_sampling3d/)): see
-/// [`UpSampling`].
+/// Larger volumes, by default twice as large ([Keras](https://keras.io/api/layers/reshaping_layers/up_sampling3d/)):
+/// see [`UpSampling`].
 pub type UpSampling3D = UpSampling<3>;
 
 impl<const N: usize> Default for UpSampling<N> {

@@ -55,8 +55,8 @@ impl FillMode {
     }
 }
 
-/// y[n, i, j] is x[n] at the row b₀·j + b₁·i + b₂ and the column a₀·j + a₁·i + a₂, where ((a₀, a₁, a₂), (b₀, b₁, b₂)) is the
-/// n-th of the maps, which so lead from the output back to the input.
+/// y[n, i, j] is x[n] at the row b₀·j + b₁·i + b₂ and the column a₀·j + a₁·i + a₂, where ((a₀, a₁, a₂), (b₀, b₁, b₂))
+/// is the n-th of the maps, which so lead from the output back to the input.
 #[derive(Clone, Copy, Debug)]
 pub struct AffineTransform {
     size: [usize; 2],
@@ -68,14 +68,14 @@ pub struct AffineTransform {
 static TRANSFORM: Kernel = Kernel::new("image", "affine_transform", FLOATS);
 
 impl Tensor {
-    /// Images `(batch, height, width, channels)` of a floating-point dtype, each seen through its map of `maps` (float32,
-    /// `(batch, 2, 3)`): [Keras's `affine_transform`](https://keras.io/api/ops/image/#affine_transform-function), with the
-    /// first six of its eight numbers. The pixel at the row i and the column j is the input's at the column
-    /// a₀·j + a₁·i + a₂ and the row b₀·j + b₁·i + b₂; `value` is outside where the fill mode is a constant. The output has
-    /// the height and width `size`.
+    /// Images `(batch, height, width, channels)` of a floating-point dtype, each seen through its map of `maps`
+    /// (float32, `(batch, 2, 3)`): [Keras's
+    /// `affine_transform`](https://keras.io/api/ops/image/#affine_transform-function), with the first six of its eight
+    /// numbers. The pixel at the row i and the column j is the input's at the column a₀·j + a₁·i + a₂ and the row b₀·j
+    /// + b₁·i + b₂; `value` is outside where the fill mode is a constant. The output has the height and width `size`.
     ///
-    /// No gradient flows through it: it is for data, before the first weights. What stands before it and is trained ends in
-    /// [`Error::NoGradient`].
+    /// No gradient flows through it: it is for data, before the first weights. What stands before it and is trained
+    /// ends in [`Error::NoGradient`].
     ///
     /// # Errors
     /// Other shapes or dtypes, images without pixels, an interpolation that is neither nearest nor bilinear.
@@ -92,9 +92,10 @@ impl Tensor {
 }
 
 impl AffineTransform {
-    /// The pixels of one row of the output.
+    /// The pixels of the i-th row of the output, from an image of this height and width and so many channels.
     #[inline(always)]
-    fn row<T: Float>(&self, i: usize, x: &[T], [height, width]: [usize; 2], map: &[f32], out: &mut [T], channels: usize) {
+    fn row<T: Float>(&self, i: usize, x: &[T], own: [usize; 3], map: &[f32], out: &mut [T]) {
+        let [height, width, channels] = own;
         let [a0, a1, a2, b0, b1, b2] = std::array::from_fn(|k| f64::from(map[k]));
         let pixel = |row: i64, column: i64| {
             let at = (self.fill.place(row, height as i64)? * width + self.fill.place(column, width as i64)?) * channels;
@@ -159,7 +160,7 @@ impl Op for AffineTransform {
 
     fn cpu(&self, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
         let (x, maps) = (inputs[0], inputs[1].data::<f32>()?);
-        let (own, channels) = ([x.shape()[1], x.shape()[2]], x.shape()[3]);
+        let own @ [_, _, channels] = [x.shape()[1], x.shape()[2], x.shape()[3]];
         let [height, width] = self.size;
         let (image, row) = (own[0] * own[1] * channels, width * channels);
         with_float!(x.dtype(), "affine_transform", T => {
@@ -168,7 +169,7 @@ impl Op for AffineTransform {
                 T::vectorize(#[inline(always)] || {
                     for (at, out) in (first..).zip(out.chunks_exact_mut(row)) {
                         let n = at / height;
-                        self.row(at % height, &x[n * image..][..image], own, &maps[6 * n..][..6], out, channels);
+                        self.row(at % height, &x[n * image..][..image], own, &maps[6 * n..][..6], out);
                     }
                 });
             });

@@ -16,9 +16,10 @@ pub struct BoxMask {
 static KERNEL: Kernel = Kernel::new("image", "box_mask", &[DType::F32]);
 
 impl Tensor {
-    /// For each image of this height and width whether its pixels lie in its box: bool, `(batch, height, width, 1)`. This
-    /// tensor says where the boxes begin and `end` where they end, in parts of the height and the width: float32, `(batch, 2)`.
-    /// The pixel at (i, j) lies in it where both its row and its column are at least the start's and less than the end's.
+    /// For each image of this height and width whether its pixels lie in its box: bool, `(batch, height, width, 1)`.
+    /// This tensor says where the boxes begin and `end` where they end, in parts of the height and the width: float32,
+    /// `(batch, 2)`. The pixel at (i, j) lies in it where both its row and its column are at least the start's and less
+    /// than the end's.
     ///
     /// # Errors
     /// Other shapes or dtypes.
@@ -34,7 +35,7 @@ impl Op for BoxMask {
 
     fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
         match inputs {
-            [start, end] if start == end && start.dtype == DType::F32 && start.shape.rank() == 2 && start.shape[1] == 2 => {
+            [start, end] if start == end && start.dtype == DType::F32 && matches!(start.shape[..], [_, 2]) => {
                 let shape = Shape::new(&[start.shape[0], self.size[0], self.size[1], 1])?;
                 Ok(Metas::from_elem(Meta::new(shape, DType::Bool), 1))
             }

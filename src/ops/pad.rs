@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one};
 use crate::with_dtype;
 
-/// `before` and `after` elements of one value around those of x along an axis. Its backward is a slice, and that of a slice
-/// is this with zeros.
+/// `before` and `after` elements of one value around those of x along an axis. Its backward is a slice, and that of a
+/// slice is this with zeros.
 #[derive(Clone, Copy, Debug)]
 pub struct Pad {
     pub(super) axis: isize,

@@ -10,8 +10,9 @@ use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Tensor, a
 
 /// Numbers of the distribution Beta(α, α), with one α for all of them, uniform between two numbers.
 ///
-/// By Jöhnk's method: x = u^(1/α) and y = v^(1/α) for uniform u and v, drawn again until x + y ≤ 1, give x / (x + y). One in
-/// two is taken at α = 1, nearly all at small α. It is computed in f64, so that every device takes the same ones.
+/// By Jöhnk's method: x = u^(1/α) and y = v^(1/α) for uniform u and v, drawn again until x + y ≤ 1, give x / (x + y).
+/// One in two is taken at α = 1, nearly all at small α. It is computed in f64, so that every device takes the same
+/// ones.
 #[derive(Clone, Copy, Debug)]
 pub struct RandomBeta {
     count: usize,

@@ -17,8 +17,8 @@ pub struct RandomPermutation {
 static KERNEL: Kernel = Kernel::new("random", "random_permutation", &[DType::I32]);
 
 impl Generator {
-    /// The numbers 0 to `count` − 1 in random order, int32, as [`Tensor::gather`] takes them. It is meant for the samples of a
-    /// batch: on a CUDA card the time grows with the square of their number.
+    /// The numbers 0 to `count` − 1 in random order, int32, as [`Tensor::gather`] takes them. It is meant for the
+    /// samples of a batch: on a CUDA card the time grows with the square of their number.
     ///
     /// # Errors
     /// More than 2³¹ − 1 numbers.

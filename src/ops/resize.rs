@@ -78,9 +78,9 @@ impl Interpolation {
     }
 }
 
-/// Along an axis of n elements, to `extent`: out[i] = Σ w(i, j) · x[j], where w(i, j) is the interpolation's weight at the
-/// distance of j from (i + ½) · n / extent − ½, divided by the sum of all w(i, ·). With an antialias filter the weights of a
-/// smaller output reach n / extent times as far.
+/// Along an axis of n elements, to `extent`: out[i] = Σ w(i, j) · x[j], where w(i, j) is the interpolation's weight at
+/// the distance of j from (i + ½) · n / extent − ½, divided by the sum of all w(i, ·). With an antialias filter the
+/// weights of a smaller output reach n / extent times as far.
 ///
 /// Transposed, from the other side, out[j] = Σ w(i, j) · x[i], it is its own backward.
 #[derive(Clone, Copy, Debug)]
@@ -95,9 +95,9 @@ pub struct Resize {
 static RESIZE: Kernel = Kernel::new("resize", "resize_fwd", FLOATS);
 
 impl Tensor {
-    /// The tensor with `extent` elements along `axis`, interpolated between their centres, for any floating-point dtype: one
-    /// axis of [Keras's `resize`](https://keras.io/api/ops/image/#resize-function), whose weights it has. With `antialias`
-    /// a smaller output sees all of the input.
+    /// The tensor with `extent` elements along `axis`, interpolated between their centres, for any floating-point
+    /// dtype: one axis of [Keras's `resize`](https://keras.io/api/ops/image/#resize-function), whose weights it has.
+    /// With `antialias` a smaller output sees all of the input.
     ///
     /// # Errors
     /// An axis that the tensor does not have or that has no elements, a dtype that is no float.
@@ -110,8 +110,8 @@ impl Tensor {
 }
 
 impl Resize {
-    /// A row for each element of the output: where its weights begin in the input, then the weights, all rows with as many.
-    /// It is a CPU tensor, in f64 whatever the dtype, whose memory the pool keeps.
+    /// A row for each element of the output: where its weights begin in the input, then the weights, all rows with as
+    /// many. It is a CPU tensor, in f64 whatever the dtype, whose memory the pool keeps.
     fn weights(&self, from: usize) -> Result<Tensor> {
         if self.transposed {
             // This is the backward of an op from `extent` to `from`.
@@ -145,8 +145,8 @@ impl Resize {
     }
 }
 
-/// The table of the transposed matrix, from that of one with `columns` columns. Rows begin no later than those after them, so
-/// a column's elements lie next to each other.
+/// The table of the transposed matrix, from that of one with `columns` columns. Rows begin no later than those after
+/// them, so a column's elements lie next to each other.
 fn transposed(table: &Tensor, columns: usize) -> Result<Tensor> {
     let (rows, width) = (table.shape()[0], table.shape().last());
     let table = table.data::<f64>()?;
@@ -264,7 +264,8 @@ impl Op for Resize {
                 cases.push(case(&[2, 9, 3], 1, extent, interpolation, antialias));
             }
         }
-        let back = Resize { axis: 1, extent: 7, interpolation: Interpolation::Bicubic, antialias: true, transposed: true };
+        let interpolation = Interpolation::Bicubic;
+        let back = Resize { axis: 1, extent: 7, interpolation, antialias: true, transposed: true };
         cases.push(Case::new(back, [Sample::new([2, 4, 3])]));
         cases
     }

@@ -117,8 +117,8 @@ impl Trainer {
     }
 
     /// The same trainer, whose steps train on batches that are mixed first: their images and their labels, which are
-    /// vectors (one-hot, say) and not whole numbers. Metrics of training compare with the mixed labels, as in Keras; what is
-    /// evaluated and predicted is not mixed.
+    /// vectors (one-hot, say) and not whole numbers. Metrics of training compare with the mixed labels, as in Keras;
+    /// what is evaluated and predicted is not mixed.
     ///
     /// ```
     /// use uncrumple::prelude::*;

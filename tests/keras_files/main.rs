@@ -277,8 +277,8 @@ fn weights_alone() {
     assert!(message.contains("`dense/kernel`: expected float32 (4, 3), the file holds float32 [4, 5]"), "{message}");
 }
 
-/// Writes what `scripts/keras-check` opens with Keras, where `UNCRUMPLE_WRITE_KERAS` names the folder.
-/// Each layer of images, with arguments that are not the defaults. What changes images in training does not in a prediction.
+/// Writes what `scripts/keras-check` opens with Keras, where `UNCRUMPLE_WRITE_KERAS` names the folder. Each layer of
+/// images, with arguments that are not the defaults. What changes images in training does not in a prediction.
 fn of_images() -> Model {
     let chain = Sequential::new([6, 5, 2])
         .add(RandomFlip::horizontal())
