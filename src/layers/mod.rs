@@ -7,16 +7,24 @@ mod call;
 mod config;
 mod constant;
 mod encoding;
+mod frame;
+mod image;
 mod merge;
+mod mixing;
 mod moved;
 mod parameter;
 mod symbol;
+mod tone;
+mod warp;
 
 pub use activation_fn::ActivationFn;
 pub use call::{Call, Precision, Updates};
 pub use config::{Config, Read, object};
 pub use constant::Constant;
 pub use lambda::register_function;
+pub use frame::Frame;
+pub use image::Factor;
+pub use mixing::Mixing;
 pub use parameter::Parameter;
 pub(crate) use symbol::snake_case;
 pub use symbol::{CallNode, Input, Inputs, LayerRef, Source, Spec, Symbol};
@@ -173,12 +181,14 @@ pub(crate) fn serialized(class_name: &str, config: Config) -> serde_json::Value 
     REGISTRY.serialized(class_name, config)
 }
 
-/// Lists the layers: `module: Layer;`.
+/// Lists the layers: `module: Layer, …;`.
 macro_rules! layers {
-    ($($module:ident: $layer:ident;)*) => {
+    ($($module:ident: $($layer:ident),+;)*) => {
         $(
             mod $module;
-            pub use $module::$layer;
+            $(pub use $module::$layer;)+
+        )*
+        $($(
             impl $layer {
                 /// Calls the layer on symbols, which adds it to the graph that they grow.
                 ///
@@ -204,18 +214,18 @@ macro_rules! layers {
                     LayerRef::new(self)
                 }
             }
-        )*
+        )+)*
 
         /// Every layer, for the prelude.
         pub mod all {
-            $(pub use super::$module::$layer;)*
+            $($(pub use super::$module::$layer;)+)*
         }
 
         /// The modules that hold a layer, for the test that compares them with the folder.
         pub const MODULES: &[&str] = &[$(stringify!($module)),*];
 
         /// The classes that a model file can name.
-        pub const CLASSES: &[&str] = &[$(stringify!($layer)),*];
+        pub const CLASSES: &[&str] = &[$($(stringify!($layer)),+),*];
 
         /// The layer that a Keras config describes.
         ///
@@ -223,7 +233,7 @@ macro_rules! layers {
         /// A class or an argument that this engine does not know.
         pub fn from_config(class_name: &str, config: &Config) -> Result<LayerRef> {
             match class_name {
-                $(stringify!($layer) => Ok(LayerRef::new($layer::from_config(config)?)),)*
+                $($(stringify!($layer) => Ok(LayerRef::new($layer::from_config(config)?)),)+)*
                 _ => REGISTRY.make(class_name, config),
             }
         }
@@ -237,7 +247,10 @@ layers! {
     alpha_dropout: AlphaDropout;
     average: Average;
     category_encoding: CategoryEncoding;
+    center_crop: CenterCrop;
     concatenate: Concatenate;
+    cropping: Cropping1D, Cropping2D, Cropping3D;
+    cut_mix: CutMix;
     dense: Dense;
     discretization: Discretization;
     dot: Dot;
@@ -252,16 +265,28 @@ layers! {
     masking: Masking;
     maximum: Maximum;
     minimum: Minimum;
+    mix_up: MixUp;
     multiply: Multiply;
     normalization: Normalization;
     permute: Permute;
     prelu: PReLU;
+    random_brightness: RandomBrightness;
+    random_contrast: RandomContrast;
+    random_crop: RandomCrop;
+    random_erasing: RandomErasing;
+    random_flip: RandomFlip;
+    random_rotation: RandomRotation;
+    random_translation: RandomTranslation;
+    random_zoom: RandomZoom;
     relu: ReLU;
     repeat_vector: RepeatVector;
     rescaling: Rescaling;
     reshape: Reshape;
+    resizing: Resizing;
     rms_normalization: RMSNormalization;
     softmax: Softmax;
     subtract: Subtract;
     unit_normalization: UnitNormalization;
+    up_sampling: UpSampling1D, UpSampling2D, UpSampling3D;
+    zero_padding: ZeroPadding1D, ZeroPadding2D, ZeroPadding3D;
 }

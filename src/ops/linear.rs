@@ -3,8 +3,6 @@
 use super::activation::Activation;
 use super::unary::SlopeOf;
 use crate::device::Elements;
-use crate::device::Elements;
-use crate::device::cpu::Float;
 use crate::device::cpu::convert::require_float;
 use crate::device::cpu::gemm::{View, gemm};
 use crate::device::cuda::{CudaDevice, Product};
