@@ -1,6 +1,8 @@
 //! Convolutions over one to three spatial axes: forward, transposed, and the gradient of the kernel, each of which is made
 //! of the other two backwards.
 
+mod cuda;
+
 use super::activation::Activation;
 use super::unary::SlopeOf;
 use super::window::{Padding, SPATIAL, Slide, Window, spatial};
@@ -171,8 +173,14 @@ impl Op for Conv {
     }
 
     fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
-        let _ = (device, inputs, outputs);
-        Err(Error::Internal("conv on CUDA is being written".into()))
+        let x = inputs[0];
+        let sum = outputs.last().ok_or_else(|| Error::Internal("conv has an output".into()))?;
+        let geometry = geometry(&self.window, self.groups, spatial(&x.shape()), &sum.shape(), x.shape().last());
+        let fused = self.activation == Activation::Relu;
+        let conv = cuda::Conv { device, geometry: &geometry, dtype: x.dtype() };
+        conv.forward(x, inputs[1], inputs.get(2).copied(), sum, fused)?;
+        // In place where the sum is not kept: an element-wise kernel reads each element before it writes it.
+        if fused { Ok(()) } else { self.activation.cuda(device, sum, &outputs[0]) }
     }
 
     fn keeps(&self) -> Option<Keeps> {
@@ -245,8 +253,9 @@ impl Op for ConvTranspose {
     }
 
     fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
-        let _ = (device, inputs, outputs);
-        Err(Error::Internal("conv on CUDA is being written".into()))
+        let (y, dx) = (inputs[0], &outputs[0]);
+        let geometry = geometry(&self.window, self.groups, self.extents, &y.shape(), dx.shape().last());
+        cuda::Conv { device, geometry: &geometry, dtype: y.dtype() }.input_grad(y, inputs[1], dx)
     }
 
     fn keeps(&self) -> Option<Keeps> {
@@ -300,8 +309,9 @@ impl Op for ConvKernelGrad {
     }
 
     fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
-        let _ = (device, inputs, outputs);
-        Err(Error::Internal("conv on CUDA is being written".into()))
+        let (x, dy) = (inputs[0], inputs[1]);
+        let geometry = geometry(&self.window, self.groups, spatial(&x.shape()), &dy.shape(), x.shape().last());
+        cuda::Conv { device, geometry: &geometry, dtype: x.dtype() }.kernel_grad(x, dy, &outputs[0])
     }
 
     fn keeps(&self) -> Option<Keeps> {
