@@ -19,14 +19,16 @@ template <int V, class T> __device__ __forceinline__ Pack<T, V> of_channel(const
     return pack;
 }
 
-// y = x * w, plus the bias and cut off below 0 where that is asked for; or, of dy, dx. A thread has PLACES places along the
-// last axis that see the other side through the same elements of the kernel.
+// y = x * w, plus the bias and cut off below 0 where that is asked for; or, of dy, dx. A thread has PLACES places along
+// the last axis that see the other side through the same elements of the kernel.
 constexpr int PLACES = 4;
 
 template <int V, bool BACKWARD, class T>
-__device__ __forceinline__ void correlate(T* to, const T* from, const T* kernel, const T* bias, const Geometry& g, int relu) {
+__device__ __forceinline__ void correlate(T* to, const T* from, const T* kernel, const T* bias, const Geometry& g,
+                                          int relu) {
     using A = Acc<T>;
-    const int multiplier = g.width(), columns = BACKWARD ? g.channels : g.filters, row = BACKWARD ? g.filters : g.channels;
+    const int multiplier = g.width(), shared_by = BACKWARD ? 1 : multiplier;
+    const int columns = BACKWARD ? g.channels : g.filters, row = BACKWARD ? g.filters : g.channels;
     int extents[3], classes = 1;
 #pragma unroll
     for (int a = 0; a < 3; ++a) extents[a] = BACKWARD ? g.axes[a].input : g.axes[a].output;
@@ -71,7 +73,7 @@ __device__ __forceinline__ void correlate(T* to, const T* from, const T* kernel,
                         for (int p = 0; p < PLACES; ++p) {
                             const int at = x + p * walk[2].move;
                             if (!inside(at, walk[2].extent)) continue;
-                            const auto seen = of_channel<V>(line + static_cast<i64>(at) * row, filter, BACKWARD ? 1 : multiplier);
+                            const auto seen = of_channel<V>(line + static_cast<i64>(at) * row, filter, shared_by);
 #pragma unroll
                             for (int v = 0; v < V; ++v) sums[p][v] += load(seen.at, v) * load(of_tap.at, v);
                         }
@@ -96,16 +98,18 @@ __device__ __forceinline__ void correlate(T* to, const T* from, const T* kernel,
     }
 }
 
-// The part of dw that a chunk of the output's places makes, for `sum_parts`: a block has `lanes` × V filters, a power of two,
-// and TAPS elements of the kernel; its threads share the places.
+// The part of dw that a chunk of the output's places makes, for `add_parts`: a block has `lanes` × V filters, a power
+// of two, and TAPS elements of the kernel; its threads share the places.
 constexpr int BLOCK = 256, TAPS = 9;
 
 template <int V, class T>
-__device__ __forceinline__ void kernel_grad(Acc<T>* parts, const T* x, const T* dy, const Geometry& g, int lanes, i64 chunk) {
+__device__ __forceinline__ void kernel_grad(Acc<T>* parts, const T* x, const T* dy, const Geometry& g, int lanes,
+                                            i64 chunk) {
     using A = Acc<T>;
     const int multiplier = g.width(), taps = g.axes[0].size * g.axes[1].size * g.axes[2].size;
     unsigned block = blockIdx.x;
-    const int first_filter = next(block, tiles(g.filters, lanes * V)) * lanes * V, first_tap = next(block, tiles(taps, TAPS)) * TAPS;
+    const int filters = lanes * V, first_filter = next(block, tiles(g.filters, filters)) * filters;
+    const int first_tap = next(block, tiles(taps, TAPS)) * TAPS;
     const i64 part = block;
     __shared__ int reaches[TAPS][3];
     if (threadIdx.x < TAPS) {
@@ -156,7 +160,6 @@ __device__ __forceinline__ void kernel_grad(Acc<T>* parts, const T* x, const T* 
         }
     }
     __shared__ A of_threads[BLOCK * V];
-    const int filters = lanes * V;
 #pragma unroll
     for (int t = 0; t < TAPS; ++t) {
 #pragma unroll
@@ -172,20 +175,20 @@ __device__ __forceinline__ void kernel_grad(Acc<T>* parts, const T* x, const T* 
     }
 }
 
-#define ENTRIES(NAME, S, T, V, FEW)                                                                                       \
-    extern "C" __global__ void __launch_bounds__(BLOCK, 2) depthwise_forward_##NAME##_##S(                                   \
-        T* y, const T* x, const T* kernel, const T* bias, GEOMETRY, int relu) {                                           \
-        correlate<V, false>(y, x, kernel, bias, GEOMETRY_OF, relu);                                                       \
-    }                                                                                                                     \
-    extern "C" __global__ void __launch_bounds__(BLOCK, 2) depthwise_input_grad_##NAME##_##S(                                \
-        T* dx, const T* dy, const T* kernel, GEOMETRY) {                                                                  \
-        correlate<V, true>(dx, dy, kernel, static_cast<const T*>(nullptr), GEOMETRY_OF, 0);                               \
-    }                                                                                                                     \
-    extern "C" __global__ void __launch_bounds__(BLOCK, 2) depthwise_kernel_grad_##NAME##_##S(                               \
-        Acc<T>* parts, const T* x, const T* dy, GEOMETRY, int lanes, i64 chunk) {                                         \
-        kernel_grad<FEW>(parts, x, dy, GEOMETRY_OF, lanes, chunk);                                                        \
+#define ENTRIES(NAME, S, T, V, FEW) \
+    extern "C" __global__ void __launch_bounds__(BLOCK, 2) depthwise_forward_##NAME##_##S( \
+        T* y, const T* x, const T* kernel, const T* bias, GEOMETRY, int relu) { \
+        correlate<V, false>(y, x, kernel, bias, GEOMETRY_OF, relu); \
+    } \
+    extern "C" __global__ void __launch_bounds__(BLOCK, 2) depthwise_input_grad_##NAME##_##S( \
+        T* dx, const T* dy, const T* kernel, GEOMETRY) { \
+        correlate<V, true>(dx, dy, kernel, static_cast<const T*>(nullptr), GEOMETRY_OF, 0); \
+    } \
+    extern "C" __global__ void __launch_bounds__(BLOCK, 2) depthwise_kernel_grad_##NAME##_##S( \
+        Acc<T>* parts, const T* x, const T* dy, GEOMETRY, int lanes, i64 chunk) { \
+        kernel_grad<FEW>(parts, x, dy, GEOMETRY_OF, lanes, chunk); \
     }
-#define EACH(S, T)                                                                                  \
-    ENTRIES(vector, S, T, Pack<T>::SIZE, (Pack<T>::SIZE < 4 ? Pack<T>::SIZE : 4))                   \
+#define EACH(S, T) \
+    ENTRIES(vector, S, T, Pack<T>::SIZE, (Pack<T>::SIZE < 4 ? Pack<T>::SIZE : 4)) \
     ENTRIES(scalar, S, T, 1, 1)
 FLOATS(EACH)

@@ -4,16 +4,17 @@
 //     dx[i, c] = Σ dy[(i + before − k · dilation) / stride, f] · w[k, c, f]   over k, f: `Correlation<S, true>`
 //     dw[k, c, f] = Σ x[i · stride + k · dilation − before, c] · dy[i, f]     over i: `KernelGrad<S>`
 //
-// No matrix of windows is ever in memory: a thread that fills a tile finds where each of its elements stands, and what lies
-// outside or is not whole is zero.
+// No matrix of windows is ever in memory: a thread that fills a tile finds where each of its elements stands, and what
+// lies outside or is not whole is zero.
 //
-// The gradient of the input is one correlation for each class of places modulo the stride, so that no term is multiplied
-// that is not there (`backward` in window.cuh).
+// The gradient of the input is one correlation for each class of places modulo the stride, so that no term is
+// multiplied that is not there (`backward` in window.cuh).
 #pragma once
 #include "tiles.cuh"
 #include "window.cuh"
 
-// Where a row of the left operand reads: the element and the place along each axis that a tap would see that reaches nowhere.
+// Where a row of the left operand reads: the element and the place along each axis that a tap would see that reaches
+// nowhere.
 struct Row {
     i64 from;
     int at[3];
@@ -29,21 +30,18 @@ template <class S, bool BACKWARD> struct Correlation {
     static constexpr int LINES = LINES_OF<Left, S::VECTOR>;
 
     const T *from, *kernel;
+    Axis axes[3];
     Walk walk[3];
-    int seen, columns;        // the terms of a tap, and the columns of the group
-    int first_column;         // of this block
-    i64 kernel_row;           // from one row of the kernel to the next
-    i64 from_row, kernel_at;  // elements of a place; where this thread reads the kernel
-    Axis size[3];
-    int depth;
+    int depth, seen, columns, first_column;  // channels of the group, terms of a tap, columns of group and block
+    i64 from_row, kernel_row, kernel_at;  // elements of a place, of a row of the kernel, and before the group there
     // What this thread copies next: term `c` of the taps `tap`; and rows of the left operand.
     int c, tap[3], k;
     Row lines[LINES];
     using Begin = Row[S::M];
 
     // Fills `to`: where the rows of the block begin in the output, or -1 for one that is none.
-    __device__ __forceinline__ Correlation(const T* from, const T* kernel, const Geometry& g, int row_tiles, Begin& rows,
-                                           i64 (&to)[S::M])
+    __device__ __forceinline__ Correlation(const T* from, const T* kernel, const Geometry& g, int row_tiles,
+                                           Begin& rows, i64 (&to)[S::M])
         : from(from), kernel(kernel), c(0), tap{0, 0, 0} {
         depth = g.depth();
         seen = BACKWARD ? g.width() : depth;
@@ -55,14 +53,14 @@ template <class S, bool BACKWARD> struct Correlation {
         const i64 first_row = next(block, row_tiles) * static_cast<i64>(S::M);
 #pragma unroll
         for (int a = 2; a >= 0; --a) {
-            size[a] = g.axes[a];
+            axes[a] = g.axes[a];
             walk[a] = BACKWARD ? backward(g.axes[a], next(block, phases(g.axes[a]))) : ::forward(g.axes[a]);
         }
-        const int group = static_cast<int>(block);
-        kernel_at = static_cast<i64>(group) * g.width();
+        const i64 group = block;
+        kernel_at = group * g.width();
         if (threadIdx.x < S::M) {
-            rows[threadIdx.x] = row(first_row + threadIdx.x, g, static_cast<i64>(group) * seen,
-                                    static_cast<i64>(group) * columns + first_column, to[threadIdx.x]);
+            const i64 to_column = group * columns + first_column;
+            rows[threadIdx.x] = row(first_row + threadIdx.x, g, group * seen, to_column, to[threadIdx.x]);
         }
         __syncthreads();
 #pragma unroll
@@ -92,7 +90,9 @@ template <class S, bool BACKWARD> struct Correlation {
         return row;
     }
 
-    __device__ __forceinline__ i64 terms() const { return static_cast<i64>(walk[0].taps) * walk[1].taps * walk[2].taps * seen; }
+    __device__ __forceinline__ i64 terms() const {
+        return static_cast<i64>(seen) * walk[0].taps * walk[1].taps * walk[2].taps;
+    }
     __device__ __forceinline__ int slabs() const { return static_cast<int>((terms() + S::K - 1) / S::K); }
 
     // Terms further; channels are counted first, then the taps from the last axis on.
@@ -117,7 +117,7 @@ template <class S, bool BACKWARD> struct Correlation {
         for (int a = 0; a < 3; ++a) {
             by[a] = tap[a] * walk[a].reach;
             reach = reach * walk[a].extent + by[a];
-            element = element * size[a].size + walk[a].tap + tap[a] * walk[a].tap_step;
+            element = element * axes[a].size + walk[a].tap + tap[a] * walk[a].tap_step;
         }
         const i64 offset = reach * from_row + c;
         fill<S::VECTOR>(a, [&](int i) -> Spot<T> {
@@ -180,6 +180,7 @@ template <class S> struct KernelGrad {
     Axis axes[3];
     int columns, first_row, rows, first_column, split;
     i64 from_row, to_row, image, offset;
+    i64 to_column;  // where the block's columns begin in a row of the gradient
     bool row_is_there, column_is_there;
     int by[3];  // how far this thread's tap reaches
     Divisor over_x, over_y, over_z;
@@ -197,7 +198,8 @@ template <class S> struct KernelGrad {
         first_column = next(block, tiles(columns, S::N)) * S::N;
         first_row = next(block, tiles(rows, S::M)) * S::M;
         split = next(block, splits);
-        const int group = static_cast<int>(block);
+        const i64 group = block;
+        to_column = group * columns + first_column;
 
         const int row = first_row + column<Left, S::VECTOR>(), n = first_column + column<Right, S::VECTOR>();
         const int tap = row / depth, tap_z = tap / (taps_y * taps_x);
@@ -214,8 +216,8 @@ template <class S> struct KernelGrad {
         }
         const i64 places = static_cast<i64>(axes[0].output) * axes[1].output * axes[2].output;
         all *= places;
-        offset = offset * from_row + static_cast<i64>(group) * depth + row % depth;
-        dy = dy_ + (first + line<Right, S::VECTOR>(0)) * to_row + static_cast<i64>(group) * columns + n;
+        offset = offset * from_row + group * depth + row % depth;
+        dy = dy_ + (first + line<Right, S::VECTOR>(0)) * to_row + group * columns + n;
         const i64 count = min(chunk, all - first);
         const i64 images = take(first, places);
         x = x_ + images * image * from_row;
@@ -249,26 +251,21 @@ template <class S> struct KernelGrad {
         at += S::K;
         dy += S::K * to_row;
     }
-
-    // Where a row of the block begins in the gradient.
-    __device__ __forceinline__ i64 to(int row) const { return (first_row + row) * to_row; }
 };
 
-// dw, or the part of it that each of several splits of the output's places makes, for `sum_parts`.
+// dw, or the part of it that each of several splits of the output's places makes, for `add_parts`.
 template <class S, class T>
-__device__ __forceinline__ void kernel_grad(T* dw, Acc<T>* parts, const T* x, const T* dy, const Geometry& g, int splits,
-                                            i64 chunk) {
+__device__ __forceinline__ void kernel_grad(T* dw, Acc<T>* parts, const T* x, const T* dy, const Geometry& g,
+                                            int splits, i64 chunk) {
     using A = Acc<T>;
     __shared__ Memory<S, KernelGrad<S>> memory;
     KernelGrad<S> problem(x, dy, g, splits, chunk);
-    const int first_column = problem.first_column;
-    unsigned block = blockIdx.x / tiles(problem.columns, S::N) / tiles(problem.rows, S::M) / splits;
-    const i64 column_of_group = static_cast<i64>(block) * problem.columns + first_column;
-    const i64 part = static_cast<i64>(problem.split) * problem.rows * problem.to_row;
     multiply(memory, problem, problem.slabs(), [&](int row, int column, const Pack<A, S::VECTOR>& sums) {
-        if (problem.first_row + row >= problem.rows || first_column + column >= problem.columns) return;
-        const i64 at = problem.to(row) + column_of_group + column;
+        row += problem.first_row;
+        if (row >= problem.rows || problem.first_column + column >= problem.columns) return;
+        const i64 at = row * problem.to_row + problem.to_column + column;
         if (parts) {
+            const i64 part = static_cast<i64>(problem.split) * problem.rows * problem.to_row;
             *reinterpret_cast<Pack<A, S::VECTOR>*>(parts + part + at) = sums;
         } else {
             Pack<T, S::VECTOR> out;
@@ -280,16 +277,17 @@ __device__ __forceinline__ void kernel_grad(T* dw, Acc<T>* parts, const T* x, co
 }
 
 // The kernels NAME of a shape, for the dtype of suffix S.
-#define CONVOLUTIONS(NAME, S, T, ...)                                                                                     \
-    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_forward_##NAME##_##S(                                      \
-        T* y, const T* x, const T* kernel, const T* bias, GEOMETRY, int row_tiles, int relu) {                            \
-        correlate<Shape<T, __VA_ARGS__>, false>(y, x, kernel, bias, GEOMETRY_OF, row_tiles, relu);                        \
-    }                                                                                                                     \
-    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_input_grad_##NAME##_##S(                                   \
-        T* dx, const T* dy, const T* kernel, GEOMETRY, int row_tiles) {                                                   \
-        correlate<Shape<T, __VA_ARGS__>, true>(dx, dy, kernel, static_cast<const T*>(nullptr), GEOMETRY_OF, row_tiles, 0); \
-    }                                                                                                                     \
-    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_kernel_grad_##NAME##_##S(                                  \
-        T* dw, Acc<T>* parts, const T* x, const T* dy, GEOMETRY, int splits, i64 chunk) {                                 \
-        kernel_grad<Shape<T, __VA_ARGS__>>(dw, parts, x, dy, GEOMETRY_OF, splits, chunk);                                 \
+#define CONVOLUTIONS(NAME, S, T, ...) \
+    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_forward_##NAME##_##S( \
+        T* y, const T* x, const T* kernel, const T* bias, GEOMETRY, int row_tiles, int relu) { \
+        correlate<Shape<T, __VA_ARGS__>, false>(y, x, kernel, bias, GEOMETRY_OF, row_tiles, relu); \
+    } \
+    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_input_grad_##NAME##_##S( \
+        T* dx, const T* dy, const T* kernel, GEOMETRY, int row_tiles) { \
+        const T* none = nullptr; \
+        correlate<Shape<T, __VA_ARGS__>, true>(dx, dy, kernel, none, GEOMETRY_OF, row_tiles, 0); \
+    } \
+    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_kernel_grad_##NAME##_##S( \
+        T* dw, Acc<T>* parts, const T* x, const T* dy, GEOMETRY, int splits, i64 chunk) { \
+        kernel_grad<Shape<T, __VA_ARGS__>>(dw, parts, x, dy, GEOMETRY_OF, splits, chunk); \
     }

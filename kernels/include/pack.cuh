@@ -1,5 +1,5 @@
-// Elements that are loaded and stored at once, sixteen bytes of them unless told otherwise, and the loop that maps arrays
-// by them.
+// Elements that are loaded and stored at once, sixteen bytes of them unless told otherwise, and the loop that maps
+// arrays by them.
 //
 // A tensor starts a block of device memory, so its elements are aligned for it.
 #pragma once

@@ -1,5 +1,6 @@
-// Matrix products by tiles: a block of 128 threads forms M × N sums, Σ a[m, k] · b[k, n], of any two operands that it is told
-// to read line by line. Slabs of K terms pass through shared memory, two on their way while a third is multiplied.
+// Matrix products by tiles: a block of 128 threads forms M × N sums, Σ a[m, k] · b[k, n], of any two operands that it
+// is told to read line by line. Slabs of K terms pass through shared memory, two on their way while a third is
+// multiplied.
 //
 // What is to be multiplied is a `Problem`:
 //
@@ -15,8 +16,8 @@ constexpr int THREADS = 128, STAGES = 3, BLOCKS = 3;
 // Which elements of an operand are neighbours in memory: terms of one sum, or one term of neighbouring sums.
 enum Order { K_INNER, K_OUTER };
 
-// An operand's slab in shared memory: SIDE rows (columns of b) by K terms, in the order of global memory. The padding keeps
-// the lines that a warp reads at once in different banks.
+// An operand's slab in shared memory: SIDE rows (columns of b) by K terms, in the order of global memory. The padding
+// keeps the lines that a warp reads at once in different banks.
 template <class T, Order ORDER, int SIDE, int K> struct Tile {
     static constexpr Order order = ORDER;
     static constexpr int LINES = ORDER == K_INNER ? SIDE : K, LENGTH = ORDER == K_INNER ? K : SIDE;
@@ -24,7 +25,8 @@ template <class T, Order ORDER, int SIDE, int K> struct Tile {
     alignas(16) T at[LINES * STRIDE];
 };
 
-// Copies SIZE elements to shared memory, or zeros; those of less than four bytes at once, the others while the thread goes on.
+// Copies SIZE elements to shared memory, or zeros; those of less than four bytes at once, the others while the thread
+// goes on.
 template <int SIZE, class T> __device__ __forceinline__ void copy(T* to, const T* from, bool there) {
     constexpr int BYTES = SIZE * sizeof(T);
     if constexpr (BYTES < 4) {
@@ -35,13 +37,16 @@ template <int SIZE, class T> __device__ __forceinline__ void copy(T* to, const T
         if constexpr (BYTES == 16) {
             asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(place), "l"(from), "r"(bytes));
         } else {
-            asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(place), "l"(from), "n"(BYTES), "r"(bytes));
+            asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(place), "l"(from), "n"(BYTES),
+                         "r"(bytes));
         }
     }
 }
 __device__ __forceinline__ void commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 // Until all but the last LEFT groups of this thread have arrived.
-template <int LEFT> __device__ __forceinline__ void wait() { asm volatile("cp.async.wait_group %0;" ::"n"(LEFT) : "memory"); }
+template <int LEFT> __device__ __forceinline__ void wait() {
+    asm volatile("cp.async.wait_group %0;" ::"n"(LEFT) : "memory");
+}
 
 // The column of a tile at which this thread copies; the same in every line and slab.
 template <class Tile, int VECTOR> __device__ __forceinline__ int column() {
@@ -135,11 +140,11 @@ template <class T, int M, int N, int K, Order A, Order B> struct Fma {
 };
 
 // c += a · b on the tensor cores: 16 × 8 sums over 32 bytes of terms; f32 is rounded to TF32 before (`rounded`).
-#define MMA(T, SHAPE)                                                                                                    \
-    __device__ __forceinline__ void mma(T, float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {             \
-        asm("mma.sync.aligned." SHAPE " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"                   \
-            : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])                                                              \
-            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));                                               \
+#define MMA(T, SHAPE) \
+    __device__ __forceinline__ void mma(T, float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) { \
+        asm("mma.sync.aligned." SHAPE " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};" \
+            : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) \
+            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1)); \
     }
 MMA(f16, "m16n8k16.row.col.f32.f16.f16.f32")
 MMA(bf16, "m16n8k16.row.col.f32.bf16.bf16.f32")
@@ -160,7 +165,8 @@ template <class T, int M, int N, int K, Order A, Order B> struct Mma {
 
     // 16 places along a side by TERMS terms, in the registers that mma takes them in: places 0–7 and 8–15 of the first
     // half of the terms, then of the second.
-    template <class Tile> static __device__ __forceinline__ void load(unsigned (&to)[4], const Tile& tile, int side, int k) {
+    template <class Tile>
+    static __device__ __forceinline__ void load(unsigned (&to)[4], const Tile& tile, int side, int k) {
         const int lane = threadIdx.x % 32;
         if constexpr (Tile::order == K_OUTER && sizeof(T) == 4) {
             const T* from = tile.at + (k + lane % 4) * Tile::STRIDE + side + lane / 4;
@@ -201,7 +207,10 @@ template <class T, int M, int N, int K, Order A, Order B> struct Mma {
 #pragma unroll
             for (int i = 0; i < ROWS; ++i) {
 #pragma unroll
-                for (int j = 0; j < COLUMNS; ++j) mma(T(), sums[i][j], left[i], right[j / 2][j % 2], right[j / 2][j % 2 + 2]);
+                for (int j = 0; j < COLUMNS; ++j) {
+                    const auto& two = right[j / 2];
+                    mma(T(), sums[i][j], left[i], two[j % 2], two[j % 2 + 2]);
+                }
             }
         }
     }
@@ -214,15 +223,16 @@ template <class T, int M, int N, int K, Order A, Order B> struct Mma {
             for (int j = 0; j < COLUMNS; ++j) {
 #pragma unroll
                 for (int e = 0; e < 4; ++e) {
-                    f(first_row() + i * 16 + e / 2 * 8 + lane / 4, first_column() + j * 8 + lane % 4 * 2 + e % 2, sums[i][j][e]);
+                    const int row = i * 16 + e / 2 * 8 + lane / 4, column = j * 8 + lane % 4 * 2 + e % 2;
+                    f(first_row() + row, first_column() + column, sums[i][j][e]);
                 }
             }
         }
     }
 };
 
-// What a block makes: M × N sums of elements of T, on the tensor cores or not, read VECTOR elements at once; a slab is 64
-// bytes deep.
+// What a block makes: M × N sums of elements of T, on the tensor cores or not, read VECTOR elements at once; a slab is
+// 64 bytes deep.
 template <class Element, bool TENSOR, int M_, int N_, int VECTOR_> struct Shape {
     using T = Element;
     static constexpr int M = M_, N = N_, K = 64 / sizeof(T), VECTOR = VECTOR_;

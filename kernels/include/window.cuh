@@ -35,12 +35,12 @@ __device__ __forceinline__ Walk forward(const Axis& a) {
     return {a.output, 1, 0, a.size, 0, 1, a.stride, -a.before, a.dilation, a.input};
 }
 
-// How many classes of places there are along an axis of the input: those that are equal modulo the stride see the output
-// through the same elements of the kernel.
+// How many classes of places there are along an axis of the input: those that are equal modulo the stride see the
+// output through the same elements of the kernel.
 __device__ __forceinline__ int phases(const Axis& a) { return min(a.stride, a.input); }
 
-// What the input's places of a class see of the output: i sees (i + before − k · dilation) / stride through the k for which
-// that is whole, which are every (stride / gcd(stride, dilation))-th.
+// What the input's places of a class see of the output: i sees (i + before − k · dilation) / stride through the k for
+// which that is whole, which are every (stride / gcd(stride, dilation))-th.
 __device__ __forceinline__ Walk backward(const Axis& a, int phase) {
     const int places = (a.input - phase + a.stride - 1) / a.stride;
     if (a.stride == 1) return {places, 1, 0, a.size, 0, 1, 1, a.before, -a.dilation, a.output};
@@ -73,8 +73,8 @@ __device__ __forceinline__ i64 take(i64& i, i64 by) {
     return quotient;
 }
 
-// Division of numbers below 2^31 by one that is not known when the kernel is compiled, as a multiplication (Granlund and
-// Montgomery, Division by invariant integers using multiplication, 1994).
+// Division of numbers below 2^31 by one that is not known when the kernel is compiled, as a multiplication (Granlund
+// and Montgomery, Division by invariant integers using multiplication, 1994).
 struct Divisor {
     unsigned by, factor;
     int shift;
