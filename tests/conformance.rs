@@ -306,8 +306,20 @@ fn a_dtype_that_no_case_names_is_an_error_with_words() {
 #[test]
 fn the_list_of_ops_is_the_folder() -> std::io::Result<()> {
     // Files that several ops share, and the operators that stand for methods.
-    let helpers =
-        ["mod", "activation", "binary", "copy", "fold", "index", "operators", "random", "reduce", "rows", "unary"];
+    let helpers = [
+        "mod",
+        "activation",
+        "binary",
+        "copy",
+        "fold",
+        "index",
+        "operators",
+        "random",
+        "reduce",
+        "rows",
+        "unary",
+        "window",
+    ];
     let mut folder = BTreeSet::new();
     for entry in std::fs::read_dir(uncrumple::files::repository().join("src/ops"))? {
         let name = entry?.file_name().to_string_lossy().into_owned();
