@@ -1,5 +1,7 @@
-//! Convolutions over one to three spatial axes: forward, transposed, and the gradient of the kernel, each of which is made
-//! of the other two backwards.
+//! Convolutions over one to three spatial axes: forward, transposed, and the gradient of the kernel, each of which is
+//! made of the other two backwards.
+
+mod cuda;
 
 use super::activation::Activation;
 use super::unary::SlopeOf;
@@ -19,8 +21,8 @@ use crate::with_float;
 /// `activation(x * kernel + bias)`: x is `(batch, …, channels)`, the kernel `(…, channels / groups, filters)`, the bias
 /// `(filters,)` and may be left out, the output `(batch, …, filters)`.
 ///
-/// y[n, i, f] = Σ x[n, i · stride + k · dilation − before, c] · kernel[k, c, f] over the kernel's positions k and the channels
-/// c of f's group, with zeros around x. With as many groups as channels it is a depthwise convolution.
+/// y[n, i, f] = Σ x[n, i · stride + k · dilation − before, c] · kernel[k, c, f] over the kernel's positions k and the
+/// channels c of f's group, with zeros around x. With as many groups as channels it is a depthwise convolution.
 ///
 /// An activation whose slope is computed from its argument adds a second output, the sum before it.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +32,8 @@ pub struct Conv {
     activation: Activation,
 }
 
-/// What [`Conv`] is for its input, backwards: from y `(batch, …, filters)` and the kernel to `(batch, extents…, channels)`.
+/// What [`Conv`] is for its input, backwards: from y `(batch, …, filters)` and the kernel to `(batch, extents…,
+/// channels)`.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvTranspose {
     window: Window,
@@ -47,13 +50,14 @@ pub struct ConvKernelGrad {
 }
 
 impl Tensor {
-    /// `activation(self * kernel + bias)`, the convolution of [Keras](https://keras.io/api/ops/nn/#conv-function) (which is a
-    /// cross-correlation): `(batch, …, channels) * (…, channels / groups, filters) → (batch, …, filters)` over one to three
-    /// spatial axes. Floating-point, one dtype. With as many groups as channels it is a depthwise convolution.
+    /// `activation(self * kernel + bias)`, the convolution of [Keras](https://keras.io/api/ops/nn/#conv-function)
+    /// (which is a cross-correlation): `(batch, …, channels) * (…, channels / groups, filters) → (batch, …, filters)`
+    /// over one to three spatial axes. Floating-point, one dtype. With as many groups as channels it is a depthwise
+    /// convolution.
     ///
     /// # Errors
-    /// Shapes that do not fit each other or the window, groups that do not divide channels and filters, dtypes that differ or
-    /// are no floats.
+    /// Shapes that do not fit each other or the window, groups that do not divide channels and filters, dtypes that
+    /// differ or are no floats.
     pub fn conv(
         &self,
         kernel: &Tensor,
@@ -69,8 +73,8 @@ impl Tensor {
         }
     }
 
-    /// The transposed convolution ([Keras](https://keras.io/api/ops/nn/#conv_transpose-function)): what [`Tensor::conv`] over
-    /// a tensor `(batch, extents…, channels)` with this kernel and window does to a gradient,
+    /// The transposed convolution ([Keras](https://keras.io/api/ops/nn/#conv_transpose-function)): what
+    /// [`Tensor::conv`] over a tensor `(batch, extents…, channels)` with this kernel and window does to a gradient,
     /// `(batch, …, filters) → (batch, extents…, channels)`.
     ///
     /// # Errors
@@ -181,8 +185,14 @@ impl Op for Conv {
     }
 
     fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
-        let _ = (device, inputs, outputs);
-        Err(Error::Internal("conv on CUDA is being written".into()))
+        let x = inputs[0];
+        let sum = outputs.last().ok_or_else(|| Error::Internal("conv has an output".into()))?;
+        let geometry = geometry(&self.window, self.groups, spatial(&x.shape()), &sum.shape(), x.shape().last());
+        let fused = self.activation == Activation::Relu;
+        let conv = cuda::Conv::new(device, &geometry, x.dtype());
+        conv.forward(x, inputs[1], inputs.get(2).copied(), sum, fused)?;
+        // In place where the sum is not kept: an element-wise kernel reads each element before it writes it.
+        if fused { Ok(()) } else { self.activation.cuda(device, sum, &outputs[0]) }
     }
 
     fn keeps(&self) -> Option<Keeps> {
@@ -256,8 +266,9 @@ impl Op for ConvTranspose {
     }
 
     fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
-        let _ = (device, inputs, outputs);
-        Err(Error::Internal("conv on CUDA is being written".into()))
+        let (y, dx) = (inputs[0], &outputs[0]);
+        let geometry = geometry(&self.window, self.groups, self.extents, &y.shape(), dx.shape().last());
+        cuda::Conv::new(device, &geometry, y.dtype()).input_grad(y, inputs[1], dx)
     }
 
     fn keeps(&self) -> Option<Keeps> {
@@ -317,8 +328,9 @@ impl Op for ConvKernelGrad {
     }
 
     fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
-        let _ = (device, inputs, outputs);
-        Err(Error::Internal("conv on CUDA is being written".into()))
+        let (x, dy) = (inputs[0], inputs[1]);
+        let geometry = geometry(&self.window, self.groups, spatial(&x.shape()), &dy.shape(), x.shape().last());
+        cuda::Conv::new(device, &geometry, x.dtype()).kernel_grad(x, dy, &outputs[0])
     }
 
     fn keeps(&self) -> Option<Keeps> {
@@ -443,4 +455,13 @@ const CASES: &[Sizes] = &[
     Sizes::new(1, &[5, 4, 6], 3, &[3, 2, 3], 2).stride(2),
     Sizes::new(2, &[15, 17], 35, &[3, 3], 33),
     Sizes::new(1, &[16, 16], 32, &[3, 3], 64).padding(Padding::Same),
+    // Channels that a card reads 16 bytes of at once, in tiles that are not full.
+    Sizes::new(2, &[15, 13], 24, &[3, 3], 40).padding(Padding::Same).stride(2),
+    Sizes::new(2, &[13, 12], 32, &[3, 3], 16).groups(2),
+    Sizes::new(1, &[12, 9], 8, &[3, 3], 72).padding(Padding::Same).stride(2).dilation(2),
+    Sizes::new(3, &[97], 16, &[5], 48).padding(Padding::Causal).dilation(3).stride(2),
+    Sizes::new(2, &[9, 9], 128, &[3, 3], 128).groups(128).padding(Padding::Same),
+    Sizes::new(2, &[9, 8], 8, &[4, 4], 8).groups(8).stride(3),
+    Sizes::new(1, &[7, 9], 2, &[3, 3], 16).groups(2).padding(Padding::Same),
+    Sizes::new(2, &[6, 5], 8, &[1, 1], 24),
 ];
