@@ -18,8 +18,8 @@ fn devices() -> Vec<Device> {
 }
 
 /// What a layer makes of its inputs in training, on the CPU.
-fn train(layer: &LayerRef, inputs: &[Tensor], generator: &Generator) -> Result<Vec<Tensor>> {
-    let symbol = |t: &Tensor| Input::of(Spec::batch_of(&t.shape()[1..], t.dtype()), None);
+fn train(layer: &LayerRef, inputs: &[&Tensor], generator: &Generator) -> Result<Vec<Tensor>> {
+    let symbol = |t: &&Tensor| Input::of(Spec::batch_of(&t.shape()[1..], t.dtype()), None);
     let symbols: Vec<_> = inputs.iter().map(symbol).collect();
     let graph = Graph::new(&symbols, &layer.call_all(&symbols)?)?;
     let device = generator.state().device();
@@ -33,7 +33,7 @@ fn train(layer: &LayerRef, inputs: &[Tensor], generator: &Generator) -> Result<V
 fn images(layer: impl Into<LayerRef>, x: &Tensor) -> Result<Vec<f64>> {
     let (layer, mut first) = (layer.into(), None::<Tensor>);
     for device in devices() {
-        let draw = || -> Result<Tensor> { Ok(train(&layer, &[x.clone()], &Generator::new(7, &device)?)?.remove(0)) };
+        let draw = || -> Result<Tensor> { Ok(train(&layer, &[x], &Generator::new(7, &device)?)?.remove(0)) };
         let y = draw()?;
         assert_eq!(y.to_vec::<f32>()?, draw()?.to_vec::<f32>()?, "{device}: a rerun");
         let want = first.get_or_insert(y.clone());
@@ -134,7 +134,7 @@ fn a_crop_is_at_one_place_for_all_images() -> Result<()> {
     for device in devices() {
         let mut generator = Generator::new(7, &device)?;
         for _ in 0..40 {
-            let y = common::wide(&train(&RandomCrop::new(3, 3).shared(), &[x.clone()], &generator)?[0])?;
+            let y = common::wide(&train(&RandomCrop::new(3, 3).shared(), &[&x], &generator)?[0])?;
             let (top, left) = (y[0], y[1]);
             let fits = |(at, pixel): (usize, &[f64])| {
                 pixel[0] == top + (at % 9 / 3) as f64 && pixel[1] == left + (at % 3) as f64
@@ -228,7 +228,7 @@ fn labels_are_mixed_as_their_images_are() -> Result<()> {
     let labels = Tensor::from_slice(&(0..count as i32).collect::<Vec<_>>(), count)?.one_hot(count, DType::F32)?;
     let samples = common::wide(&x)?;
     let mixed = |layer: &LayerRef, device: &Device| -> Result<Vec<Vec<f64>>> {
-        let both = train(layer, &[x.clone(), labels.clone()], &Generator::new(3, device)?)?;
+        let both = train(layer, &[&x, &labels], &Generator::new(3, device)?)?;
         both.iter().map(common::wide).collect()
     };
     for device in devices() {

@@ -22,12 +22,15 @@ pub use call::{Call, Precision, Updates};
 pub use config::{Config, Read, object};
 pub use constant::Constant;
 pub use lambda::register_function;
+pub use cropping::Cropping;
 pub use frame::Frame;
 pub use image::Factor;
 pub use mixing::Mixing;
 pub use parameter::Parameter;
 pub(crate) use symbol::snake_case;
 pub use symbol::{CallNode, Input, Inputs, LayerRef, Source, Spec, Symbol};
+pub use up_sampling::UpSampling;
+pub use zero_padding::ZeroPadding;
 
 use crate::constraints::Constraint;
 use crate::dtype::DType;
