@@ -62,9 +62,9 @@ impl<const N: usize> Layer for ZeroPadding<N> {
 
     fn forward(&self, _: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
         let sides = (1..).zip(self.0.sides()).filter(|(_, sides)| **sides != [0, 0]);
-        let y = sides.into_iter().try_fold(inputs[0].clone(), |x, (axis, &[before, behind])| {
-            x.pad(axis, before, behind, 0.0)
-        })?;
+        let y = sides
+            .into_iter()
+            .try_fold(inputs[0].clone(), |x, (axis, &[before, behind])| x.pad(axis, before, behind, 0.0))?;
         Ok(Tensors::from_elem(y, 1))
     }
 

@@ -149,7 +149,10 @@ impl Op for AffineTransform {
         let [out_height, out_width] = self.size;
         let out = Shape::new(&[batch, out_height, out_width, channels])?;
         if height * width == 0 && out.size() > 0 {
-            return Err(Error::shape("affine_transform", format!("expected images with pixels, got shape {}", x.shape)));
+            return Err(Error::shape(
+                "affine_transform",
+                format!("expected images with pixels, got shape {}", x.shape),
+            ));
         }
         if !matches!(self.interpolation, Interpolation::Nearest | Interpolation::Bilinear) {
             let name = self.interpolation.name();

@@ -49,17 +49,22 @@ impl Op for BoxMask {
     fn cpu(&self, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
         let (start, end) = (inputs[0].data::<f32>()?, inputs[1].data::<f32>()?);
         let [height, width] = self.size;
-        threads::split_rows(outputs[0].data_mut::<bool>()?, width, (1usize << 14).div_ceil(width.max(1)), |first, out| {
-            for (at, out) in (first..).zip(out.chunks_exact_mut(width)) {
-                let (n, i) = (at / height, at % height);
-                let inside = |at: usize, axis: usize| {
-                    let [start, end] = [start, end].map(|ends| ends[2 * n + axis] * self.size[axis] as f32);
-                    start <= at as f32 && (at as f32) < end
-                };
-                let row = inside(i, 0);
-                out.iter_mut().enumerate().for_each(|(j, out)| *out = row && inside(j, 1));
-            }
-        });
+        threads::split_rows(
+            outputs[0].data_mut::<bool>()?,
+            width,
+            (1usize << 14).div_ceil(width.max(1)),
+            |first, out| {
+                for (at, out) in (first..).zip(out.chunks_exact_mut(width)) {
+                    let (n, i) = (at / height, at % height);
+                    let inside = |at: usize, axis: usize| {
+                        let [start, end] = [start, end].map(|ends| ends[2 * n + axis] * self.size[axis] as f32);
+                        start <= at as f32 && (at as f32) < end
+                    };
+                    let row = inside(i, 0);
+                    out.iter_mut().enumerate().for_each(|(j, out)| *out = row && inside(j, 1));
+                }
+            },
+        );
         Ok(())
     }
 

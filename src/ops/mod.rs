@@ -16,8 +16,8 @@ mod unary;
 mod window;
 
 pub use activation::Activation;
-pub(crate) use index::whole;
 pub use affine_transform::FillMode;
+pub(crate) use index::whole;
 pub use random::Generator;
 pub use random_affine::Motion;
 pub use resize::Interpolation;

@@ -95,9 +95,8 @@ impl Op for RandomBeta {
     }
 
     fn cases() -> Vec<Case> {
-        let case = |count, alpha| {
-            Case::new(RandomBeta { count, alpha, stream: 7 }, [sample_state()]).dtypes(&[DType::F32])
-        };
+        let case =
+            |count, alpha| Case::new(RandomBeta { count, alpha, stream: 7 }, [sample_state()]).dtypes(&[DType::F32]);
         vec![case(0, [0.2; 2]), case(33, [1.0; 2]), case(513, [0.2; 2]), case(513, [1e-6, 1.0]), case(7, [1e-6; 2])]
     }
 }

@@ -72,9 +72,8 @@ impl Op for RandomPermutation {
     }
 
     fn cases() -> Vec<Case> {
-        let case = |(count, stream)| {
-            Case::new(RandomPermutation { count, stream }, [sample_state()]).dtypes(&[DType::F32])
-        };
+        let case =
+            |(count, stream)| Case::new(RandomPermutation { count, stream }, [sample_state()]).dtypes(&[DType::F32]);
         [(0, 1), (1, 2), (33, 3), (1031, 4)].map(case).into()
     }
 }
