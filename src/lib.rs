@@ -110,6 +110,7 @@ pub mod prelude {
     pub use crate::losses::all::*;
     pub use crate::metrics::all::*;
     pub use crate::model::{Model, Sequential};
+    pub use crate::ops::Padding;
     pub use crate::optimizers::all::*;
     pub use crate::regularizers::{L1, L1L2, L2, OrthogonalRegularizer};
     pub use crate::schedules::all::*;

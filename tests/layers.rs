@@ -6,11 +6,11 @@ use common::golden::{Golden, config_difference};
 use common::{difference, tolerance};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use uncrumple::GradientTape;
 use uncrumple::layers::{self, CLASSES, MODULES, Updates, object};
 use uncrumple::model::{Graph, Mode};
 use uncrumple::ops::Generator;
 use uncrumple::prelude::*;
+use uncrumple::{GradientTape, Shape};
 
 fn devices() -> Vec<Device> {
     std::iter::once(Device::Cpu).chain(common::cuda()).collect()
@@ -154,8 +154,20 @@ fn every_layer_has_a_golden() {
 
 #[test]
 fn the_list_of_layers_is_the_folder() {
-    let helpers =
-        ["activation_fn", "call", "config", "constant", "encoding", "merge", "mod", "moved", "parameter", "symbol"];
+    let helpers = [
+        "activation_fn",
+        "call",
+        "config",
+        "constant",
+        "convolution",
+        "encoding",
+        "merge",
+        "mod",
+        "moved",
+        "parameter",
+        "spatial",
+        "symbol",
+    ];
     let folder = std::fs::read_dir(uncrumple::files::repository().join("src/layers")).unwrap();
     let files = folder.map(|f| f.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned());
     let files: BTreeSet<String> = files.filter(|f| !helpers.contains(&f.as_str())).collect();
@@ -361,6 +373,69 @@ fn layers_reject_what_they_cannot_take() {
             "layer `discretization`: argument `bin_boundaries`: expected ascending numbers, got [2.0,1.0]",
         ),
         (
+            wrong(Conv2D::new(4, 3).shared(), &[&[28, 28]]),
+            "layer `conv2d`: expected 4 axes (batch, 2 spatial, channels), got shape (None, 28, 28)",
+        ),
+        (
+            wrong(Conv2D::new(4, [3, 5]).shared(), &[&[3, 4, 1]]),
+            "layer `conv2d`: computed output size would be zero or negative: got inputs shape=(None, 3, 4, 1), \
+             kernel_size=[3, 5], dilation_rate=[1, 1], strides=[1, 1], padding=valid",
+        ),
+        (
+            wrong(SeparableConv1D::new(4, 3).dilation_rate(2).shared(), &[&[4, 1]]),
+            "layer `separable_conv1d`: computed output size would be zero or negative: got inputs shape=(None, 4, 1), \
+             kernel_size=[3], dilation_rate=[2], strides=[1], padding=valid",
+        ),
+        (
+            wrong(Conv2DTranspose::new(4, 2).padding(Padding::Same).output_padding(0).shared(), &[&[1, 4, 1]]),
+            "layer `conv2d_transpose`: computed output size would be zero or negative: got inputs shape=(None, 1, 4, 1), \
+             kernel_size=[2, 2], dilation_rate=[1, 1], strides=[1, 1], padding=same",
+        ),
+        (
+            wrong(Conv2DTranspose::new(4, 2).strides([3, 2]).output_padding([2, 2]).shared(), &[&[3, 4, 1]]),
+            "layer `conv2d_transpose`: `output_padding` must be strictly less than `strides` for all dimensions: got \
+             output_padding=[2, 2], strides=[3, 2]",
+        ),
+        (
+            wrong(Conv1D::new(4, 3).groups(3).shared(), &[&[9, 3]]),
+            "layer `conv1d`: the number of filters must be evenly divisible by the number of groups: got groups=3, \
+             filters=4",
+        ),
+        (
+            wrong(Conv2D::new(6, 3).groups(3).shared(), &[&[9, 9, 4]]),
+            "layer `conv2d`: the number of input channels must be evenly divisible by the number of groups: got \
+             groups=3, but the input has 4 channels (full input shape is (None, 9, 9, 4))",
+        ),
+        (
+            wrong(Conv3D::new(6, 3).strides([1, 2, 1]).dilation_rate([1, 1, 2]).shared(), &[&[9, 9, 9, 4]]),
+            "layer `conv3d`: `strides > 1` not supported in conjunction with `dilation_rate > 1`: got strides=[1, 2, 1] \
+             and dilation_rate=[1, 1, 2]",
+        ),
+        (
+            wrong(Conv2D::new(0, 3).shared(), &[&[9, 9, 4]]),
+            "layer `conv2d`: argument `filters`: expected a strictly positive value, got 0",
+        ),
+        (
+            wrong(DepthwiseConv2D::new(3).depth_multiplier(0).shared(), &[&[9, 9, 4]]),
+            "layer `depthwise_conv2d`: argument `depth_multiplier`: expected a strictly positive value, got 0",
+        ),
+        (
+            wrong(DepthwiseConv1D::new(3).depth_multiplier(usize::MAX).shared(), &[&[9, 4]]),
+            "layer `depthwise_conv1d`: shape: [3, 4, 18446744073709551615] has more elements than memory can hold",
+        ),
+        (
+            wrong(Conv2D::new(4, [3, 0]).shared(), &[&[9, 9, 4]]),
+            "layer `conv2d`: argument `kernel_size`: expected integers from 1 to 2147483647, got [3, 0]",
+        ),
+        (
+            wrong(Conv1DTranspose::new(4, 3).strides(0).shared(), &[&[9, 4]]),
+            "layer `conv1d_transpose`: argument `strides`: expected integers from 1 to 2147483647, got [0]",
+        ),
+        (
+            wrong(DepthwiseConv1D::new(3).padding(Padding::Causal).shared(), &[&[9, 4]]),
+            "layer `depthwise_conv1d`: argument `padding`: expected valid or same, got causal",
+        ),
+        (
             wrong(Dense::new(3).kernel_regularizer(L2::new(-1.0)).shared(), &[&[3]]),
             "layer `dense`: argument `l2` of a regularizer: expected a non-negative number, got -1",
         ),
@@ -372,6 +447,53 @@ fn layers_reject_what_they_cannot_take() {
     for (got, want) in cases {
         assert_eq!(got, want);
     }
+}
+
+/// Outputs and gradients of a batch without samples have their shapes, and the weights' are 0.
+#[test]
+fn convolutions_take_an_empty_batch() -> Result<()> {
+    let image = |extents: &[usize]| Tensor::zeros(&Device::Cpu, Shape::new(&[&[0], extents].concat())?, DType::F32);
+    let cases = [
+        (Conv1D::new(3, 2).padding(Padding::Causal).relu().shared(), image(&[5, 2])?, vec![0, 5, 3]),
+        (Conv2D::new(4, 2).groups(2).use_bias(false).shared(), image(&[5, 4, 2])?, vec![0, 4, 3, 4]),
+        (DepthwiseConv2D::new(3).depth_multiplier(2).shared(), image(&[5, 4, 2])?, vec![0, 3, 2, 4]),
+        (SeparableConv2D::new(3, 3).strides(2).softmax().shared(), image(&[5, 4, 2])?, vec![0, 2, 1, 3]),
+        (Conv3DTranspose::new(3, 2).strides(2).gelu().shared(), image(&[2, 3, 4, 2])?, vec![0, 4, 6, 8, 3]),
+    ];
+    for (layer, x, shape) in cases {
+        let graph = graph_of(&layer, std::slice::from_ref(&x))?;
+        let ones = |(_, spec): &(String, layers::WeightSpec)| Tensor::ones(&Device::Cpu, spec.shape, DType::F32);
+        let weights = graph.weights.iter().map(ones).collect::<Result<Vec<_>>>()?;
+        let upstream = Tensor::zeros(&Device::Cpu, &shape[..], DType::F32)?;
+        for device in devices() {
+            let outcome = run(&graph, &weights, std::slice::from_ref(&x), &upstream, Mode::INFERENCE, &device)?;
+            assert_eq!(outcome.output.shape().dims(), shape, "{layer:?}");
+            assert_eq!(outcome.input_gradients[0].as_ref().unwrap().shape(), x.shape(), "{layer:?}");
+            for (gradient, weight) in outcome.weight_gradients.iter().zip(&weights) {
+                assert_eq!(gradient.shape(), weight.shape(), "{layer:?}");
+                assert!(gradient.to_vec::<f32>()?.iter().all(|&g| g == 0.0), "{layer:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An image whose extents the data decides.
+#[test]
+fn convolutions_take_images_of_any_size() -> Result<()> {
+    let input = Input::of(Spec { dims: vec![None, None, Some(5), Some(2)], dtype: DType::F32 }, None);
+    let x = Conv2D::new(3, 3).padding(Padding::Same).strides(2).call(&input)?;
+    let output = Conv2DTranspose::new(2, 3).strides(2).call(&x)?;
+    assert_eq!(output.spec().dims, [None, None, Some(7), Some(2)]);
+    let model = uncrumple::model::Model::new(&input, &output)?;
+    for (height, want) in [(4, 5), (7, 9)] {
+        let x = Tensor::ones(&Device::Cpu, [2, height, 5, 2], DType::F32)?;
+        assert_eq!(model.predict(&x)?.shape().dims(), [2, want, 7, 2]);
+    }
+    let none = Tensor::ones(&Device::Cpu, [2, 0, 5, 2], DType::F32)?;
+    let text = model.predict(&none).unwrap_err().to_string();
+    assert!(text.contains("layer `conv2d`") && text.contains("(2, 0, 5, 2)"), "{text}");
+    Ok(())
 }
 
 #[test]
@@ -423,6 +545,22 @@ fn configs_say_what_is_wrong_with_them() {
             "Dense",
             json!({"units": 3, "bias_constraint": {"class_name": "NonNeg"}}),
             "argument `bias_constraint`: expected a constraint, got {\"class_name\":\"NonNeg\"}",
+        ),
+        ("Conv2D", json!({"filters": 3}), "argument `kernel_size` is missing"),
+        (
+            "Conv2D",
+            json!({"filters": 3, "kernel_size": [3]}),
+            "argument `kernel_size`: expected a tuple of 2 integers, got [3]",
+        ),
+        (
+            "Convolution1DTranspose",
+            json!({"filters": 3, "kernel_size": 3, "data_format": "channels_first"}),
+            "argument `data_format`: expected channels_last, got channels_first",
+        ),
+        (
+            "SeparableConv2D",
+            json!({"filters": 3, "kernel_size": 3, "padding": "full"}),
+            "argument `padding`: expected one of valid, same, causal, got full",
         ),
         (
             "LayerNormalization",

@@ -176,6 +176,97 @@ def normalizing(folder):
     case("axes_1_3", unit(axis=[1, 3]), image)
 
 
+def convolutions(folder):
+    def case(cls, label, *arguments, shape, **options):
+        # Keras's own name, without the number of the instance.
+        layer = cls(*arguments, **options, name=keras.src.utils.naming.to_snake_case(cls.__name__))
+        write_layer(folder, f"{layer.name}_{label}", layer, shape)
+
+    penalties = lambda name: {
+        f"{name}_initializer": keras.initializers.HeNormal(seed=7),
+        f"{name}_regularizer": keras.regularizers.L1L2(0.01, 0.02),
+        f"{name}_constraint": keras.constraints.MaxNorm(3.0),
+    }
+
+    conv = lambda *arguments, **options: case(layers.Conv2D, *arguments, **options)
+    conv("default", 4, 3, shape=(2, 5, 6, 3))
+    conv("kernel_1", 4, 1, activation="relu", shape=(2, 3, 4, 5))
+    conv("kernel_1_strides", 3, 1, strides=2, shape=(2, 5, 4, 3))
+    conv("same", 3, 3, padding="same", activation="relu", shape=(2, 4, 5, 2))
+    conv("same_strides", 3, (3, 2), strides=2, padding="same", shape=(2, 7, 6, 2))
+    conv("same_beyond_the_image", 2, (5, 4), padding="same", shape=(2, 3, 2, 2))
+    conv("same_dilation", 2, 3, dilation_rate=2, padding="same", shape=(1, 6, 7, 2))
+    conv("strides_over_size", 3, 2, strides=(3, 4), shape=(2, 8, 6, 2))
+    conv("dilation", 2, (2, 3), dilation_rate=(3, 1), shape=(2, 5, 5, 2))
+    conv("groups", 6, 3, groups=2, activation="relu", shape=(2, 4, 4, 4))
+    conv("groups_all", 4, 2, groups=4, padding="same", shape=(2, 3, 4, 4))
+    conv("one_channel", 3, 3, use_bias=False, shape=(2, 5, 5, 1))
+    conv("one_filter", 1, 3, activation="sigmoid", shape=(2, 4, 5, 3))
+    conv("odd", 5, 3, strides=2, activation="tanh", shape=(1, 7, 9, 3))
+    conv("gelu", 3, 2, activation="gelu", shape=(2, 3, 3, 2))
+    conv("softmax", 3, 2, activation="softmax", shape=(2, 3, 3, 2))
+    conv("glu", 4, 2, activation="glu", shape=(2, 3, 3, 2))
+    options = penalties("kernel") | penalties("bias") | {"activity_regularizer": keras.regularizers.L1(0.5)}
+    conv("options", 4, 2, **options, shape=(2, 3, 3, 2))
+
+    conv = lambda *arguments, **options: case(layers.Conv1D, *arguments, **options)
+    conv("default", 4, 3, shape=(2, 7, 3))
+    conv("same_strides", 3, 4, strides=3, padding="same", activation="relu", shape=(2, 8, 2))
+    conv("causal", 3, 3, padding="causal", activation="relu", shape=(2, 6, 2))
+    conv("causal_dilation", 2, 2, dilation_rate=4, padding="causal", shape=(1, 9, 2))
+    conv("causal_strides", 2, 3, strides=2, padding="causal", shape=(2, 6, 3))
+    conv("groups", 6, 2, groups=3, shape=(2, 5, 3))
+
+    conv = lambda *arguments, **options: case(layers.Conv3D, *arguments, **options)
+    conv("default", 3, 2, shape=(2, 3, 4, 3, 2))
+    conv("same_strides", 2, (3, 2, 1), strides=(1, 2, 3), padding="same", activation="relu", shape=(1, 3, 4, 5, 2))
+    conv("dilation_groups", 4, 2, dilation_rate=(1, 2, 1), groups=2, shape=(1, 3, 4, 3, 2))
+
+    conv = lambda *arguments, **options: case(layers.DepthwiseConv2D, *arguments, **options)
+    conv("default", 3, shape=(2, 5, 6, 3))
+    conv("multiplier", (3, 2), depth_multiplier=3, activation="relu", shape=(2, 4, 5, 2))
+    conv("same_strides", 3, strides=2, padding="same", use_bias=False, shape=(1, 5, 7, 3))
+    # It refuses no strides beside a dilation.
+    conv("dilation_strides", 2, strides=2, dilation_rate=2, depth_multiplier=2, padding="same", shape=(2, 5, 6, 2))
+    conv("options", 2, **penalties("depthwise"), **penalties("bias"), shape=(2, 3, 3, 2))
+    conv = lambda *arguments, **options: case(layers.DepthwiseConv1D, *arguments, **options)
+    conv("default", 3, shape=(2, 7, 3))
+    conv("multiplier", 2, depth_multiplier=2, strides=2, padding="same", activation="gelu", shape=(2, 7, 2))
+
+    conv = lambda *arguments, **options: case(layers.SeparableConv2D, *arguments, **options)
+    conv("default", 4, 3, shape=(2, 5, 6, 3))
+    conv("multiplier", 5, (2, 3), depth_multiplier=2, activation="relu", shape=(2, 4, 5, 3))
+    conv("same_strides", 3, 3, strides=2, padding="same", activation="softmax", shape=(1, 5, 7, 2))
+    conv("same_dilation", 3, 2, dilation_rate=2, padding="same", use_bias=False, shape=(2, 4, 5, 2))
+    options = penalties("depthwise") | penalties("pointwise") | penalties("bias")
+    conv("options", 2, 2, **options, shape=(2, 3, 3, 2))
+    conv = lambda *arguments, **options: case(layers.SeparableConv1D, *arguments, **options)
+    conv("default", 4, 3, shape=(2, 7, 3))
+    conv("multiplier", 3, 4, depth_multiplier=3, strides=2, padding="same", activation="tanh", shape=(2, 8, 2))
+
+    conv = lambda *arguments, **options: case(layers.Conv1DTranspose, *arguments, **options)
+    conv("default", 4, 3, shape=(2, 5, 3))
+    for size in (1, 2, 3, 4):
+        for stride, more in [(1, None), (2, None), (3, None), (2, 0), (2, 1), (3, 1)]:
+            for padding in ("valid", "same"):
+                label = f"{size}_{stride}_{padding}" + ("" if more is None else f"_{more}")
+                if (size, stride, more) in [(1, 1, None), (2, 1, None), (4, 1, None), (1, 2, None), (4, 3, 1)]:
+                    continue
+                conv(label, 1, size, strides=stride, padding=padding, output_padding=more, shape=(1, 3, 1))
+    conv("dilation", 2, 3, dilation_rate=2, shape=(1, 4, 2))
+    conv("dilation_same", 2, 2, dilation_rate=3, padding="same", activation="relu", shape=(1, 4, 2))
+    conv("dilation_same_0", 2, 2, dilation_rate=3, padding="same", output_padding=0, shape=(1, 4, 2))
+    conv = lambda *arguments, **options: case(layers.Conv2DTranspose, *arguments, **options)
+    conv("default", 4, 3, shape=(2, 3, 4, 3))
+    conv("same_strides", 3, 3, strides=2, padding="same", activation="relu", shape=(2, 3, 4, 2))
+    conv("mixed", 2, (3, 2), strides=(2, 3), output_padding=(1, 0), activation="softmax", shape=(1, 3, 2, 3))
+    conv("no_bias", 2, 2, strides=2, use_bias=False, shape=(2, 2, 3, 2))
+    conv("options", 2, 2, **penalties("kernel"), **penalties("bias"), activation="gelu", shape=(2, 2, 2, 3))
+    conv = lambda *arguments, **options: case(layers.Conv3DTranspose, *arguments, **options)
+    conv("default", 2, 2, shape=(1, 2, 3, 2, 2))
+    conv("same_strides", 2, (3, 2, 1), strides=(1, 2, 2), padding="same", shape=(1, 2, 2, 3, 2))
+
+
 def shapes(folder):
     for name, dims, shape in [("2", (2, 1), (3, 4, 5)), ("3", (3, 1, 2), (2, 3, 4, 5)), ("same", (1, 2), (3, 4, 5))]:
         write_layer(folder, f"permute_{name}", layers.Permute(dims, name="permute"), shape)
@@ -293,7 +384,10 @@ def preprocessing(folder):
 
 def main():
     folder = common.output_folder()
-    for family in (dense, activation, activation_layers, dropout, noise, normalizing, shapes, merging, preprocessing):
+    families = (
+        dense, activation, activation_layers, dropout, noise, normalizing, convolutions, shapes, merging, preprocessing
+    )
+    for family in families:
         family(folder)
 
 

@@ -1,7 +1,7 @@
 //! Samples as vectors.
 
-use super::{Call, Config, Layer, Read, Spec, WeightSpec, object, one};
-use crate::error::{Error, Result};
+use super::{Call, Config, Layer, Spec, WeightSpec, object, one, spatial};
+use crate::error::Result;
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
 use serde_json::json;
@@ -21,10 +21,8 @@ impl Flatten {
 
     /// The layer that a Keras config describes.
     pub(super) fn from_config(config: &Config) -> Result<Flatten> {
-        match config.word("data_format", "channels_last")?.as_str() {
-            "channels_last" => Ok(Flatten),
-            other => Err(Error::Config(format!("argument `data_format`: expected channels_last, got {other}"))),
-        }
+        spatial::channels_last(config)?;
+        Ok(Flatten)
     }
 }
 

@@ -6,17 +6,21 @@ mod activation_fn;
 mod call;
 mod config;
 mod constant;
+mod convolution;
 mod encoding;
 mod merge;
 mod moved;
 mod parameter;
+mod spatial;
 mod symbol;
 
 pub use activation_fn::ActivationFn;
 pub use call::{Call, Precision, Updates};
 pub use config::{Config, Read, object};
 pub use constant::Constant;
+pub use convolution::{Convolution, Kind};
 pub use parameter::Parameter;
+pub use spatial::PerAxis;
 pub(crate) use symbol::snake_case;
 pub use symbol::{CallNode, Input, Inputs, LayerRef, Source, Spec, Symbol};
 
@@ -102,12 +106,22 @@ fn one(inputs: &[Spec]) -> Result<&Spec> {
     }
 }
 
-/// Lists the layers: `module: Layer;`.
+/// The kinds of [`Convolution`].
+pub mod kinds {
+    pub use super::conv::Full;
+    pub use super::conv_transpose::Transposed;
+    pub use super::depthwise_conv::Depthwise;
+    pub use super::separable_conv::Separable;
+}
+
+/// Lists the layers: `module: Layer "alias" …, …;`, the other names that Keras has for the class.
 macro_rules! layers {
-    ($($module:ident: $layer:ident;)*) => {
+    ($($module:ident: $($layer:ident $($alias:literal)*),+;)*) => {
         $(
             mod $module;
-            pub use $module::$layer;
+            pub use $module::{$($layer),+};
+        )*
+        $($(
             impl $layer {
                 /// Calls the layer on symbols, which adds it to the graph that they grow.
                 ///
@@ -133,18 +147,18 @@ macro_rules! layers {
                     LayerRef::new(self)
                 }
             }
-        )*
+        )+)*
 
         /// Every layer, for the prelude.
         pub mod all {
-            $(pub use super::$module::$layer;)*
+            $(pub use super::$module::{$($layer),+};)*
         }
 
         /// The modules that hold a layer, for the test that compares them with the folder.
         pub const MODULES: &[&str] = &[$(stringify!($module)),*];
 
         /// The classes that a model file can name.
-        pub const CLASSES: &[&str] = &[$(stringify!($layer)),*];
+        pub const CLASSES: &[&str] = &[$($(stringify!($layer)),+),*];
 
         /// The layer that a Keras config describes.
         ///
@@ -152,7 +166,7 @@ macro_rules! layers {
         /// A class or an argument that this engine does not know.
         pub fn from_config(class_name: &str, config: &Config) -> Result<LayerRef> {
             match class_name {
-                $(stringify!($layer) => Ok(LayerRef::new($layer::from_config(config)?)),)*
+                $($(stringify!($layer) $(| $alias)* => Ok(LayerRef::new($layer::from_config(config)?)),)+)*
                 _ => Err(Error::Config(format!("unknown layer class `{class_name}`; known are {}", CLASSES.join(", ")))),
             }
         }
@@ -167,7 +181,11 @@ layers! {
     average: Average;
     category_encoding: CategoryEncoding;
     concatenate: Concatenate;
+    conv: Conv1D "Convolution1D", Conv2D "Convolution2D", Conv3D "Convolution3D";
+    conv_transpose: Conv1DTranspose "Convolution1DTranspose", Conv2DTranspose "Convolution2DTranspose",
+        Conv3DTranspose "Convolution3DTranspose";
     dense: Dense;
+    depthwise_conv: DepthwiseConv1D, DepthwiseConv2D;
     discretization: Discretization;
     dot: Dot;
     dropout: Dropout;
@@ -189,6 +207,7 @@ layers! {
     rescaling: Rescaling;
     reshape: Reshape;
     rms_normalization: RMSNormalization;
+    separable_conv: SeparableConv1D "SeparableConvolution1D", SeparableConv2D "SeparableConvolution2D";
     softmax: Softmax;
     subtract: Subtract;
     unit_normalization: UnitNormalization;
