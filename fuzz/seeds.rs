@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use uncrumple::data::{Feature, FeatureSpace, Table, Tokens};
 use uncrumple::files::{Array, npy, safetensors};
-use uncrumple::{DType, Result};
+use uncrumple::prelude::*;
+use uncrumple::programs::tabular::{Problem, Tabular, Target};
 
 // What cargo-fuzz builds wants libFuzzer's `main`: this ends before that does anything.
 libfuzzer_sys::fuzz_target!(init: start(), |_bytes: &[u8]| {});
@@ -66,6 +68,20 @@ fn seeds(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     for (i, table) in tables.iter().enumerate() {
         put("csv", &i.to_string(), table.as_bytes())?;
     }
+    let table = Table::parse(b"x,c,t,y\n1,a,a b,0\n,b,b,1\n3,a,c,1\n", Path::new("t.csv"))?;
+    for (i, told) in [&["t"][..], &["t", "c"], &["c", "t", "x"]].into_iter().enumerate() {
+        let text = Feature::Text { tokens: Tokens::Words, ngrams: 2, max_tokens: 9 };
+        let space = told.iter().fold(FeatureSpace::new().exclude("y"), |space, name| space.feature(name, text));
+        let target = Target::new(&table, "y", [None, Some(Problem::Regression), Some(Problem::Multilabel)][i])?;
+        let tabular = Tabular { space: space.adapt(&table)?, target };
+        put("feature_space", &i.to_string(), tabular.to_json().to_string().as_bytes())?;
+    }
+    let run = uncrumple_fuzz::Run::new();
+    for step in [1, 3, 5] {
+        put("backup", &step.to_string(), b"")?;
+        let path = folder.join("backup").join(step.to_string());
+        run.trainer().fit(&run.data, run.fit().backup(path).callback(Leave(step)))?;
+    }
     put("npz", "all.npz", b"")?;
     npy::write_npz(folder.join("npz/all.npz"), &arrays)?;
     safetensors::write(folder.join("safetensors/all"), &safetensors::Contents { arrays, ..Default::default() })?;
@@ -78,6 +94,15 @@ fn seeds(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
         put("idx", &format!("{kind}.gz"), &gzip.finish()?)?;
     }
     Ok(())
+}
+
+/// Ends a run after so many steps.
+struct Leave(u64);
+
+impl Callback for Leave {
+    fn on_step_end(&mut self, trainer: &mut Trainer, _: &Epoch, _: usize) -> Result<Control> {
+        Ok(if trainer.iterations() == self.0 { Control::Stop } else { Control::Continue })
+    }
 }
 
 fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {

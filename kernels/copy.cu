@@ -11,11 +11,13 @@ __device__ void copy_block(T* out, const T* x, i64 n, i64 width, i64 from, i64 f
     }
 }
 
-// The n elements of out are rows of `pitch`, the columns from `to` on those of x, which has `width`; the others are 0.
-template <class T> __device__ void copy_pad(T* out, const T* x, i64 n, i64 width, i64 to, i64 pitch) {
+// The n elements of out are rows of `pitch`, the columns from `to` on those of x, which has `width`; the others are
+// `value`, the bits of an element.
+template <class T>
+__device__ void copy_pad(T* out, const T* x, i64 n, i64 width, i64 to, i64 pitch, i64 value) {
     GRID_STRIDE(i, n) {
         const i64 row = i / pitch, column = i - row * pitch - to;
-        out[i] = 0 <= column && column < width ? x[row * width + column] : T(0);
+        out[i] = 0 <= column && column < width ? x[row * width + column] : static_cast<T>(value);
     }
 }
 
@@ -34,8 +36,9 @@ __device__ void copy_strided(T* out, const T* x, i64 n, const Eight& extents, co
                                               i64 to_pitch) {                                                         \
         copy_block(out, x, n, width, from, from_pitch, to, to_pitch);                                                 \
     }                                                                                                                 \
-    extern "C" __global__ void copy_pad_##S(T* out, const T* x, i64 n, i64 width, i64 to, i64 pitch) {                \
-        copy_pad(out, x, n, width, to, pitch);                                                                        \
+    extern "C" __global__ void copy_pad_##S(T* out, const T* x, i64 n, i64 width, i64 to, i64 pitch,                  \
+                                            i64 value) {                                                              \
+        copy_pad(out, x, n, width, to, pitch, value);                                                                 \
     }                                                                                                                 \
     extern "C" __global__ void copy_strided_##S(T* out, const T* x, i64 n, EIGHT(d), EIGHT(s)) {                      \
         copy_strided(out, x, n, EIGHT_OF(d), {EIGHT_OF(s)});                                                          \

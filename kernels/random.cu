@@ -68,3 +68,84 @@ __device__ void dropout(T* out, const T* x, const i64* state, i64 n, unsigned st
         dropout(out, x, state, n, stream, rate, scale);                                                              \
     }
 FLOATS(ENTRY)
+
+// The map of each of n images of a height and a width, six numbers each, as src/ops/random_affine.rs makes it of a
+// motion's number and the ranges [a, b] and [c, d].
+extern "C" __global__ void random_affine_f32(float* out, const i64* state, i64 n, unsigned stream, int motion,
+                                             i64 height, i64 width, double a, double b, double c, double d) {
+    enum { FLIP, ROTATE, TRANSLATE, ZOOM, ZOOM_BOTH, CROP };
+    const Philox philox(state, stream);
+    const double x = (width - 1) / 2.0, y = (height - 1) / 2.0;
+    GRID_STRIDE(i, n) {
+        const float4 u = philox.uniform(motion == CROP ? 0 : i);
+        const double vertical = a + (b - a) * u.x, horizontal = motion == ZOOM_BOTH ? vertical : c + (d - c) * u.y;
+        // Stretched about the middle, then moved, unless it turns.
+        double sx = 1, sy = 1, dx = 0, dy = 0;
+        if (motion == FLIP && u.x < 0.5f) sx -= 2 * horizontal, sy -= 2 * vertical;
+        if (motion == ZOOM || motion == ZOOM_BOTH) sx = horizontal, sy = vertical;
+        if (motion == TRANSLATE) dx = -horizontal, dy = -vertical;
+        if (motion == CROP) dx = floor(horizontal), dy = floor(vertical);
+        double map[6] = {sx, 0, x * (1 - sx) + dx, 0, sy, y * (1 - sy) + dy};
+        if (motion == ROTATE) {
+            double sin, cos;
+            sincospi(2 * vertical, &sin, &cos);
+            map[0] = cos, map[1] = -sin, map[2] = x - x * cos + y * sin;
+            map[3] = sin, map[4] = cos, map[5] = y - x * sin - y * cos;
+        }
+#pragma unroll
+        for (int k = 0; k < 6; ++k) out[6 * i + k] = static_cast<float>(map[k]);
+    }
+}
+
+// A number of Beta(alpha, alpha) by Joehnk's method, with one alpha in [low, high) for all, as src/ops/random_beta.rs
+// has it.
+extern "C" __global__ void random_beta_f32(float* out, const i64* state, i64 n, unsigned stream, double low,
+                                           double high) {
+    constexpr unsigned long long ATTEMPTS = 64;
+    const Philox philox(state, stream);
+    const double alpha = low + (high - low) * philox.uniform(ATTEMPTS << 56).x;
+    GRID_STRIDE(i, n) {
+        double number = 0.5;
+        bool found = false;
+#pragma unroll 1
+        for (unsigned long long attempt = 0; attempt < ATTEMPTS && !found; ++attempt) {
+            const float4 u = philox.uniform(i | attempt << 56);
+#pragma unroll 1
+            for (int pair = 0; pair < 2 && !found; ++pair) {
+                const double x = log(1.0 - (pair ? u.z : u.x)) / alpha, y = log(1.0 - (pair ? u.w : u.y)) / alpha;
+                found = exp(x) + exp(y) <= 1.0;
+                if (found) number = 1.0 / (1.0 + exp(y - x));
+            }
+        }
+        out[i] = static_cast<float>(number);
+    }
+}
+
+// The numbers 0..n in the order of a random key of each: each finds its place by counting the keys below its own. In
+// blocks of 256.
+extern "C" __global__ void __launch_bounds__(256)
+    random_permutation_i32(int* out, const i64* state, i64 n, unsigned stream) {
+    constexpr int TILE = 256;
+    __shared__ unsigned long long keys[TILE];
+    const Philox philox(state, stream);
+    const auto key = [&](i64 i) {
+        const uint4 bits = philox.block(i);
+        return static_cast<unsigned long long>(bits.x) << 32 | bits.y;
+    };
+#pragma unroll 1
+    for (i64 first = blockIdx.x * static_cast<i64>(TILE); first < n; first += gridDim.x * static_cast<i64>(TILE)) {
+        const i64 i = first + threadIdx.x;
+        const unsigned long long own = key(i);
+        i64 place = 0;
+#pragma unroll 1
+        for (i64 tile = 0; tile < n; tile += TILE) {
+            keys[threadIdx.x] = key(tile + threadIdx.x);
+            __syncthreads();
+            const int count = static_cast<int>(min(static_cast<i64>(TILE), n - tile));
+#pragma unroll 1
+            for (int k = 0; k < count; ++k) place += keys[k] < own || (keys[k] == own && tile + k < i);
+            __syncthreads();
+        }
+        if (i < n) out[place] = static_cast<int>(i);
+    }
+}

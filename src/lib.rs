@@ -79,6 +79,7 @@ pub mod ops;
 pub mod optimizers;
 pub mod profile;
 pub mod programs;
+mod registry;
 pub mod regularizers;
 pub mod schedules;
 pub mod shape;
@@ -110,7 +111,7 @@ pub mod prelude {
     pub use crate::losses::all::*;
     pub use crate::metrics::all::*;
     pub use crate::model::{Model, Sequential};
-    pub use crate::ops::Padding;
+    pub use crate::ops::{FillMode, Interpolation, Padding};
     pub use crate::optimizers::all::*;
     pub use crate::regularizers::{L1, L1L2, L2, OrthogonalRegularizer};
     pub use crate::schedules::all::*;

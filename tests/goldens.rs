@@ -117,7 +117,10 @@ fn regularizers_are_kerass() {
     let text = regularizers::from_config("l2", bad.as_object().unwrap()).unwrap_err().to_string();
     assert_eq!(text, "argument `l2` of a regularizer: expected a non-negative number, got -1");
     let unknown = regularizers::from_config("l3", &serde_json::Map::new()).unwrap_err().to_string();
-    assert_eq!(unknown, "unknown regularizer `l3`; known are L1, L1L2, L2, OrthogonalRegularizer");
+    assert_eq!(
+        unknown,
+        "unknown regularizer `l3`; known are L1, L1L2, L2, OrthogonalRegularizer, and what regularizers::register made known"
+    );
 }
 
 #[test]
@@ -130,7 +133,10 @@ fn constraints_are_kerass() {
         Ok(wrong)
     });
     let unknown = constraints::from_config("non_pos", &serde_json::Map::new()).unwrap_err().to_string();
-    assert_eq!(unknown, "unknown constraint `non_pos`; known are MaxNorm, MinMaxNorm, NonNeg, UnitNorm");
+    assert_eq!(
+        unknown,
+        "unknown constraint `non_pos`; known are MaxNorm, MinMaxNorm, NonNeg, UnitNorm, and what constraints::register made known"
+    );
 }
 
 #[test]
@@ -405,7 +411,8 @@ fn initializers_draw_from_kerass_distributions() {
     });
 }
 
-const OPTIMIZER_HELPERS: &[&str] = &["mod", "accumulate", "average", "clip", "pass", "settings", "state", "update"];
+const OPTIMIZER_HELPERS: &[&str] =
+    &["mod", "accumulate", "average", "clip", "moments", "pass", "settings", "state", "update"];
 
 #[test]
 fn the_lists_are_the_folders() {
@@ -477,6 +484,49 @@ fn metrics_refuse_what_they_cannot_do_with() {
         let error = metrics::from_config(class, config.as_object().unwrap()).unwrap_err().to_string();
         assert!(words.iter().all(|word| error.contains(word)), "{error}");
     }
+    // What nobody read: `compile` asks for the state.
+    let metrics: [(Box<dyn Metric>, &str); 13] = [
+        (metrics::AUC::new().thresholds([2.0]).into(), "thresholds"),
+        (metrics::AUC::new().num_thresholds(1).into(), "num_thresholds"),
+        (metrics::AUC::new().num_thresholds(usize::MAX).into(), "num_thresholds"),
+        (metrics::AUC::new().label_weights([1.0, 3.0]).into(), "label_weights"),
+        (metrics::AUC::new().multi_label(true).label_weights([1.0, 3.0]).into(), "label_weights"),
+        (metrics::AUC::new().label_weights([1.0, 3.0, -1.0]).into(), "label_weights"),
+        (metrics::Precision::new().thresholds([1.5]).into(), "thresholds"),
+        (metrics::TruePositives::new().thresholds([f64::NAN]).into(), "thresholds"),
+        (metrics::PrecisionAtRecall::new(1.5).into(), "recall"),
+        (metrics::SensitivityAtSpecificity::new(0.5).num_thresholds(0).into(), "num_thresholds"),
+        (metrics::RecallAtPrecision::new(0.5).num_thresholds(usize::MAX).into(), "num_thresholds"),
+        (metrics::MeanIoU::new(usize::MAX).into(), "num_classes"),
+        (metrics::IoU::new(2, [2]).into(), "target_class_ids"),
+    ];
+    for (metric, word) in metrics {
+        let error = metric.state(3).unwrap_err().to_string();
+        assert!(error.contains(&format!("`{word}`")), "{metric:?}: {error}");
+    }
+}
+
+/// What Keras 3.15.1 computes with these weights of labels, with those of the samples as well, and of each label alone.
+#[test]
+fn areas_count_labels_by_their_weights() -> Result<()> {
+    let labels = [1f32, 0., 1., 0., 1., 1., 1., 1., 0., 0., 0., 1.];
+    let predictions = [0.9f32, 0.4, 0.3, 0.2, 0.6, 0.7, 0.4, 0.1, 0.8, 0.3, 0.5, 0.55];
+    let (t, p) = (Tensor::from_slice(&labels, [4, 3])?, Tensor::from_slice(&predictions, [4, 3])?);
+    let samples = Tensor::from_slice(&[1f32, 2., 1., 3.], 4)?;
+    let auc = || metrics::AUC::new().label_weights([1.0, 3.0, 2.0]);
+    for (auc, weights, want) in [
+        (auc(), None, 0.517_857_193_946_838_4),
+        (auc(), Some(&samples), 0.696_796_357_631_683_3),
+        (auc().multi_label(true), None, 0.416_666_656_732_559_2),
+    ] {
+        let state =
+            auc.state(3)?.iter().map(|s| Tensor::zeros(&Device::Cpu, *s, DType::F32)).collect::<Result<Vec<_>>>()?;
+        let state = auc.update(&state, &t, &p, weights)?;
+        let state = state.iter().map(|s| s.to_vec::<f32>()).collect::<Result<Vec<_>>>()?;
+        let got = auc.result(&state);
+        assert!(got.len() == 1 && (got[0] - want).abs() < 1e-6, "{got:?}, not {want}");
+    }
+    Ok(())
 }
 
 #[test]

@@ -76,6 +76,9 @@ fn weight_names(golden: &Golden) -> Vec<(String, bool)> {
 
 /// What is wrong with our layer in the case of a golden.
 fn check(golden: &Golden) -> Result<Vec<String>> {
+    layers::register_function("Goldens>sum_and_product", |x| {
+        Tensor::concatenate(&[&x[0].add(x[1])?, &x[0].mul(x[1])?], -1)
+    })?;
     let layer = layers::from_config(golden.class(), golden.config())?;
     let mut wrong = Vec::new();
 
@@ -161,12 +164,17 @@ fn the_list_of_layers_is_the_folder() {
         "constant",
         "convolution",
         "encoding",
+        "frame",
+        "image",
         "merge",
+        "mixing",
         "mod",
         "moved",
         "parameter",
         "spatial",
         "symbol",
+        "tone",
+        "warp",
     ];
     let folder = std::fs::read_dir(uncrumple::files::repository().join("src/layers")).unwrap();
     let files = folder.map(|f| f.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned());
@@ -440,6 +448,26 @@ fn layers_reject_what_they_cannot_take() {
             "layer `dense`: argument `l2` of a regularizer: expected a non-negative number, got -1",
         ),
         (
+            wrong(Dense::new(3).kernel_constraint(MaxNorm::new(-1.0)).shared(), &[&[3]]),
+            "layer `dense`: argument `max_value` of a constraint: expected a finite number of at least 0, got -1",
+        ),
+        (
+            wrong(Dense::new(3).kernel_constraint(MinMaxNorm::new(0.5, f64::INFINITY)).shared(), &[&[3]]),
+            "layer `dense`: argument `max_value` of a constraint: expected a finite number of at least 0.5, got inf",
+        ),
+        (
+            wrong(Dense::new(3).kernel_constraint(MinMaxNorm::new(2.0, 1.0)).shared(), &[&[3]]),
+            "layer `dense`: argument `max_value` of a constraint: expected a finite number of at least 2, got 1",
+        ),
+        (
+            wrong(Dense::new(3).kernel_constraint(MinMaxNorm::default().rate(f64::NAN)).shared(), &[&[3]]),
+            "layer `dense`: argument `rate` of a constraint: expected a finite number of at least 0, got NaN",
+        ),
+        (
+            wrong(Dense::new(3).bias_constraint(UnitNorm::new().axis(1)).shared(), &[&[3]]),
+            "layer `dense`: argument `axis` of a constraint: axis 1 is out of range for the shape (3,)",
+        ),
+        (
             wrong(Dense::new(3).activity_regularizer(L1::new(f64::NAN)), &[&[3]]),
             "layer `dense`: argument `l1` of a regularizer: expected a non-negative number, got NaN",
         ),
@@ -530,6 +558,20 @@ fn preprocessing_computes_in_f32_under_mixed_precision() -> Result<()> {
 }
 
 #[test]
+fn nan_is_in_the_last_bin_and_no_category() -> Result<()> {
+    let encode = |layer: layers::LayerRef, x: &Tensor| {
+        let graph = graph_of(&layer, std::slice::from_ref(x))?;
+        graph.run(&[], &[x], Mode::INFERENCE, &mut Updates::new())?.remove(0).cast(DType::I32)?.to_vec::<i32>()
+    };
+    let x = Tensor::from_slice(&[f32::NAN, -1.0, 0.5, 2.0], [4, 1])?;
+    assert_eq!(encode(Discretization::new([0.0, 1.0]).shared(), &x)?, [2, 0, 1, 2], "as in Keras 3.15.1");
+    assert_eq!(encode(CategoryEncoding::new(2).shared(), &x)?, [0, 0, 0, 0, 1, 0, 0, 0]);
+    let far = Tensor::from_slice(&[(1i64 << 32) + 1, 1], [2, 1])?;
+    assert_eq!(encode(CategoryEncoding::new(2).shared(), &far)?, [0, 0, 0, 1]);
+    Ok(())
+}
+
+#[test]
 fn configs_say_what_is_wrong_with_them() {
     let cases = [
         ("Dense", json!({}), "argument `units` is missing"),
@@ -601,9 +643,9 @@ fn configs_say_what_is_wrong_with_them() {
     for (class, config, want) in cases {
         assert_eq!(layers::from_config(class, &object(config)).unwrap_err().to_string(), want, "{class}");
     }
-    let unknown = layers::from_config("Lambda", &object(json!({}))).unwrap_err().to_string();
+    let unknown = layers::from_config("GRUCell", &object(json!({}))).unwrap_err().to_string();
     assert!(
-        unknown.starts_with("unknown layer class `Lambda`; known are Activation, ActivityRegularization, Add, "),
+        unknown.starts_with("unknown layer `GRUCell`; known are Activation, ActivityRegularization, Add, "),
         "{unknown}"
     );
 }

@@ -148,6 +148,9 @@ fn open_extents_stay_open_and_become_known_where_they_must() -> Result<()> {
     assert_eq!(shape(Add::new().call([&open, &Input::new(3)]))?, "(None, None, 3)");
     assert_eq!(shape(Concatenate::new().call([&open, &Input::new([5, 4])]))?, "(None, 5, 7)");
     assert_eq!(shape(Concatenate::new().axis(1).call([&open, &Input::new([5, 3])]))?, "(None, None, 3)");
+    assert_eq!(shape(Dot::new(1).call([&open, &Input::new([5, 4])]))?, "(None, 3, 4)");
+    let numbers = RepeatVector::new(2).call(&Input::with(3, DType::I32, None))?;
+    assert_eq!((numbers.spec().to_string().as_str(), numbers.spec().dtype), ("(None, 2, 3)", DType::I32));
 
     let model = Model::new(&open, &Flatten::new().call(&open)?)?;
     assert_eq!(model.call(&[&random(&[2, 5, 3], 0)?])?[0].shape().dims(), [2, 15]);
@@ -155,6 +158,12 @@ fn open_extents_stay_open_and_become_known_where_they_must() -> Result<()> {
     let model = Model::new(&open, &Reshape::new([2, 6]).call(&open)?)?;
     let want = "layer `reshape`: expected samples that [2, 6] holds, got samples of 15 elements";
     assert_eq!(text(model.call(&[&random(&[2, 5, 3], 0)?])), want);
+    let other = Input::new([5, 4]);
+    let model = Model::new([&open, &other], &Dot::new(1).call([&open, &other])?)?;
+    let products = |extent| model.call(&[&random(&[2, extent, 3], 0)?, &random(&[2, 5, 4], 1)?]);
+    assert_eq!(products(5)?[0].shape().dims(), [2, 3, 4]);
+    assert!(text(products(6)).starts_with("layer `dot`: "));
+    let model = Model::new(&open, &Reshape::new([2, 6]).call(&open)?)?;
     // No batch at all.
     assert_eq!(model.call(&[&random(&[0, 4, 3], 0)?])?[0].shape().dims(), [0, 2, 6]);
     Ok(())

@@ -5,6 +5,7 @@ mod common;
 use common::golden::Golden;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use uncrumple::optimizers::{Hyper, Optimizer, Piece, Settings};
 use uncrumple::prelude::*;
 use uncrumple::{losses, metrics};
 
@@ -97,6 +98,9 @@ fn what_would_train_wrongly_is_refused_when_it_is_compiled() -> Result<()> {
     refused(error, &["SparseCategoricalCrossentropy", "from logits", "`dense_1`", "softmax"]);
     let sigmoid = Sequential::new(4).add(Dense::new(3)).add(Activation::sigmoid()).build()?;
     refused(sigmoid.compile(SGD::new(0.1), BinaryCrossentropy::from_logits(), ()), &["`activation`", "sigmoid"]);
+    let softmax = Sequential::new(4).add(Dense::new(3)).add(Softmax::new()).build()?;
+    let loss = CategoricalCrossentropy::from_logits();
+    refused(softmax.compile(SGD::new(0.1), loss, ()), &["`softmax`", "from logits"]);
     let half = model.clone().precision(Precision::MixedF16);
     refused(
         half.compile(SGD::new(0.1), SparseCategoricalCrossentropy::new(), ()),
@@ -105,6 +109,68 @@ fn what_would_train_wrongly_is_refused_when_it_is_compiled() -> Result<()> {
     let mse = || MeanSquaredError::new();
     refused(forked()?.compile(SGD::new(0.1), [mse(), mse(), mse()], ()), &["2 outputs", "3 losses"]);
     refused(forked()?.compile(SGD::new(0.1), mse(), ())?.loss_weights([1.0]), &["loss_weights", "2"]);
+    Ok(())
+}
+
+/// A rule of one's own, for the CPU.
+#[derive(Debug)]
+struct Signs(Settings);
+
+impl Optimizer for Signs {
+    fn class_name(&self) -> &'static str {
+        "Signs"
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.0
+    }
+
+    fn settings_mut(&mut self) -> &mut Settings {
+        &mut self.0
+    }
+
+    fn slots(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn hyper(&self, _: u64, learning_rate: f64) -> Hyper {
+        [learning_rate as f32, 0.0, f32::INFINITY, 0.0, 0.0, 0.0, 0.0, 0.0]
+    }
+
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn update(&self, hyper: &Hyper, piece: Piece) {
+        piece.weight.iter_mut().zip(piece.gradient).for_each(|(w, g)| *w -= hyper[0] * g.signum());
+    }
+
+    fn kernel(&self) -> Option<&'static uncrumple::device::cuda::Kernel> {
+        None
+    }
+
+    fn config(&self) -> uncrumple::layers::Config {
+        Default::default()
+    }
+}
+
+#[test]
+fn an_optimizer_of_ones_own_trains_without_a_kernel() -> Result<()> {
+    let model = Sequential::new(4).add(Dense::new(1)).build()?;
+    let data = Dataset::new(random(&[8, 4], 1)?, random(&[8, 1], 2)?)?;
+    let signs = || Box::new(Signs(Settings::new(0.25))) as Box<dyn Optimizer>;
+    let mut trainer = model.clone().compile(signs(), MeanSquaredError::new(), ())?;
+    let before = weights(&trainer)?;
+    trainer.train_on_batch(&data)?;
+    for (before, after) in before.iter().flatten().zip(weights(&trainer)?.iter().flatten()) {
+        assert!(((before - after).abs() - 0.25).abs() < 1e-6, "{before} to {after}");
+    }
+    if let Some(card) = common::cuda() {
+        refused(
+            model.on(card).compile(signs(), MeanSquaredError::new(), ()),
+            &["Signs", "CUDA kernel", "`dense/kernel`"],
+        );
+    }
     Ok(())
 }
 

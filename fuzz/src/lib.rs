@@ -7,7 +7,7 @@ use std::io::{Cursor, Read, Write};
 use std::path::Path;
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use uncrumple::{Error, Result};
+use uncrumple::prelude::*;
 use zip::{ZipArchive, ZipWriter, write::SimpleFileOptions};
 
 /// The name of the file in errors.
@@ -76,6 +76,31 @@ pub fn read<T>(len: usize, factor: usize, reader: impl FnOnce(&Path) -> Result<T
     match result {
         Ok(_) | Err(Error::File { .. } | Error::Io { .. }) => {}
         Err(e) => panic!("the error does not name the file: {e}"),
+    }
+}
+
+/// A small run with callbacks that keep something.
+pub struct Run {
+    pub data: Dataset,
+}
+
+impl Run {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Run {
+        let x: Vec<f32> = (0..24).map(|i| (i as f32).sin()).collect();
+        let x = Tensor::from_slice(&x, [12, 2]).expect("24 numbers");
+        Run { data: Dataset::new(&x, &x).expect("finite numbers") }
+    }
+
+    pub fn trainer(&self) -> Trainer {
+        let model = Sequential::new([2]).add(Dense::new(2)).build().expect("a model of one layer");
+        model.compile(Adam::new(0.1), MeanSquaredError::new(), ()).expect("a trainer")
+    }
+
+    pub fn fit(&self) -> Fit {
+        let stop = EarlyStopping::new().patience(1).restore_best_weights();
+        let plateau = ReduceLROnPlateau::new().patience(1);
+        Fit::epochs(3).batch_size(4).validation_data(&self.data).callback(stop).callback(plateau)
     }
 }
 

@@ -1,11 +1,12 @@
-// Sixteen bytes of elements that are loaded and stored at once, and the loop that maps arrays by them.
+// Elements that are loaded and stored at once, sixteen bytes of them unless told otherwise, and the loop that maps
+// arrays by them.
 //
 // A tensor starts a block of device memory, so its elements are aligned for it.
 #pragma once
 #include "dtypes.cuh"
 
-template <class T> struct alignas(16) Pack {
-    static constexpr int SIZE = 16 / sizeof(T);
+template <class T, int N = 16 / sizeof(T)> struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Pack {
+    static constexpr int SIZE = N;
     T at[SIZE];
 };
 

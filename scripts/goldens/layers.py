@@ -12,8 +12,8 @@ MORE_ACTIVATIONS = [
 ]
 
 
-def write_layer(folder, name, layer, *inputs, adapt=None, training=False, notes=None):
-    """`inputs`: shapes (filled with normal values) or arrays."""
+def write_layer(folder, name, layer, *inputs, adapt=None, training=False, gradient=True, notes=None):
+    """`inputs`: shapes (filled with normal values) or arrays. Without `gradient` the inputs have none."""
     random = common.rng(name)
     inputs = [common.normal(random, x) if isinstance(x, tuple) else x for x in inputs]
     arrays = {}
@@ -27,7 +27,7 @@ def write_layer(folder, name, layer, *inputs, adapt=None, training=False, notes=
     prefix = f"{layer.name}/"
     names = {weight.path: weight.path.removeprefix(prefix) for weight in layer.weights}
 
-    differentiable = [i for i, x in enumerate(inputs) if x.dtype == "float32"]
+    differentiable = [i for i, x in enumerate(inputs) if gradient and x.dtype == "float32"]
 
     def run(trainable, floats):
         whole = list(inputs)
@@ -382,10 +382,129 @@ def preprocessing(folder):
     write_layer(folder, "masking_value", layers.Masking(mask_value=-1.0, name="masking"), steps)
 
 
+@keras.saving.register_keras_serializable(package="Goldens")
+def sum_and_product(x):
+    return keras.ops.concatenate([x[0] + x[1], x[0] * x[1]], axis=-1)
+
+
+def lambdas(folder):
+    for label, options in [("", {}), ("_output_shape", {"output_shape": (4, 6)})]:
+        layer = layers.Lambda(sum_and_product, name="lambda", **options)
+        write_layer(folder, f"lambda{label}", layer, (2, 4, 3), (2, 4, 3))
+def framing(folder):
+    series, image, volume = (2, 5, 3), (2, 4, 5, 3), (2, 4, 3, 5, 2)
+
+    def case(label, layer, x):
+        write_layer(folder, f"{layer.name}_{label}", layer, x)
+
+    for axes, x in enumerate((series, image, volume), 1):
+        padding = lambda *amounts: getattr(layers, f"ZeroPadding{axes}D")(*amounts, name=f"zero_padding{axes}d")
+        cropping = lambda *amounts: getattr(layers, f"Cropping{axes}D")(*amounts, name=f"cropping{axes}d")
+        up = lambda *sizes, **more: getattr(layers, f"UpSampling{axes}D")(*sizes, **more, name=f"up_sampling{axes}d")
+        case("default", padding(), x)
+        case("two", padding(2), x)
+        case("default", cropping(), x)
+        case("one", cropping(1), x)
+        case("default", up(), x)
+        case("three", up(3), x)
+    case("pair", layers.ZeroPadding1D((0, 2), name="zero_padding1d"), series)
+    case("pair", layers.Cropping1D((3, 0), name="cropping1d"), series)
+    case("each", layers.ZeroPadding2D((2, 0), name="zero_padding2d"), image)
+    case("each", layers.Cropping2D((0, 2), name="cropping2d"), image)
+    case("pairs", layers.ZeroPadding2D(((0, 1), (2, 3)), name="zero_padding2d"), image)
+    case("pairs", layers.Cropping2D(((1, 0), (0, 3)), name="cropping2d"), image)
+    case("pairs", layers.ZeroPadding3D(((0, 1), (2, 0), (1, 1)), name="zero_padding3d"), volume)
+    case("pairs", layers.Cropping3D(((0, 1), (2, 0), (1, 1)), name="cropping3d"), volume)
+    case("each", layers.UpSampling2D((3, 1), name="up_sampling2d"), image)
+    case("each", layers.UpSampling3D((1, 3, 2), name="up_sampling3d"), volume)
+    for interpolation in ("bilinear", "bicubic", "lanczos3", "lanczos5"):
+        layer = layers.UpSampling2D((2, 3), interpolation=interpolation, name="up_sampling2d")
+        case(interpolation, layer, image)
+    whole = common.rng("framing").integers(0, 256, image)
+    case("uint8", layers.ZeroPadding2D(1, name="zero_padding2d"), whole.astype("uint8"))
+    case("int32", layers.Cropping2D(1, name="cropping2d"), whole.astype("int32"))
+
+
+def sizing(folder):
+    def resizing(label, x, *size, **options):
+        write_layer(folder, f"resizing_{label}", layers.Resizing(*size, **options, name="resizing"), x)
+
+    image = (2, 6, 5, 2)
+    for interpolation in ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"):
+        resizing(f"{interpolation}_up", image, 7, 9, interpolation=interpolation)
+        resizing(f"{interpolation}_down", image, 4, 2, interpolation=interpolation)
+        if interpolation != "nearest":
+            resizing(f"{interpolation}_antialias", image, 4, 2, interpolation=interpolation, antialias=True)
+    resizing("default", image, 3, 8)
+    resizing("same", image, 6, 5)
+    resizing("one_row", (1, 1, 4, 3), 3, 1, antialias=True)
+    for label, size in (("wide", (3, 8)), ("high", (9, 4))):
+        resizing(f"crop_{label}", image, *size, crop_to_aspect_ratio=True)
+        resizing(f"pad_{label}", image, *size, pad_to_aspect_ratio=True, fill_value=0.5)
+    for label, size, x in [
+        ("inner", (3, 2), image),
+        ("same", (6, 5), image),
+        ("larger", (8, 7), image),
+        ("wider", (4, 9), image),
+        ("uint8", (2, 3), common.rng("center_crop").integers(0, 256, image).astype("uint8")),
+    ]:
+        write_layer(folder, f"center_crop_{label}", layers.CenterCrop(*size, name="center_crop"), x)
+
+
+def augmentation(folder):
+    image = (2, 5, 6, 2)
+    pixels = common.rng("augmentation").integers(0, 256, image)
+
+    def idle(layer, x=image, label="inference"):
+        write_layer(folder, f"{layer.name}_{label}", layer, x)
+
+    idle(layers.RandomFlip(name="random_flip"))
+    idle(layers.RandomFlip("horizontal", seed=3, name="random_flip"), label="horizontal")
+    idle(layers.RandomFlip("vertical", name="random_flip"), pixels.astype("uint8"), label="vertical_uint8")
+    idle(layers.RandomRotation(0.2, name="random_rotation"))
+    idle(layers.RandomTranslation(0.2, (-0.1, 0.3), seed=3, name="random_translation"))
+    idle(layers.RandomZoom(0.2, name="random_zoom"))
+    idle(layers.RandomCrop(5, 6, seed=3, name="random_crop"))
+    idle(layers.RandomContrast(0.2, name="random_contrast"))
+    idle(layers.RandomContrast((0.1, 0.4), value_range=(0, 1), seed=3, name="random_contrast"), label="options")
+    idle(layers.RandomBrightness(0.2, name="random_brightness"))
+    idle(layers.RandomBrightness((-0.1, 0.3), value_range=(0, 1), seed=3, name="random_brightness"), label="options")
+    idle(layers.RandomErasing(name="random_erasing"))
+    options = {"factor": (0.2, 0.7), "scale": (0.1, 0.2), "value_range": (0, 1)}
+    idle(layers.RandomErasing(**options, fill_value=0.5, seed=3, name="random_erasing"), label="options")
+    idle(layers.MixUp(name="mix_up"))
+    idle(layers.MixUp(0.4, seed=3, name="mix_up"), label="options")
+    idle(layers.CutMix(name="cut_mix"))
+    idle(layers.CutMix((0.2, 0.6), seed=3, name="cut_mix"), label="options")
+
+    # Ranges of one number leave nothing to chance.
+    def sure(label, layer, x=image, gradient=False):
+        write_layer(folder, f"{layer.name}_{label}", layer, x, training=True, gradient=gradient)
+
+    for fill_mode in ("constant", "nearest", "reflect", "wrap"):
+        for interpolation in ("nearest", "bilinear"):
+            options = {"fill_mode": fill_mode, "interpolation": interpolation, "fill_value": 0.5}
+            layer = layers.RandomRotation((0.07, 0.07), **options, name="random_rotation")
+            sure(f"{fill_mode}_{interpolation}", layer)
+            layer = layers.RandomTranslation((-0.35, -0.35), (0.9, 0.9), **options, name="random_translation")
+            sure(f"{fill_mode}_{interpolation}", layer)
+            layer = layers.RandomZoom((0.7, 0.7), (0.3, 0.3), **options, name="random_zoom")
+            sure(f"{fill_mode}_{interpolation}", layer)
+    sure("back", layers.RandomRotation((-0.3, -0.3), name="random_rotation"))
+    sure("uint8", layers.RandomRotation((0.07, 0.07), name="random_rotation"), pixels.astype("uint8"))
+    sure("in", layers.RandomZoom((-0.4, -0.4), (-0.2, -0.2), name="random_zoom"))
+    sure("both", layers.RandomZoom((-0.4, -0.4), name="random_zoom"))
+    bright = (pixels * 0.9 + 10.3).astype("float32")  # no pixel ends where values are cut off
+    sure("up", layers.RandomBrightness((0.3, 0.3), name="random_brightness"), bright, gradient=True)
+    sure("down", layers.RandomBrightness((-0.2, -0.2), name="random_brightness"), bright, gradient=True)
+    sure("same", layers.RandomContrast((0, 0), name="random_contrast"), bright, gradient=True)
+
+
 def main():
     folder = common.output_folder()
     families = (
-        dense, activation, activation_layers, dropout, noise, normalizing, convolutions, shapes, merging, preprocessing
+        dense, activation, activation_layers, dropout, noise, normalizing, convolutions, shapes, merging, preprocessing,
+        lambdas, framing, sizing, augmentation,
     )
     for family in families:
         family(folder)

@@ -1,6 +1,7 @@
 //! A table that grows by a row an epoch.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::files::prepare;
 use crate::train::{Callback, Control, Epoch, Logs, Trainer};
 use std::path::{Path, PathBuf};
 
@@ -23,10 +24,7 @@ impl CSVLogger {
 
 impl Callback for CSVLogger {
     fn on_train_begin(&mut self, _: &mut Trainer) -> Result<()> {
-        match self.path.parent() {
-            Some(folder) => std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e)),
-            None => Ok(()),
-        }
+        prepare(&self.path)
     }
 
     fn on_epoch_end(&mut self, trainer: &mut Trainer, _: &Epoch, _: &Logs) -> Result<Control> {

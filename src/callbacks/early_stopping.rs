@@ -1,8 +1,8 @@
 //! Stopping when nothing improves.
 
-use super::{Mode, Monitor};
-use crate::error::Result;
-use crate::tensor::Tensor;
+use super::Monitor;
+use crate::error::{Error, Result};
+use crate::tensor::{Meta, Tensor};
 use crate::train::{Callback, CallbackState, Control, Epoch, Logs, Trainer};
 
 /// Ends training once a figure has not improved for some epochs.
@@ -23,6 +23,8 @@ pub struct EarlyStopping {
     restore_best_weights: bool,
     waited: usize,
     best_weights: Option<Vec<Tensor>>,
+    /// What the weights of the model are.
+    shapes: Vec<Meta>,
 }
 
 impl EarlyStopping {
@@ -37,13 +39,8 @@ impl EarlyStopping {
             restore_best_weights: false,
             waited: 0,
             best_weights: None,
+            shapes: Vec::new(),
         }
-    }
-
-    /// The figure that is watched; `val_loss` unless told otherwise.
-    pub fn monitor(mut self, figure: &str) -> Self {
-        self.monitor.name = figure.to_string();
-        self
     }
 
     /// Epochs without improvement before training ends; 0 unless told otherwise.
@@ -65,18 +62,6 @@ impl EarlyStopping {
         self
     }
 
-    /// What an improvement must exceed; 0 unless told otherwise.
-    pub fn min_delta(mut self, delta: f64) -> Self {
-        self.monitor.min_delta = delta.abs();
-        self
-    }
-
-    /// Whether smaller or larger is better; the figure's name tells unless told otherwise.
-    pub fn mode(mut self, mode: Mode) -> Self {
-        self.monitor.mode = mode;
-        self
-    }
-
     /// Puts the weights of the best epoch back when training ends, for whichever reason; those of the first that is
     /// watched while no figure is better.
     pub fn restore_best_weights(mut self) -> Self {
@@ -85,11 +70,14 @@ impl EarlyStopping {
     }
 }
 
+watches!(EarlyStopping, min_delta: "0");
+
 impl Callback for EarlyStopping {
     fn on_train_begin(&mut self, trainer: &mut Trainer) -> Result<()> {
         self.monitor.begin(trainer.figures())?;
         self.waited = 0;
         self.best_weights = None;
+        self.shapes = trainer.model().weights.iter().map(Tensor::meta).collect();
         Ok(())
     }
 
@@ -124,8 +112,13 @@ impl Callback for EarlyStopping {
 
     fn restore(&mut self, state: CallbackState) -> Result<()> {
         self.monitor.restore(&state);
-        self.waited = state.values.get("waited").map_or(0, |&waited| waited as usize);
-        self.best_weights = (!state.tensors.is_empty()).then_some(state.tensors);
+        self.waited = state.count("waited");
+        if self.restore_best_weights && !state.tensors.is_empty() {
+            if !state.tensors.iter().map(Tensor::meta).eq(self.shapes.iter().copied()) {
+                return Err(Error::Data("the best weights are those of another model".into()));
+            }
+            self.best_weights = Some(state.tensors);
+        }
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! A log for programs that read along.
 
-use crate::error::{Error, Result};
-use crate::files::atomic_write;
+use crate::error::Result;
+use crate::files::{atomic_write, prepare};
 use crate::train::{Callback, Control, Epoch, Logs, Trainer};
 use serde_json::{Map, Value};
 use std::io::Write;
@@ -25,10 +25,7 @@ impl JSONLogger {
 
 impl Callback for JSONLogger {
     fn on_train_begin(&mut self, _: &mut Trainer) -> Result<()> {
-        match self.path.parent() {
-            Some(folder) => std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e)),
-            None => Ok(()),
-        }
+        prepare(&self.path)
     }
 
     fn on_epoch_end(&mut self, trainer: &mut Trainer, _: &Epoch, _: &Logs) -> Result<Control> {

@@ -95,6 +95,36 @@ impl Monitor {
     }
 }
 
+/// The setters of a callback that watches a figure by its `monitor`.
+macro_rules! watches {
+    ($class:ident) => {
+        impl $class {
+            /// The figure that is watched; `val_loss` unless told otherwise.
+            pub fn monitor(mut self, figure: &str) -> Self {
+                self.monitor.name = figure.to_string();
+                self
+            }
+
+            /// Whether smaller or larger is better; the figure's name tells unless told otherwise.
+            pub fn mode(mut self, mode: crate::callbacks::Mode) -> Self {
+                self.monitor.mode = mode;
+                self
+            }
+        }
+    };
+    ($class:ident, min_delta: $default:literal) => {
+        watches!($class);
+
+        impl $class {
+            #[doc = concat!("What an improvement must exceed; ", $default, " unless told otherwise.")]
+            pub fn min_delta(mut self, delta: f64) -> Self {
+                self.monitor.min_delta = delta.abs();
+                self
+            }
+        }
+    };
+}
+
 /// Lists the callbacks: `module: Class;`.
 macro_rules! callbacks {
     ($($(#[$condition:meta])* $module:ident: $class:ident;)*) => {

@@ -1,7 +1,8 @@
 //! Saving while training goes on.
 
-use super::{Mode, Monitor};
+use super::Monitor;
 use crate::error::{Error, Result};
+use crate::files::prepare;
 use crate::model::keras::check_name;
 use crate::train::{Callback, CallbackState, Control, Epoch, Logs, Trainer};
 use std::path::PathBuf;
@@ -22,7 +23,12 @@ pub struct ModelCheckpoint {
 impl ModelCheckpoint {
     /// Saves to this `.keras` file after each epoch.
     pub fn new(filepath: &str) -> ModelCheckpoint {
-        ModelCheckpoint { path: filepath.to_string(), monitor: Monitor::new("val_loss"), save_best_only: false, every: 1 }
+        ModelCheckpoint {
+            path: filepath.to_string(),
+            monitor: Monitor::new("val_loss"),
+            save_best_only: false,
+            every: 1,
+        }
     }
 
     /// Saves only when the monitored figure is better than ever before.
@@ -36,19 +42,9 @@ impl ModelCheckpoint {
         self.every = epochs.max(1);
         self
     }
-
-    /// The figure that [`ModelCheckpoint::save_best_only`] watches; `val_loss` unless told otherwise.
-    pub fn monitor(mut self, figure: &str) -> Self {
-        self.monitor.name = figure.to_string();
-        self
-    }
-
-    /// Whether smaller or larger is better; the figure's name tells unless told otherwise.
-    pub fn mode(mut self, mode: Mode) -> Self {
-        self.monitor.mode = mode;
-        self
-    }
 }
+
+watches!(ModelCheckpoint);
 
 impl Callback for ModelCheckpoint {
     fn on_train_begin(&mut self, trainer: &mut Trainer) -> Result<()> {
@@ -67,9 +63,7 @@ impl Callback for ModelCheckpoint {
             return Ok(Control::Continue);
         }
         let path = PathBuf::from(filled(&self.path, epoch.number + 1, logs)?);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-        }
+        prepare(&path)?;
         trainer.save(&path)?;
         Ok(Control::Continue)
     }

@@ -1,14 +1,16 @@
 //! Where the time of a training goes.
 
 use crate::error::Result;
+use crate::files::{atomic_write, prepare};
 use crate::profile::{self, Profile};
-use crate::train::{Callback, Control, Epoch, Logs, Trainer, peak};
+use crate::train::{Callback, Control, Epoch, Trainer, peak};
+use std::io::Write;
 use std::path::PathBuf;
 
 /// Times twenty steps of a training, after a few that warm it up; at the end prints what they were made of, by op and by
 /// layer, and writes them as a trace for chrome://tracing.
 ///
-/// The weights become the same bits as without it. On a CUDA card these steps are not replayed from a graph.
+/// Missing folders are made. The weights become the same bits as without it. On a CUDA card these steps are not replayed from a graph.
 pub struct Profiler {
     path: PathBuf,
     steps: usize,
@@ -42,8 +44,8 @@ impl Profiler {
     }
 
     fn end(&mut self, trainer: &mut Trainer) -> Result<()> {
+        trainer.set_capture(self.captures);
         if std::mem::take(&mut self.recording) {
-            trainer.set_capture(self.captures);
             self.profile = Some(profile::end()?);
         }
         Ok(())
@@ -52,6 +54,7 @@ impl Profiler {
 
 impl Callback for Profiler {
     fn on_train_begin(&mut self, trainer: &mut Trainer) -> Result<()> {
+        prepare(&self.path)?;
         (self.done, self.profile) = (0, None);
         self.captures = trainer.set_capture(false);
         Ok(())
@@ -74,16 +77,18 @@ impl Callback for Profiler {
         Ok(Control::Continue)
     }
 
-    fn on_epoch_end(&mut self, _: &mut Trainer, _: &Epoch, _: &Logs) -> Result<Control> {
-        Ok(Control::Continue)
-    }
-
     fn on_train_end(&mut self, trainer: &mut Trainer) -> Result<()> {
         self.end(trainer)?;
         let Some(profile) = self.profile.take() else { return Ok(()) };
-        profile.write_trace(&self.path)?;
-        let table = profile.table().peak(peak(trainer.device())?);
-        println!("\n{table}\n{}", self.path.display());
+        atomic_write(&self.path, |out| out.write_all(profile.trace().to_string().as_bytes()))?;
+        let table = profile.table();
+        // Without what the machine can do, where there is no memory left to measure it in.
+        let table = match peak(trainer.device()) {
+            Ok(peak) => table.peak(peak),
+            Err(_) => table,
+        };
+        // Who reads along may have gone.
+        let _ = writeln!(std::io::stdout(), "\n{table}\n{}", self.path.display());
         Ok(())
     }
 }

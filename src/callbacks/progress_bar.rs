@@ -23,10 +23,27 @@ struct Clock {
     run: Instant,
     epoch: Instant,
     shown: Instant,
-    /// Steps since training began.
+    /// Steps since training began; those that a resumed run had made before do not count.
     steps: usize,
+    /// Samples of this epoch, likewise.
+    samples: usize,
     /// Seconds of this epoch's training, without validation.
     training: f64,
+}
+
+impl Clock {
+    fn new() -> Clock {
+        let now = Instant::now();
+        Clock { run: now, epoch: now, shown: now, steps: 0, samples: 0, training: 0.0 }
+    }
+
+    /// Samples a second of `seconds` in this epoch; nothing where none was trained on.
+    fn speed(&self, seconds: f64) -> String {
+        match self.samples {
+            0 => String::new(),
+            samples => format!("  {} samples/s", grouped((samples as f64 / seconds) as usize)),
+        }
+    }
 }
 
 const REFRESH: Duration = Duration::from_millis(100);
@@ -41,15 +58,14 @@ impl ProgressBar {
 
 impl Callback for ProgressBar {
     fn on_train_begin(&mut self, _: &mut Trainer) -> Result<()> {
-        let now = Instant::now();
-        self.clock = Some(Clock { run: now, epoch: now, shown: now, steps: 0, training: 0.0 });
+        self.clock = Some(Clock::new());
         Ok(())
     }
 
     fn on_epoch_begin(&mut self, _: &mut Trainer, epoch: &Epoch) -> Result<()> {
         let now = Instant::now();
         if let Some(clock) = &mut self.clock {
-            (clock.epoch, clock.shown) = (now, now);
+            (clock.epoch, clock.shown, clock.samples) = (now, now, 0);
         }
         self.bar = std::io::stdout().is_terminal().then(|| {
             let target = ProgressDrawTarget::stdout_with_hz(10);
@@ -64,6 +80,7 @@ impl Callback for ProgressBar {
     fn on_step_end(&mut self, trainer: &mut Trainer, epoch: &Epoch, step: usize) -> Result<Control> {
         let Some(clock) = &mut self.clock else { return Ok(Control::Continue) };
         clock.steps += 1;
+        clock.samples += epoch.batch_size.min(epoch.samples - step * epoch.batch_size);
         let now = Instant::now();
         let last = step + 1 == epoch.steps;
         let due = now - clock.shown >= if self.bar.is_some() { REFRESH } else { LINE };
@@ -74,14 +91,12 @@ impl Callback for ProgressBar {
         // It waits for the device, so that what is timed is done.
         let logs = trainer.logs()?;
         let seconds = clock.epoch.elapsed().as_secs_f64();
-        let samples = (step + 1).saturating_mul(epoch.batch_size).min(epoch.samples);
         if last {
             clock.training = seconds;
         }
         let steps_left = (epoch.epochs - epoch.number) as f64 * epoch.steps as f64 - (step + 1) as f64;
-        let left = steps_left
-            * (clock.run.elapsed().as_secs_f64() / clock.steps as f64);
-        let text = format!("{logs}  {} samples/s  {} left", grouped((samples as f64 / seconds) as usize), duration(left));
+        let left = steps_left * (clock.run.elapsed().as_secs_f64() / clock.steps as f64);
+        let text = format!("{logs}{}  {} left", clock.speed(seconds), duration(left));
         match &self.bar {
             Some(bar) => {
                 bar.set_message(text);
@@ -98,9 +113,8 @@ impl Callback for ProgressBar {
             bar.finish_and_clear();
         }
         if let Some(clock) = &self.clock {
-            let speed = grouped((epoch.samples as f64 / clock.training) as usize);
             let seconds = duration(clock.epoch.elapsed().as_secs_f64());
-            line(&format!("{}  {seconds:>6}  {logs}  {speed} samples/s", title(epoch)));
+            line(&format!("{}  {seconds:>6}  {logs}{}", title(epoch), clock.speed(clock.training)));
         }
         Ok(Control::Continue)
     }
@@ -137,6 +151,14 @@ mod tests {
         assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
         let texts = [0.04, 9.4, 12.3, 59.7, 425.0, 7740.0].map(duration);
         assert_eq!(texts, ["0.0 s", "9.4 s", "12 s", "1 min 00 s", "7 min 05 s", "2 h 09 min"]);
+    }
+
+    #[test]
+    fn an_epoch_of_which_nothing_was_left_has_no_speed() {
+        let mut clock = Clock::new();
+        assert_eq!(clock.speed(0.0), "");
+        clock.samples = 3000;
+        assert_eq!(clock.speed(1.5), "  2,000 samples/s");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Smaller steps when nothing improves.
 
-use super::{Mode, Monitor};
+use super::Monitor;
 use crate::error::{Error, Result};
 use crate::train::{Callback, CallbackState, Control, Epoch, Logs, Trainer};
 
@@ -27,12 +27,6 @@ impl ReduceLROnPlateau {
         ReduceLROnPlateau { monitor, factor: 0.1, patience: 10, cooldown: 0, min_lr: 0.0, waited: 0, cooling: 0 }
     }
 
-    /// The figure that is watched; `val_loss` unless told otherwise.
-    pub fn monitor(mut self, figure: &str) -> Self {
-        self.monitor.name = figure.to_string();
-        self
-    }
-
     /// What the learning rate is multiplied by, less than 1; 0.1 unless told otherwise.
     pub fn factor(mut self, factor: f64) -> Self {
         self.factor = factor;
@@ -56,24 +50,15 @@ impl ReduceLROnPlateau {
         self.min_lr = rate;
         self
     }
-
-    /// What an improvement must exceed; 1e-4 unless told otherwise.
-    pub fn min_delta(mut self, delta: f64) -> Self {
-        self.monitor.min_delta = delta.abs();
-        self
-    }
-
-    /// Whether smaller or larger is better; the figure's name tells unless told otherwise.
-    pub fn mode(mut self, mode: Mode) -> Self {
-        self.monitor.mode = mode;
-        self
-    }
 }
+
+watches!(ReduceLROnPlateau, min_delta: "1e-4");
 
 impl Callback for ReduceLROnPlateau {
     fn on_train_begin(&mut self, trainer: &mut Trainer) -> Result<()> {
         if !(0.0..1.0).contains(&self.factor) {
-            let message = format!("ReduceLROnPlateau: expected a factor of at least 0 and less than 1, got {}", self.factor);
+            let message =
+                format!("ReduceLROnPlateau: expected a factor of at least 0 and less than 1, got {}", self.factor);
             return Err(Error::Config(message));
         }
         self.monitor.begin(trainer.figures())?;
@@ -109,8 +94,7 @@ impl Callback for ReduceLROnPlateau {
 
     fn restore(&mut self, state: CallbackState) -> Result<()> {
         self.monitor.restore(&state);
-        let count = |name: &str| state.values.get(name).map_or(0, |&count| count as usize);
-        (self.waited, self.cooling) = (count("waited"), count("cooling"));
+        (self.waited, self.cooling) = (state.count("waited"), state.count("cooling"));
         Ok(())
     }
 }

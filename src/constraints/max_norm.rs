@@ -1,13 +1,15 @@
 //! Norms up to a greatest one.
 
-use super::{Constraint, norms, rescaled, number};
+use super::{Constraint, bound, check_axes, norms, number, rescaled};
 use crate::axes::Axes;
 use crate::error::Result;
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 use serde_json::{Map, Value};
 
 /// w · min(‖w‖, max_value) / (1e-7 + ‖w‖), by default with `max_value` 2 and the norms over axis 0
-/// ([Keras](https://keras.io/api/layers/constraints/#maxnorm-class), [paper](https://jmlr.org/papers/v15/srivastava14a.html)).
+/// ([Keras](https://keras.io/api/layers/constraints/#maxnorm-class),
+/// [paper](https://jmlr.org/papers/v15/srivastava14a.html)).
 #[derive(Clone, Debug)]
 pub struct MaxNorm {
     max_value: f64,
@@ -44,6 +46,11 @@ impl Constraint for MaxNorm {
 
     fn config(&self) -> Map<String, Value> {
         Map::from_iter([("max_value".into(), self.max_value.into()), ("axis".into(), self.axis.serialized())])
+    }
+
+    fn check(&self, shape: &Shape) -> Result<()> {
+        bound("max_value", self.max_value, 0.0)?;
+        check_axes(&self.axis, shape)
     }
 
     fn apply(&self, weight: &Tensor) -> Result<Tensor> {

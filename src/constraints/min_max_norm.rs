@@ -1,13 +1,14 @@
 //! Norms between two.
 
-use super::{Constraint, norms, rescaled, number};
+use super::{Constraint, bound, check_axes, norms, number, rescaled};
 use crate::axes::Axes;
 use crate::error::Result;
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 use serde_json::{Map, Value};
 
-/// w · (rate · min(max(‖w‖, min_value), max_value) + (1 − rate) · ‖w‖) / (1e-7 + ‖w‖), by default with the bounds 0 and 1, the
-/// rate 1, and the norms over axis 0 ([Keras](https://keras.io/api/layers/constraints/#minmaxnorm-class)).
+/// w · (rate · min(max(‖w‖, min_value), max_value) + (1 − rate) · ‖w‖) / (1e-7 + ‖w‖), by default with the bounds 0 and
+/// 1, the rate 1, and the norms over axis 0 ([Keras](https://keras.io/api/layers/constraints/#minmaxnorm-class)).
 #[derive(Clone, Debug)]
 pub struct MinMaxNorm {
     min_value: f64,
@@ -34,7 +35,12 @@ impl MinMaxNorm {
     }
 
     pub(super) fn from_config(config: &Map<String, Value>) -> Result<MinMaxNorm> {
-        Ok(MinMaxNorm { min_value: number(config, "min_value", 0.0)?, max_value: number(config, "max_value", 1.0)?, rate: number(config, "rate", 1.0)?, axis: Axes::read(config.get("axis"), "axis", 0)? })
+        Ok(MinMaxNorm {
+            min_value: number(config, "min_value", 0.0)?,
+            max_value: number(config, "max_value", 1.0)?,
+            rate: number(config, "rate", 1.0)?,
+            axis: Axes::read(config.get("axis"), "axis", 0)?,
+        })
     }
 }
 
@@ -50,7 +56,19 @@ impl Constraint for MinMaxNorm {
     }
 
     fn config(&self) -> Map<String, Value> {
-        Map::from_iter([("min_value".into(), self.min_value.into()), ("max_value".into(), self.max_value.into()), ("rate".into(), self.rate.into()), ("axis".into(), self.axis.serialized())])
+        Map::from_iter([
+            ("min_value".into(), self.min_value.into()),
+            ("max_value".into(), self.max_value.into()),
+            ("rate".into(), self.rate.into()),
+            ("axis".into(), self.axis.serialized()),
+        ])
+    }
+
+    fn check(&self, shape: &Shape) -> Result<()> {
+        bound("min_value", self.min_value, 0.0)?;
+        bound("max_value", self.max_value, self.min_value)?;
+        bound("rate", self.rate, 0.0)?;
+        check_axes(&self.axis, shape)
     }
 
     fn apply(&self, weight: &Tensor) -> Result<Tensor> {

@@ -2,9 +2,12 @@
 //!
 //! A new constraint is a file here and one word in the list below.
 
+use crate::axes::Axes;
 use crate::error::{Error, Result};
+use crate::registry::registry;
+use crate::shape::Shape;
 use crate::tensor::Tensor;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// A set of weights, and the way there from any others.
@@ -13,6 +16,11 @@ pub trait Constraint: fmt::Debug + Send + Sync + 'static {
     fn class_name(&self) -> &'static str;
     /// Keras's arguments.
     fn config(&self) -> Map<String, Value>;
+    /// Checks the arguments, for a weight of this shape.
+    ///
+    /// # Errors
+    /// Bounds without a meaning, axes that the weight does not have.
+    fn check(&self, shape: &Shape) -> Result<()>;
     /// The weight within the constraint.
     ///
     /// # Errors
@@ -37,12 +45,7 @@ impl<C: Constraint> From<C> for Box<dyn Constraint> {
 impl dyn Constraint {
     /// Keras's serialized form.
     pub fn serialized(&self) -> Value {
-        json!({
-            "module": "keras.constraints",
-            "class_name": self.class_name(),
-            "config": self.config(),
-            "registered_name": null,
-        })
+        REGISTRY.serialized(self.class_name(), self.config())
     }
 }
 
@@ -67,14 +70,13 @@ macro_rules! constraints {
         pub fn from_config(class: &str, config: &Map<String, Value>) -> Result<Box<dyn Constraint>> {
             match class {
                 $(stringify!($class) | $name => Ok(Box::new($class::from_config(config)?)),)*
-                _ => {
-                    let known = CLASSES.join(", ");
-                    Err(Error::Config(format!("unknown constraint `{class}`; known are {known}")))
-                }
+                _ => REGISTRY.make(class, config),
             }
         }
     };
 }
+
+registry!(constraints: "constraint" in "keras.constraints", Constraint);
 
 constraints! {
     max_norm: MaxNorm "max_norm";
@@ -89,9 +91,22 @@ fn number(config: &Map<String, Value>, name: &str, default: f64) -> Result<f64> 
         None | Some(Value::Null) => Ok(default),
         Some(value) => value
             .as_f64()
-            .filter(|x| x.is_finite())
             .ok_or_else(|| Error::Config(format!("argument `{name}` of a constraint: expected a number, got {value}"))),
     }
+}
+
+/// Checks that an argument is a finite number of at least `least`: a file could not hold another.
+fn bound(name: &str, value: f64, least: f64) -> Result<()> {
+    if value >= least && value.is_finite() {
+        return Ok(());
+    }
+    let message = format!("expected a finite number of at least {least}, got {value}");
+    Err(Error::Config(format!("argument `{name}` of a constraint: {message}")))
+}
+
+/// Checks that a weight of this shape has the axes that norms are over.
+fn check_axes(axes: &Axes, shape: &Shape) -> Result<()> {
+    axes.list().iter().try_for_each(|&axis| shape.axis(axis, "argument `axis` of a constraint").map(|_| ()))
 }
 
 /// What Keras adds to a norm that it divides by.

@@ -2,6 +2,7 @@
 
 use super::Constraint;
 use crate::error::Result;
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 use serde_json::{Map, Value};
 
@@ -27,6 +28,10 @@ impl Constraint for NonNeg {
 
     fn config(&self) -> Map<String, Value> {
         Map::new()
+    }
+
+    fn check(&self, _: &Shape) -> Result<()> {
+        Ok(())
     }
 
     fn apply(&self, weight: &Tensor) -> Result<Tensor> {

@@ -1,12 +1,14 @@
 //! Norms of 1.
 
-use super::{Constraint, EPSILON, norms};
+use super::{Constraint, EPSILON, check_axes, norms};
 use crate::axes::Axes;
 use crate::error::Result;
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 use serde_json::{Map, Value};
 
-/// w / (1e-7 + ‖w‖), by default with the norms over axis 0 ([Keras](https://keras.io/api/layers/constraints/#unitnorm-class)).
+/// w / (1e-7 + ‖w‖), by default with the norms over axis 0
+/// ([Keras](https://keras.io/api/layers/constraints/#unitnorm-class)).
 #[derive(Clone, Debug)]
 pub struct UnitNorm {
     axis: Axes,
@@ -42,6 +44,10 @@ impl Constraint for UnitNorm {
 
     fn config(&self) -> Map<String, Value> {
         Map::from_iter([("axis".into(), self.axis.serialized())])
+    }
+
+    fn check(&self, shape: &Shape) -> Result<()> {
+        check_axes(&self.axis, shape)
     }
 
     fn apply(&self, weight: &Tensor) -> Result<Tensor> {

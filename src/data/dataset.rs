@@ -1,7 +1,7 @@
 //! Inputs and targets, sample by sample along the first axis.
 
 use super::mark::Mark;
-use super::{Parts, Split};
+use super::{Parts, Split, Table};
 use crate::device::Device;
 use crate::device::cpu::convert::Convert;
 use crate::error::{Error, Result};
@@ -121,6 +121,23 @@ impl Dataset {
         self
     }
 
+    /// The same samples with other inputs, such as the same ones in another shape: held out, split and adapted to as these.
+    ///
+    /// # Errors
+    /// As [`Dataset::new`].
+    pub fn with_inputs(&self, inputs: impl IntoTensors) -> Result<Dataset> {
+        let new = Dataset::new(inputs, self.targets.clone())?;
+        if new.len != self.len {
+            return Err(Error::Data(format!("the new inputs have {} samples, the data set has {}", new.len, self.len)));
+        }
+        Ok(Dataset { inputs: new.inputs, ..self.clone() })
+    }
+
+    /// The same samples, which were made of the rows of `table`: held out, split and adapted to as these.
+    pub fn made_of(self, table: &Table) -> Dataset {
+        Dataset { mark: table.mark().clone(), ..self }
+    }
+
     /// The samples with their input `i` alone, for a layer to adapt to.
     ///
     /// # Errors
@@ -230,6 +247,18 @@ impl Dataset {
     /// The same samples on `device`.
     pub fn to_device(&self, device: &Device) -> Result<Dataset> {
         self.map(self.len, |t| t.to_device(device))
+    }
+
+    /// A checksum (CRC-32C) of all values with their shapes and types, for telling data that changed.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn checksum(&self) -> Result<u32> {
+        self.tensors().try_fold(0, |sum, tensor| {
+            let host = tensor.to_device(&Device::Cpu)?;
+            let sum = crc32c::crc32c_append(sum, format!("{} {}", tensor.dtype(), tensor.shape()).as_bytes());
+            Ok(crc32c::crc32c_append(sum, host.bytes()?))
+        })
     }
 
     /// Copies of its own.

@@ -34,6 +34,7 @@ const MAX_TOKENS: usize = 100;
 pub struct FeatureSpace {
     told: Vec<(String, Feature)>,
     excluded: Vec<String>,
+    kinds: HashMap<String, Kind>,
     features: Vec<(String, Encoder)>,
     left_out: Vec<(String, String)>,
 }
@@ -70,6 +71,14 @@ impl Feature {
     }
 }
 
+/// What a column's cells are.
+#[derive(Clone, Debug)]
+struct Kind {
+    kind: ColumnKind,
+    /// How many cells are no numbers and the first of them, in a column that is one of numbers otherwise.
+    strays: Option<String>,
+}
+
 /// What was learnt of a column.
 #[derive(Clone, Debug, PartialEq)]
 enum Encoder {
@@ -96,6 +105,14 @@ impl FeatureSpace {
         self
     }
 
+    /// Takes columns for what they are in the whole table, of which parts are to be trained on and held out. A single word
+    /// among numbers makes a column one of words, in whichever part it is; what kind of cells there are tells the network
+    /// nothing of them.
+    pub fn kinds_of(mut self, whole: &Table) -> Self {
+        self.kinds = whole.columns().iter().map(|column| (column.name().into(), Kind::of(column))).collect();
+        self
+    }
+
     /// Learns means, deviations and vocabularies from `table`.
     ///
     /// # Errors
@@ -112,7 +129,8 @@ impl FeatureSpace {
                 continue;
             }
             let told = self.told.iter().rev().find(|(n, _)| n == name).map(|(_, feature)| *feature);
-            match told.map_or_else(|| guess(column), Ok) {
+            let kind = self.kinds.get(name).cloned().unwrap_or_else(|| Kind::of(column));
+            match told.map_or_else(|| guess(column, &kind), Ok) {
                 Ok(feature) => self.features.push((name.into(), Encoder::adapt(column, feature)?)),
                 Err(reason) => self.left_out.push((name.into(), reason)),
             }
@@ -172,8 +190,10 @@ impl FeatureSpace {
                 }
                 Encoder::Text { tokens, ngrams, vocabulary } => {
                     let places: HashMap<&str, usize> = vocabulary.iter().map(|v| &**v).zip(0..).collect();
+                    // A longer run cannot be a token, whatever a file says.
+                    let longest = vocabulary.iter().map(|v| v.chars().count()).max().unwrap_or(0);
                     for (to, cell) in rows.zip(column.cells()) {
-                        tokens.each(cell.unwrap_or(""), *ngrams, |token| {
+                        tokens.each(cell.unwrap_or(""), longest.min(*ngrams), |token| {
                             if let Some(&place) = places.get(token) {
                                 to[place] = 1.0;
                             }
@@ -227,10 +247,24 @@ impl FeatureSpace {
     }
 }
 
+impl Kind {
+    fn of(column: &Column) -> Kind {
+        let (count, first) = column.words();
+        let present = column.cells().len() - column.missing();
+        let strays = first.filter(|_| count * 2 < present).map(|(row, text)| {
+            let (are, them) = match count {
+                1 => ("1 cell is no number".to_string(), "it"),
+                _ => (format!("{count} cells are no numbers"), "them"),
+            };
+            format!("{are}, such as `{text}` in row {}: correct {them} or leave {them} empty", row + 1)
+        });
+        Kind { kind: column.kind(), strays }
+    }
+}
+
 /// What a column is taken for, or why it is left out.
-fn guess(column: &Column) -> Result<Feature, String> {
+fn guess(column: &Column, Kind { kind, strays }: &Kind) -> Result<Feature, String> {
     let counts = column.counts();
-    let kind = column.kind();
     if counts.is_empty() {
         return Err("has no values".into());
     }
@@ -238,10 +272,11 @@ fn guess(column: &Column) -> Result<Feature, String> {
         return Err(format!("is always {}", counts[0].0));
     }
     let present: usize = counts.iter().map(|(_, count)| count).sum();
-    if kind == ColumnKind::Category && counts.len() > 2 && counts.len() > present / 2 {
-        return Err(format!("holds {} different words in {present} rows", counts.len()));
+    if *kind == ColumnKind::Category && counts.len() > 2 && counts.len() > present / 2 {
+        let words = || format!("holds {} different words in {present} rows", counts.len());
+        return Err(strays.clone().unwrap_or_else(words));
     }
-    Ok(if kind == ColumnKind::Number { Feature::FloatNormalized } else { Feature::string_categorical() })
+    Ok(if *kind == ColumnKind::Number { Feature::FloatNormalized } else { Feature::string_categorical() })
 }
 
 impl Encoder {
@@ -314,7 +349,8 @@ impl Encoder {
                 let name = value.get("tokens")?.as_str()?;
                 let tokens = Tokens::from_name(name)?;
                 let ngrams = usize::try_from(value.get("ngrams")?.as_u64()?).ok()?;
-                Some(Encoder::Text { tokens, ngrams, vocabulary: vocabulary()? })
+                let vocabulary = vocabulary().filter(|v| !v.is_empty())?;
+                Some(Encoder::Text { tokens, ngrams, vocabulary })
             }
             _ => None,
         }
@@ -389,6 +425,40 @@ mod tests {
         let ones: Vec<f32> =
             letters.transform(&new)?.to_vec::<f32>()?.chunks(letters.width()).map(|row| row.iter().sum()).collect();
         assert_eq!(ones, [3.0, 2.0]);
+        Ok(())
+    }
+
+    #[test]
+    fn runs_of_any_length_come_to_an_end() -> Result<()> {
+        let text = |vocabulary: &[&str]| {
+            let feature =
+                json!({ "type": "text", "tokens": "words", "ngrams": usize::MAX as u64, "vocabulary": vocabulary });
+            FeatureSpace::from_json(&json!({ "features": { "t": feature } }))
+        };
+        let texts = Table::from_columns([("t", [&*"a b ".repeat(3000), "b"])])?;
+        assert_eq!(text(&["a b", "c"])?.transform(&texts)?.to_vec::<f32>()?, [1.0, 0.0, 0.0, 0.0]);
+        assert_eq!(
+            FeatureSpace::new()
+                .feature("t", Feature::Text { tokens: Tokens::Words, ngrams: usize::MAX, max_tokens: 9 })
+                .adapt(&Table::from_columns([("t", ["a b", "b"])])?)?
+                .width(),
+            3
+        );
+        assert!(text(&[]).is_err(), "a text without words has no elements");
+        Ok(())
+    }
+
+    #[test]
+    fn a_word_among_numbers_counts_wherever_it_is() -> Result<()> {
+        let cell = |i: usize| if i == 7 { "unknown".into() } else { (i * i).to_string() };
+        let whole = table(&format!("x,z\n{}", (0..40).map(|i| format!("{},{i}\n", cell(i))).collect::<String>()));
+        for rows in [0..20, 20..40] {
+            let part = whole.take(&rows.collect::<Vec<_>>())?;
+            let space = FeatureSpace::new().kinds_of(&whole).adapt(&part)?;
+            let reason = "1 cell is no number, such as `unknown` in row 8: correct it or leave it empty";
+            assert_eq!(space.left_out(), [("x".to_string(), reason.to_string())]);
+            assert_eq!(space.transform(&whole)?.shape()[..], [40, 1]);
+        }
         Ok(())
     }
 

@@ -45,8 +45,8 @@ impl Split {
         Split { by: By::Classes(classes.into()), seed: 0 }
     }
 
-    /// Whole groups are held out at random, so that no group is on both sides: patients, houses, speakers. `groups` holds
-    /// the group of each sample.
+    /// Whole groups are held out at random, so that no group is on both sides: patients, houses, speakers; as many samples
+    /// as whole groups allow. `groups` holds the group of each sample.
     pub fn grouped(groups: impl Into<Vec<i64>>) -> Split {
         Split { by: By::Groups(groups.into()), seed: 0 }
     }
@@ -105,10 +105,25 @@ impl Split {
             By::Groups(groups) => {
                 let groups: Vec<Vec<i32>> = members(groups).into_values().collect();
                 let mut parts = Parts::default();
-                // Groups in random order go to the training part as long as it is not full.
-                for group in self.shuffled(groups.len(), 0) {
-                    let group = &groups[group as usize];
-                    let side = if parts.0.len() < kept(n) { &mut parts.0 } else { &mut parts.1 };
+                // Groups in random order, the last ones first, are held out where that brings their samples nearer to the
+                // number that is wanted. Each side has one group at least: the smallest, if none comes nearer.
+                let wanted = n - kept(n);
+                let order = self.shuffled(groups.len(), 0);
+                let mut held_out = vec![false; groups.len()];
+                let (mut count, mut samples) = (0, 0usize);
+                for &group in order.iter().rev() {
+                    let more = samples + groups[group as usize].len();
+                    if more.abs_diff(wanted) < samples.abs_diff(wanted) && count + 1 < groups.len() {
+                        held_out[group as usize] = true;
+                        (count, samples) = (count + 1, more);
+                    }
+                }
+                if count == 0 && groups.len() > 1 {
+                    let smallest = order.iter().rev().min_by_key(|&&group| groups[group as usize].len());
+                    smallest.into_iter().for_each(|&group| held_out[group as usize] = true);
+                }
+                for (group, held_out) in groups.iter().zip(held_out) {
+                    let side = if held_out { &mut parts.1 } else { &mut parts.0 };
                     side.extend(group);
                 }
                 parts
@@ -284,7 +299,7 @@ mod tests {
 
         let grouped = Split::grouped(&groups[..]).indices(100, 0.2)?;
         let [a, b] = of(&grouped, &groups);
-        assert!(whole(&grouped, 100) && a.iter().all(|group| !b.contains(group)) && (8..=20).contains(&b.len()));
+        assert!(whole(&grouped, 100) && a.iter().all(|group| !b.contains(group)) && (19..=21).contains(&b.len()));
 
         let temporal = Split::temporal(&times[..]).indices(100, 0.21)?;
         let time = |i: &i32| times[*i as usize];
@@ -292,6 +307,25 @@ mod tests {
             (temporal.0.iter().map(time).fold(0.0, f64::max), temporal.1.iter().map(time).fold(1e9, f64::min));
         assert!(whole(&temporal, 100) && last < first, "{last} {first}");
         assert_eq!(temporal.1.len(), 24, "a moment of four is not divided");
+        Ok(())
+    }
+
+    #[test]
+    fn few_groups_are_on_both_sides() -> Result<()> {
+        for groups in 2..=5 {
+            let list: Vec<i64> = (0..100).map(|i| i % groups).collect();
+            for seed in 0..20 {
+                let (a, b) = Split::grouped(&list[..]).seed(seed).indices(100, 0.2)?;
+                let one = 100 / groups as usize;
+                assert!(b.len().abs_diff(one) <= 1 && a.len() + b.len() == 100, "{groups} {seed}: {}", b.len());
+            }
+        }
+        // A large group among small ones does not keep the others from being held out.
+        let list: Vec<i64> = (0..100).map(|i| (i - 70).max(0)).collect();
+        for seed in 0..20 {
+            let (a, b) = Split::grouped(&list[..]).seed(seed).indices(100, 0.2)?;
+            assert_eq!((a.len(), b.len()), (80, 20), "{seed}");
+        }
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::files::read_file;
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// What stands in a cell without a value, in any case.
 const MISSING: [&str; 8] = ["", "na", "n/a", "nan", "null", "none", "?", "-"];
@@ -29,8 +30,8 @@ pub struct Table {
 #[derive(Clone, Debug)]
 pub struct Column {
     name: String,
-    /// The distinct cells, in the order in which they first occur.
-    values: Vec<Box<str>>,
+    /// The distinct cells, in the order in which they first occur; parts of a table share them.
+    values: Arc<[Box<str>]>,
     /// The cell of each row.
     cells: Vec<u32>,
 }
@@ -48,8 +49,8 @@ pub enum ColumnKind {
 
 impl Table {
     /// Reads a CSV file: UTF-8 with or without a byte-order mark, the names of the columns in the first line, cells
-    /// between commas, semicolons, tabs or bars (whichever the first line has most of), quoted where they hold one
-    /// ([RFC 4180](https://www.rfc-editor.org/rfc/rfc4180)). Spaces around cells do not count. A column without a name is
+    /// between commas, semicolons, tabs or bars (whichever the first line has most of; tabs in a `.tsv` file), quoted where
+    /// they hold one ([RFC 4180](https://www.rfc-editor.org/rfc/rfc4180)). Spaces around cells do not count. A column without a name is
     /// `column_N`, counted from 1.
     ///
     /// # Errors
@@ -71,8 +72,9 @@ impl Table {
             wrong(format!("is no UTF-8 text: line {line} holds other bytes; convert it, as with `iconv -t UTF-8`"))
         })?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let is_tsv = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("tsv"));
         let mut reader = csv::ReaderBuilder::new()
-            .delimiter(delimiter(text))
+            .delimiter(if is_tsv { b'\t' } else { delimiter(text) })
             .trim(csv::Trim::All)
             .flexible(true)
             .has_headers(false)
@@ -181,7 +183,7 @@ impl Table {
     }
 
     /// What may be done with it.
-    pub(super) fn mark(&self) -> &Mark {
+    pub(crate) fn mark(&self) -> &Mark {
         &self.mark
     }
 
@@ -227,6 +229,14 @@ impl Column {
             kind = ColumnKind::Number;
         }
         kind
+    }
+
+    /// How many cells with a value are no numbers, and the first of them with its row, from 0.
+    pub(super) fn words(&self) -> (usize, Option<(usize, &str)>) {
+        let word: Vec<bool> = self.values.iter().map(|v| !is_missing(v) && number(v).is_none()).collect();
+        let mut rows = self.cells.iter().enumerate().filter(|(_, cell)| word[**cell as usize]).peekable();
+        let first = rows.peek().map(|(row, cell)| (*row, &*self.values[**cell as usize]));
+        (rows.count(), first)
     }
 
     /// How many cells have no value.
@@ -312,7 +322,7 @@ impl Builder {
     fn finish(self) -> Column {
         let mut values = vec![Box::default(); self.places.len()];
         self.places.into_iter().for_each(|(value, place)| values[place as usize] = value);
-        Column { name: self.name, values, cells: self.cells }
+        Column { name: self.name, values: values.into(), cells: self.cells }
     }
 }
 
@@ -363,6 +373,8 @@ mod tests {
         for text in ["a,b|c\n1,2\n", "a;b,c;d\n1;2;3\n", "a\tb\n1\t2\n", "a|b\n1|2\n", "\"a,b,c\";d\n1;2\n"] {
             assert_eq!(parse(text)?.rows(), 1, "{text}");
         }
+        let named = Table::parse(b"last, first\tage, years\ty\nA, B\t1\t2\n", Path::new("t.TSV"))?;
+        assert_eq!(named.column("last, first")?.cells().flatten().collect::<Vec<_>>(), ["A, B"]);
         assert_eq!(parse("a\n1\n2\n")?.rows(), 2);
         assert_eq!(parse(",b\n1,2\n")?.column("column_1")?.numbers()?, [1.0]);
         Ok(())

@@ -40,7 +40,7 @@ impl Tokens {
                 )
             }
         };
-        for n in 1..=ngrams {
+        for n in 1..=ngrams.min(parts.len()) {
             parts.windows(n).for_each(|run| each(&run.join(between)));
         }
     }

@@ -18,6 +18,37 @@ pub fn atomic_write<T>(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) ->
     try_write(path, write).map_err(|e| Error::io(path, e))
 }
 
+/// Makes the folder of a file that will be written, and looks whether it can be: before what it is to hold is computed
+/// rather than after.
+///
+/// # Errors
+/// [`Error::Io`] where the path is a folder's, or its folder cannot be made or written to.
+pub fn prepare(path: &Path) -> Result<()> {
+    let try_prepare = || match fs::metadata(path) {
+        Ok(old) if old.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(old) if !old.is_file() => Ok(()),
+        _ => {
+            let target = end_of_links(path)?;
+            fs::create_dir_all(folder_of(&target))?;
+            temporary(folder_of(&target)).map(drop)
+        }
+    };
+    try_prepare().map_err(|e| Error::io(path, e))
+}
+
+/// The folder that a file is in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".tmp-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
 fn try_write<T>(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<T>) -> io::Result<T> {
     let old = match fs::metadata(path) {
         Ok(old) if old.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
@@ -33,18 +64,11 @@ fn try_write<T>(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Re
         Err(e) => return Err(e),
     };
     let target = end_of_links(path)?;
-    let folder = match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(&target);
     if !folder.is_dir() {
         return Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no folder {}", folder.display())));
     }
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".tmp-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let temporary = builder.tempfile_in(folder)?;
+    let temporary = temporary(folder)?;
     if let Some(permissions) = old {
         temporary.as_file().set_permissions(permissions)?;
     }
@@ -96,6 +120,21 @@ mod tests {
         }
         assert!(atomic_write(folder.path(), |_| Ok(())).is_err(), "a folder is not a file");
         assert!(atomic_write(&folder.path().join("none/a.csv"), |_| Ok(())).is_err(), "no such folder");
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_known_beforehand() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/a.csv");
+        prepare(&path).unwrap();
+        assert!(names(folder.path()) == ["new"] && names(&folder.path().join("new")).is_empty());
+        fs::write(&path, "old").unwrap();
+        prepare(&path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        prepare(Path::new("/dev/null")).unwrap();
+        for (path, word) in [(folder.path(), "directory"), (&path.join("b.csv"), "a.csv")] {
+            assert!(prepare(path).unwrap_err().to_string().contains(word));
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub mod safetensors;
 
 pub use array::Array;
 pub(crate) use array::Number;
-pub use atomic::atomic_write;
+pub use atomic::{atomic_write, prepare};
 
 use crate::error::{Error, Result};
 use std::fs::File;

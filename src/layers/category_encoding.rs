@@ -2,18 +2,18 @@
 
 use super::encoding::Output;
 use super::{Call, Config, Layer, Read, Spec, WeightSpec, object, one};
-use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::ops::whole;
 use crate::tensor::{Tensor, Tensors};
 use serde_json::json;
 
 /// Numbers of categories as vectors of `num_tokens` elements
 /// ([Keras](https://keras.io/api/layers/preprocessing_layers/categorical/category_encoding/)).
 ///
-/// Input `(batch, …)` of whole numbers. `multi_hot` and `count` take the last axis together, to `(batch, …, num_tokens)`
-/// without it: 1 at each category that occurs, or how often it does. `one_hot` gives each number a vector, `(batch, …,
-/// num_tokens)`, and replaces a last axis of extent 1. A number out of range is nowhere, where Keras ends with an error.
-/// Default: `multi_hot`. No weights. Output float32.
+/// Input `(batch, …)` of whole numbers, of any dtype. `multi_hot` and `count` take the last axis together, to `(batch,
+/// …, num_tokens)` without it: 1 at each category that occurs, or how often it does. `one_hot` gives each number a
+/// vector, `(batch, …, num_tokens)`, and replaces a last axis of extent 1. A number out of range, or NaN, is nowhere,
+/// where Keras ends with an error. Default: `multi_hot`. No weights. Output float32.
 #[derive(Clone, Copy, Debug)]
 pub struct CategoryEncoding {
     num_tokens: usize,
@@ -66,8 +66,7 @@ impl Layer for CategoryEncoding {
     }
 
     fn forward(&self, _: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
-        let x = inputs[0].cast(DType::I32)?;
-        Ok(Tensors::from_elem(self.output.encode(&x, self.num_tokens)?, 1))
+        Ok(Tensors::from_elem(self.output.encode(&whole(inputs[0])?, self.num_tokens)?, 1))
     }
 
     fn config(&self) -> Config {

@@ -11,9 +11,9 @@ use serde_json::json;
 /// The sums of products of two inputs along an axis of each ([Keras](https://keras.io/api/layers/merging_layers/dot/)).
 ///
 /// Inputs `(batch, …)`, two of one floating-point dtype, of which the axes have the same extent. Output: the batch, the
-/// first input's other axes, the second's; `(batch, 1)` where none is left. With `normalize` the vectors along the axes are
-/// first brought to the length 1 (lengths below 1e-7 are divided by as 1e-7), so that what comes out is cosines. Default:
-/// not. No weights.
+/// first input's other axes, the second's; `(batch, 1)` where none is left. With `normalize` the vectors along the axes
+/// are first brought to the length 1 (lengths below 1e-7 are divided by as 1e-7), so that what comes out is cosines.
+/// Default: not. No weights.
 #[derive(Clone, Debug)]
 pub struct Dot {
     axes: Axes,
@@ -60,8 +60,10 @@ impl Layer for Dot {
         let (a, b) = (&inputs[0], &inputs[1]);
         let [along_a, along_b] = self.pair()?;
         let (at_a, at_b) = (a.axes(&[along_a])?[0], b.axes(&[along_b])?[0]);
-        if a.known(along_a)? != b.known(along_b)? {
-            let message = format!("expected axis {along_a} of the first input and axis {along_b} of the second to agree");
+        // An extent that the data decides must turn out to be the other.
+        if a.dims[at_a].zip(b.dims[at_b]).is_some_and(|(a, b)| a != b) {
+            let message =
+                format!("expected axis {along_a} of the first input and axis {along_b} of the second to agree");
             return Err(Error::Input(format!("{message}, got shapes {}", merge::list(inputs))));
         }
         let kept = |x: &Spec, at: usize, from: usize| -> Vec<Option<usize>> {

@@ -57,7 +57,7 @@ impl Output {
         Ok(Spec { dims, dtype: DType::F32 })
     }
 
-    /// The categories, int32, as this says; one out of range is nowhere.
+    /// The categories, whole numbers, as this says; one out of range is nowhere.
     pub fn encode(self, x: &Tensor, categories: usize) -> Result<Tensor> {
         let shape = x.shape();
         let whole = match self {

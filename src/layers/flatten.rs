@@ -1,6 +1,7 @@
 //! Samples as vectors.
 
-use super::{Call, Config, Layer, Spec, WeightSpec, object, one, spatial};
+use super::image::channels_last;
+use super::{Call, Config, Layer, Spec, WeightSpec, object, one};
 use crate::error::Result;
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
@@ -21,8 +22,7 @@ impl Flatten {
 
     /// The layer that a Keras config describes.
     pub(super) fn from_config(config: &Config) -> Result<Flatten> {
-        spatial::channels_last(config)?;
-        Ok(Flatten)
+        channels_last(config).map(|()| Flatten)
     }
 }
 

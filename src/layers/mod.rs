@@ -8,17 +8,26 @@ mod config;
 mod constant;
 mod convolution;
 mod encoding;
+mod frame;
+mod image;
 mod merge;
+mod mixing;
 mod moved;
 mod parameter;
 mod spatial;
 mod symbol;
+mod tone;
+mod warp;
 
 pub use activation_fn::ActivationFn;
 pub use call::{Call, Precision, Updates};
 pub use config::{Config, Read, object};
 pub use constant::Constant;
 pub use convolution::{Convolution, Kind};
+pub use frame::Frame;
+pub use image::Factor;
+pub use lambda::register_function;
+pub use mixing::Mixing;
 pub use parameter::Parameter;
 pub use spatial::PerAxis;
 pub(crate) use symbol::snake_case;
@@ -28,6 +37,7 @@ use crate::constraints::Constraint;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::initializers::Initializer;
+use crate::registry::registry;
 use crate::regularizers::Regularizer;
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
@@ -114,12 +124,81 @@ pub mod kinds {
     pub use super::separable_conv::Separable;
 }
 
+registry!(
+    layers: "layer" in "keras.layers", Layer => LayerRef, |new| LayerRef::new(new);
+    ///
+    /// ```
+    /// use uncrumple::layers::{self, Call, Config, Layer, Read, WeightSpec, object};
+    /// use uncrumple::prelude::*;
+    /// use uncrumple::{Shape, tensor::Tensors};
+    ///
+    /// /// power(x, exponent) · scale, with a scale for each feature.
+    /// #[derive(Debug)]
+    /// struct Power {
+    ///     exponent: usize,
+    /// }
+    ///
+    /// impl Power {
+    ///     fn from_config(config: &Config) -> Result<Power> {
+    ///         Ok(Power { exponent: config.size("exponent")? })
+    ///     }
+    /// }
+    ///
+    /// impl Layer for Power {
+    ///     fn class_name(&self) -> &'static str {
+    ///         "Power"
+    ///     }
+    ///
+    ///     fn output_spec(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
+    ///         Ok(inputs.to_vec())
+    ///     }
+    ///
+    ///     fn weights(&self, inputs: &[Spec]) -> Result<Vec<WeightSpec>> {
+    ///         let features = Shape::new(&[inputs[0].known(-1)?])?;
+    ///         Ok(vec![WeightSpec::new("scale", features, Box::new(Ones))])
+    ///     }
+    ///
+    ///     fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
+    ///         let mut y = call.weight(0)?;
+    ///         for _ in 0..self.exponent {
+    ///             y = y.mul(inputs[0])?;
+    ///         }
+    ///         Ok(Tensors::from_elem(y, 1))
+    ///     }
+    ///
+    ///     fn config(&self) -> Config {
+    ///         object(serde_json::json!({ "exponent": self.exponent }))
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<()> {
+    /// layers::register("Custom>Power", Power::from_config)?;
+    /// let model = Sequential::new([3]).add(Power { exponent: 2 }).add(Dense::new(1)).build()?;
+    /// # let folder = tempfile::tempdir().map_err(|e| Error::Config(e.to_string()))?;
+    /// # let path = folder.path().join("powers.keras");
+    /// # let x = Tensor::from_slice(&[1f32, -2.0, 3.0], [1, 3])?;
+    /// # model.save(&path)?;
+    /// # assert_eq!(Model::load(&path)?.predict(&x)?.to_vec::<f32>()?, model.predict(&x)?.to_vec::<f32>()?);
+    /// # if false {
+    /// model.save("powers.keras")?; // Keras opens it where a class of its own is registered as `Custom>Power`.
+    /// let again = Model::load("powers.keras")?;
+    /// # }
+    /// # Ok(())
+    /// # }
+    /// ```
+);
+
+/// Keras's serialized form of a layer of this class.
+pub(crate) fn serialized(class_name: &str, config: Config) -> serde_json::Value {
+    REGISTRY.serialized(class_name, config)
+}
+
 /// Lists the layers: `module: Layer "alias" …, …;`, the other names that Keras has for the class.
 macro_rules! layers {
     ($($module:ident: $($layer:ident $($alias:literal)*),+;)*) => {
         $(
             mod $module;
-            pub use $module::{$($layer),+};
+            $(pub use $module::$layer;)+
         )*
         $($(
             impl $layer {
@@ -151,7 +230,7 @@ macro_rules! layers {
 
         /// Every layer, for the prelude.
         pub mod all {
-            $(pub use super::$module::{$($layer),+};)*
+            $($(pub use super::$module::$layer;)+)*
         }
 
         /// The modules that hold a layer, for the test that compares them with the folder.
@@ -167,7 +246,7 @@ macro_rules! layers {
         pub fn from_config(class_name: &str, config: &Config) -> Result<LayerRef> {
             match class_name {
                 $($(stringify!($layer) $(| $alias)* => Ok(LayerRef::new($layer::from_config(config)?)),)+)*
-                _ => Err(Error::Config(format!("unknown layer class `{class_name}`; known are {}", CLASSES.join(", ")))),
+                _ => REGISTRY.make(class_name, config),
             }
         }
     };
@@ -180,10 +259,13 @@ layers! {
     alpha_dropout: AlphaDropout;
     average: Average;
     category_encoding: CategoryEncoding;
+    center_crop: CenterCrop;
     concatenate: Concatenate;
     conv: Conv1D "Convolution1D", Conv2D "Convolution2D", Conv3D "Convolution3D";
     conv_transpose: Conv1DTranspose "Convolution1DTranspose", Conv2DTranspose "Convolution2DTranspose",
         Conv3DTranspose "Convolution3DTranspose";
+    cropping: Cropping1D, Cropping2D, Cropping3D;
+    cut_mix: CutMix;
     dense: Dense;
     depthwise_conv: DepthwiseConv1D, DepthwiseConv2D;
     discretization: Discretization;
@@ -193,22 +275,35 @@ layers! {
     flatten: Flatten;
     gaussian_dropout: GaussianDropout;
     gaussian_noise: GaussianNoise;
+    lambda: Lambda;
     layer_normalization: LayerNormalization;
     leaky_relu: LeakyReLU;
     masking: Masking;
     maximum: Maximum;
     minimum: Minimum;
+    mix_up: MixUp;
     multiply: Multiply;
     normalization: Normalization;
     permute: Permute;
     prelu: PReLU;
+    random_brightness: RandomBrightness;
+    random_contrast: RandomContrast;
+    random_crop: RandomCrop;
+    random_erasing: RandomErasing;
+    random_flip: RandomFlip;
+    random_rotation: RandomRotation;
+    random_translation: RandomTranslation;
+    random_zoom: RandomZoom;
     relu: ReLU;
     repeat_vector: RepeatVector;
     rescaling: Rescaling;
     reshape: Reshape;
+    resizing: Resizing;
     rms_normalization: RMSNormalization;
     separable_conv: SeparableConv1D "SeparableConvolution1D", SeparableConv2D "SeparableConvolution2D";
     softmax: Softmax;
     subtract: Subtract;
     unit_normalization: UnitNormalization;
+    up_sampling: UpSampling1D, UpSampling2D, UpSampling3D;
+    zero_padding: ZeroPadding1D, ZeroPadding2D, ZeroPadding3D;
 }

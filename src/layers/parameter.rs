@@ -50,7 +50,7 @@ impl Parameter {
     /// The weight, of this shape.
     ///
     /// # Errors
-    /// A penalty with arguments out of range.
+    /// A penalty or bounds with arguments out of range, bounds over axes that the weight does not have.
     pub fn spec(&self, shape: Shape) -> Result<WeightSpec> {
         self.spec_as(self.name, shape)
     }
@@ -62,6 +62,7 @@ impl Parameter {
     /// As [`Parameter::spec`].
     pub fn spec_as(&self, name: &str, shape: Shape) -> Result<WeightSpec> {
         self.regularizer.as_ref().map_or(Ok(()), |r| r.check())?;
+        self.constraint.as_ref().map_or(Ok(()), |c| c.check(&shape))?;
         let (regularizer, constraint) = (self.regularizer.clone(), self.constraint.clone());
         Ok(WeightSpec { regularizer, constraint, ..WeightSpec::new(name, shape, self.initializer.clone()) })
     }

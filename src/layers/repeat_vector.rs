@@ -7,7 +7,7 @@ use serde_json::json;
 
 /// Each sample `n` times ([Keras](https://keras.io/api/layers/reshaping_layers/repeat_vector/)).
 ///
-/// Input `(batch, features)` of a floating-point dtype, output `(batch, n, features)`. No weights.
+/// Input `(batch, features)` of any dtype, output `(batch, n, features)`. No weights.
 #[derive(Clone, Copy, Debug)]
 pub struct RepeatVector {
     n: usize,
@@ -32,7 +32,6 @@ impl Layer for RepeatVector {
 
     fn output_spec(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
         let x = one(inputs)?;
-        x.require_float()?;
         let [batch, features] = x.dims[..] else {
             return Err(Error::Input(format!("expected 2 axes, got shape {x}")));
         };

@@ -1,7 +1,7 @@
 //! Softmax as a layer.
 
-use super::{Call, Config, Layer, Spec, WeightSpec, object, one};
 use super::moved::Moved;
+use super::{ActivationFn, Call, Config, Layer, Spec, WeightSpec, object, one};
 use crate::axes::Axes;
 use crate::error::Result;
 use crate::tensor::{Tensor, Tensors};
@@ -9,8 +9,8 @@ use serde_json::json;
 
 /// eˣ / Σ eˣ over one axis or several ([Keras](https://keras.io/api/layers/activation_layers/softmax/)).
 ///
-/// Input of any shape and a floating-point dtype, output of the same; the batch's axis cannot be among them. Default: the
-/// last axis. No weights. It computes in f32 under mixed precision.
+/// Input of any shape and a floating-point dtype, output of the same; the batch's axis cannot be among them. Default:
+/// the last axis. No weights. It computes in f32 under mixed precision.
 #[derive(Clone, Debug)]
 pub struct Softmax {
     axis: Axes,
@@ -56,9 +56,10 @@ impl Layer for Softmax {
         Ok(vec![])
     }
 
-    fn forward(&self, _: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
+    fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
         let x = inputs[0];
         let y = match *self.axis.list() {
+            _ if call.wants_logits() => x.clone(),
             [axis] => x.softmax(axis)?,
             ref axes => {
                 let moved = Moved::new(x, axes)?;
@@ -70,6 +71,10 @@ impl Layer for Softmax {
 
     fn config(&self) -> Config {
         object(json!({ "axis": self.axis.serialized() }))
+    }
+
+    fn output_activation(&self) -> Option<ActivationFn> {
+        (self.axis.list() == [-1]).then_some(ActivationFn::Softmax)
     }
 
     fn full_precision(&self) -> bool {

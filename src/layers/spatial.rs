@@ -1,5 +1,6 @@
 //! Arguments of layers that look at spatial axes through a window.
 
+pub(super) use super::image::channels_last;
 use super::{Config, Read};
 use crate::error::{Error, Result};
 use crate::ops::Padding;
@@ -61,12 +62,4 @@ pub(super) fn padding(config: &Config) -> Result<Padding> {
     let name = config.word("padding", "valid")?;
     Padding::from_name(&name.to_lowercase())
         .ok_or_else(|| Error::Config(format!("argument `padding`: expected one of valid, same, causal, got {name}")))
-}
-
-/// Checks that the argument `data_format` is what this engine has.
-pub(super) fn channels_last(config: &Config) -> Result<()> {
-    match config.word("data_format", "channels_last")?.as_str() {
-        "channels_last" => Ok(()),
-        other => Err(Error::Config(format!("argument `data_format`: expected channels_last, got {other}"))),
-    }
 }

@@ -1,8 +1,6 @@
 //! Cross-entropy of yes and no.
 
-use super::{
-    Loss, Reduction, binary_cross_entropy, from_logits, label_smoothing, matched, of_probabilities, smoothed,
-};
+use super::{Loss, Reduction, binary_cross_entropy, from_logits, label_smoothing, matched, of_probabilities, smoothed};
 use crate::error::Result;
 use crate::layers::{Config, object};
 use crate::ops::Activation;

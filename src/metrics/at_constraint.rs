@@ -1,7 +1,7 @@
 //! What the metrics share that are the best of one figure where another is good enough.
 
 use super::counts::{Counting, Counts};
-use super::{place, size_or};
+use super::{count, place};
 use crate::error::{Error, Result};
 use crate::layers::{Config, Read, object};
 use serde_json::json;
@@ -20,26 +20,29 @@ impl Constraint {
     }
 
     pub fn read(config: &Config, key: &str) -> Result<Constraint> {
-        let least = config.number(key, f64::NAN)?;
-        if !(0.0..=1.0).contains(&least) {
-            return Err(Error::Config(format!("argument `{key}`: expected a number from 0 to 1, got {least}")));
-        }
-        Ok(Constraint {
-            least,
-            num_thresholds: size_or(config, "num_thresholds", 200)?,
+        let constraint = Constraint {
+            least: config.number(key, f64::NAN)?,
+            num_thresholds: place(config, "num_thresholds")?.unwrap_or(200),
             class_id: place(config, "class_id")?,
-        })
+        };
+        constraint.counting(key).map(|_| constraint)
     }
 
     /// 0, 1 / (n − 1), …, 1, or ½ alone.
-    pub fn counting(&self) -> Counting {
-        let class_id = self.class_id;
-        if self.num_thresholds < 2 {
-            return Counting { class_id, ..Counting::at(&None, 0.5) };
+    ///
+    /// # Errors
+    /// Numbers out of range.
+    pub fn counting(&self, key: &str) -> Result<Counting> {
+        let (least, class_id) = (self.least, self.class_id);
+        if !(0.0..=1.0).contains(&least) {
+            return Err(Error::Config(format!("argument `{key}`: expected a number from 0 to 1, got {least}")));
         }
-        let last = self.num_thresholds - 1;
+        let last = count("num_thresholds", self.num_thresholds, 1)? - 1;
+        if last == 0 {
+            return Ok(Counting { class_id, ..Counting::at(&None, 0.5)? });
+        }
         let thresholds = (0..=last).map(|i| i as f64 / last as f64).collect();
-        Counting { thresholds, even: true, class_id, ..Counting::default() }
+        Ok(Counting { thresholds, even: true, class_id, ..Counting::default() })
     }
 
     /// The largest of `figures` at a threshold at which the other figure is large enough; 0 if there is none.
@@ -96,8 +99,8 @@ macro_rules! at_constraint {
         }
 
         impl crate::metrics::counts::OfCounts for $class {
-            fn counting(&self) -> crate::metrics::counts::Counting {
-                self.0.counting()
+            fn counting(&self) -> crate::error::Result<crate::metrics::counts::Counting> {
+                self.0.counting(stringify!($key))
             }
 
             fn figures(&self, counts: &[crate::metrics::counts::Counts]) -> Vec<f64> {

@@ -1,7 +1,7 @@
 //! The area under a curve that thresholds draw.
 
 use super::counts::{Counting, Counts, OfCounts, of_counts, ratios, shares};
-use super::{numbers, place, size_or};
+use super::{count, numbers, place};
 use crate::error::{Error, Result};
 use crate::layers::{Config, Read, object};
 use serde_json::{Value, json};
@@ -20,8 +20,8 @@ pub enum Curve {
 /// [Davis and Goadrich, 2006](https://www.biostat.wisc.edu/~page/rocpr.pdf)).
 ///
 /// Targets, of any dtype, and probabilities: both `(batch, …)`; beside `(batch, 1)` the other may be `(batch)`. With
-/// `multi_label` both are `(batch, labels)`, and the result is the mean of the labels' areas. Defaults: 200 thresholds, the
-/// curve ROC, trapezoids between the points, for PR the interpolation of its paper.
+/// `multi_label` both are `(batch, labels)`, and the result is the mean of the labels' areas. Defaults: 200 thresholds,
+/// the curve ROC, trapezoids between the points, for PR the interpolation of its paper.
 #[derive(Clone, Debug)]
 pub struct AUC {
     num_thresholds: usize,
@@ -74,7 +74,7 @@ impl AUC {
 
     /// How many thresholds there are, at least 2.
     pub fn num_thresholds(mut self, thresholds: usize) -> AUC {
-        self.num_thresholds = thresholds.max(2);
+        self.num_thresholds = thresholds;
         self
     }
 
@@ -98,7 +98,7 @@ impl AUC {
         self
     }
 
-    /// With `multi_label`, how often each label's area counts.
+    /// How often each label, a place of the last axis, counts: with `multi_label` its area, else its predictions.
     pub fn label_weights(mut self, weights: impl Into<Vec<f64>>) -> AUC {
         self.label_weights = Some(weights.into());
         self
@@ -107,7 +107,7 @@ impl AUC {
     pub(super) fn from_config(config: &Config) -> Result<AUC> {
         let (multi_label, from_logits) = (config.flag("multi_label", false)?, config.flag("from_logits", false)?);
         let mut auc = AUC { multi_label, from_logits, ..AUC::new() };
-        auc = auc.num_thresholds(size_or(config, "num_thresholds", 200)?);
+        auc.num_thresholds = count("num_thresholds", place(config, "num_thresholds")?.unwrap_or(200), 2)?;
         if let Some(thresholds) = numbers(config, "thresholds")? {
             auc = auc.thresholds(thresholds);
         }
@@ -132,9 +132,6 @@ impl AUC {
             Some((_, Some(value))) => numbers(&object(json!({"label_weights": value})), "label_weights")?,
             _ => numbers(config, "label_weights")?,
         };
-        if auc.label_weights.is_some() && !auc.multi_label {
-            return Err(Error::Config("argument `label_weights`: is for `multi_label` alone".into()));
-        }
         Ok(auc)
     }
 
@@ -164,23 +161,25 @@ impl Default for AUC {
 }
 
 impl OfCounts for AUC {
-    fn counting(&self) -> Counting {
+    fn counting(&self) -> Result<Counting> {
         let inner = match &self.thresholds {
-            Some(thresholds) => thresholds.clone(),
+            Some(_) => Counting::at(&self.thresholds, 0.5)?.thresholds,
             None => {
-                let last = self.num_thresholds - 1;
+                let last = count("num_thresholds", self.num_thresholds, 2)? - 1;
                 (1..last).map(|i| i as f64 / last as f64).collect()
             }
         };
         let all = |low, high| std::iter::once(low).chain(inner.iter().copied()).chain([high]).collect::<Vec<_>>();
-        let even = self.thresholds.is_none() || Counting::at(&Some(all(0.0, 1.0)), 0.5).even;
+        let even = self.thresholds.is_none() || Counting::at(&Some(all(0.0, 1.0)), 0.5)?.even;
         let (thresholds, by_label, logits) = (all(-1e-7, 1.0 + 1e-7), self.multi_label, self.from_logits);
-        Counting { thresholds, even, wide: true, by_label, logits, ..Counting::default() }
+        let label_weights = self.label_weights.clone();
+        Ok(Counting { thresholds, even, wide: true, by_label, logits, label_weights, ..Counting::default() })
     }
 
     fn figures(&self, counts: &[Counts]) -> Vec<f64> {
         let areas: Vec<f64> = counts.iter().map(|c| self.area(c)).collect();
-        let weights = self.label_weights.clone().unwrap_or_else(|| vec![1.0; areas.len()]);
+        let weights = self.label_weights.clone().filter(|_| self.multi_label);
+        let weights = weights.unwrap_or_else(|| vec![1.0; areas.len()]);
         let sum = areas.iter().zip(&weights).map(|(a, w)| a * w).sum();
         ratios(&[sum], &[weights.iter().sum()])
     }

@@ -21,12 +21,12 @@ pub struct BinaryIoU {
 impl BinaryIoU {
     /// The mean over both classes at the threshold ½.
     pub fn new() -> BinaryIoU {
-        BinaryIoU { overlap: Overlap::new(2), threshold: 0.5 }
+        BinaryIoU { overlap: Overlap::new(2), threshold: 0.5 }.target_class_ids([0, 1])
     }
 
     /// The classes whose mean it is.
     pub fn target_class_ids(mut self, classes: impl Into<Vec<usize>>) -> BinaryIoU {
-        self.overlap.target_class_ids = classes.into();
+        self.overlap.target_class_ids = Some(classes.into());
         self
     }
 

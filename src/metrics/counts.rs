@@ -1,6 +1,6 @@
 //! What the metrics of yes and no share: how many predictions are rightly and wrongly above each of some thresholds.
 
-use super::{Metric, numbers, place};
+use super::{Metric, numbers, place, segment_sum};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layers::{Config, object};
@@ -26,6 +26,9 @@ pub struct Counting {
     pub logits: bool,
     /// Each label has its own counts.
     pub by_label: bool,
+    /// How often each label, a place of the last axis, counts; where labels have their own counts, in what comes of
+    /// them.
+    pub label_weights: Option<Vec<f64>>,
 }
 
 /// The weights of the samples at each threshold, by whether the prediction means yes and whether it should.
@@ -39,17 +42,29 @@ pub struct Counts {
 
 impl Counting {
     /// The user's thresholds, or a default.
-    pub fn at(thresholds: &Option<Vec<f64>>, default: f64) -> Counting {
+    ///
+    /// # Errors
+    /// A threshold that is not in [0, 1].
+    pub fn at(thresholds: &Option<Vec<f64>>, default: f64) -> Result<Counting> {
+        if let Some(wrong) = thresholds.iter().flatten().find(|t| !(0.0..=1.0).contains(*t)) {
+            return Err(Error::Config(format!("argument `thresholds`: expected numbers from 0 to 1, got {wrong}")));
+        }
         let thresholds = thresholds.clone().unwrap_or_else(|| vec![default]);
         let last = (thresholds.len() as f64 - 1.0).max(1.0);
         let even =
             thresholds.iter().enumerate().all(|(i, t)| (t - i as f64 / last).abs() <= 1e-7 + 1e-5 * i as f64 / last);
-        Counting { even: even && thresholds.len() > 2, thresholds, ..Counting::default() }
+        Ok(Counting { even: even && thresholds.len() > 2, thresholds, ..Counting::default() })
     }
 
-    /// For each label, of samples that should be yes and of those that should not: what lies above no threshold at all and
-    /// above each, or where thresholds are even, between each two.
+    /// For each label, of samples that should be yes and of those that should not: what lies above no threshold at all
+    /// and above each, or where thresholds are even, between each two.
     pub fn state(&self, outputs: usize) -> Result<Vec<Shape>> {
+        if let Some(weights) = &self.label_weights
+            && (weights.len() != outputs || weights.iter().any(|w| !(*w >= 0.0 && w.is_finite())))
+        {
+            let message = format!("expected {outputs} numbers of at least 0, one for each label, got {weights:?}");
+            return Err(Error::Config(format!("argument `label_weights`: {message}")));
+        }
         let labels = if self.by_label { outputs } else { 1 };
         Ok(vec![Shape::new(&[labels, self.thresholds.len() + 1])?; 2])
     }
@@ -66,9 +81,6 @@ impl Counting {
         let ([positives, negatives], true) = (state, state.iter().all(|table| table.shape().rank() == 2)) else {
             return Err(Error::Internal("counts keep two tables".into()));
         };
-        if let Some(wrong) = self.thresholds.iter().find(|t| t.is_nan()) {
-            return Err(Error::Config(format!("{what}: a threshold is {wrong}")));
-        }
         let (mut t, mut p) = matched(what, y_true, &y_pred.cast(DType::F32)?)?;
         if self.logits {
             p = p.sigmoid()?;
@@ -94,6 +106,14 @@ impl Counting {
             Some(weights) => {
                 let (like, weights) = weights_for(&p, weights)?;
                 weights.broadcast_to(like.shape())?
+            }
+        };
+        let weights = match self.label_weights.as_ref().filter(|_| !self.by_label) {
+            None => weights,
+            Some(list) => {
+                let each = list.iter().map(|&w| Tensor::full(&p.device(), [1], DType::F32, w));
+                let each = each.collect::<Result<Vec<_>>>()?;
+                weights.mul(&Tensor::concatenate(&each.iter().collect::<Vec<_>>(), 0)?)?
             }
         };
         let rows = p.shape().size() / labels.max(1);
@@ -131,7 +151,7 @@ impl Counting {
         let place = ceiling.clip(if self.wide { 1.0 } else { 0.0 }, count as f64)?.cast(DType::I32)?;
         if labels == 1 {
             let both = Tensor::concatenate(&[&yes, &no], 1)?;
-            let sums = both.segment_sum(&place.reshape([rows])?, count + 1)?.transpose(&[1, 0])?;
+            let sums = segment_sum(&both, &place.reshape([rows])?, count + 1)?.transpose(&[1, 0])?;
             return Ok([sums.slice(0, 0..1)?, sums.slice(0, 1..2)?]);
         }
         let hot = place.one_hot(count + 1, DType::F32)?;
@@ -202,11 +222,11 @@ impl At {
         Ok(At { thresholds, top_k: place(config, "top_k")?, class_id: place(config, "class_id")? })
     }
 
-    pub fn counting(&self) -> Counting {
+    pub fn counting(&self) -> Result<Counting> {
         // Of the largest, all but those that were left out.
         let default = if self.top_k.is_some() { -1e10 } else { 0.5 };
         let (top_k, class_id) = (self.top_k, self.class_id);
-        Counting { top_k, class_id, ..Counting::at(&self.thresholds, default) }
+        Ok(Counting { top_k, class_id, ..Counting::at(&self.thresholds, default)? })
     }
 
     /// One threshold as a number, several as a list.
@@ -222,9 +242,9 @@ impl At {
     }
 }
 
-/// A metric that is made of counts: `counting`, `figures` and `arguments` are its own.
+/// A metric that is made of counts: `counting`, which rejects arguments, `figures` and `arguments` are its own.
 pub trait OfCounts: Metric {
-    fn counting(&self) -> Counting;
+    fn counting(&self) -> Result<Counting>;
     fn figures(&self, counts: &[Counts]) -> Vec<f64>;
     fn arguments(&self) -> Config;
 }
@@ -242,7 +262,7 @@ macro_rules! of_counts {
             }
 
             fn state(&self, outputs: usize) -> crate::error::Result<Vec<crate::shape::Shape>> {
-                crate::metrics::counts::OfCounts::counting(self).state(outputs)
+                crate::metrics::counts::OfCounts::counting(self)?.state(outputs)
             }
 
             fn update(
@@ -252,13 +272,13 @@ macro_rules! of_counts {
                 y_pred: &crate::tensor::Tensor,
                 weights: Option<&crate::tensor::Tensor>,
             ) -> crate::error::Result<crate::tensor::Tensors> {
-                let counting = crate::metrics::counts::OfCounts::counting(self);
+                let counting = crate::metrics::counts::OfCounts::counting(self)?;
                 counting.update(stringify!($class), state, y_true, y_pred, weights)
             }
 
             fn result(&self, state: &[Vec<f32>]) -> Vec<f64> {
                 use crate::metrics::counts::OfCounts;
-                self.figures(&self.counting().counts(state))
+                self.counting().map(|counting| self.figures(&counting.counts(state))).unwrap_or_default()
             }
 
             fn config(&self) -> crate::layers::Config {
@@ -298,7 +318,7 @@ macro_rules! one_count {
         }
 
         impl crate::metrics::counts::OfCounts for $class {
-            fn counting(&self) -> crate::metrics::counts::Counting {
+            fn counting(&self) -> crate::error::Result<crate::metrics::counts::Counting> {
                 self.0.counting()
             }
 
@@ -358,7 +378,7 @@ macro_rules! share {
         }
 
         impl crate::metrics::counts::OfCounts for $class {
-            fn counting(&self) -> crate::metrics::counts::Counting {
+            fn counting(&self) -> crate::error::Result<crate::metrics::counts::Counting> {
                 self.0.counting()
             }
 

@@ -25,9 +25,9 @@ pub enum Average {
 /// (1 + β²) precision · recall / (β² precision + recall)
 /// ([Keras](https://keras.io/api/metrics/classification_metrics/#fbetascore-class)).
 ///
-/// Targets, one-hot or of several labels, of any dtype, and predictions: both `(batch, classes)`. A prediction above the
-/// threshold means yes; without a threshold the largest of a row does, all of them if there are several, unless it is 0.
-/// Defaults: a figure for each class, β = 1, no threshold. Divisions have 1e-7 added to what they divide by.
+/// Targets, one-hot or of several labels, of any dtype, and predictions: both `(batch, classes)`. A prediction above
+/// the threshold means yes; without a threshold the largest of a row does, all of them if there are several, unless it
+/// is 0. Defaults: a figure for each class, β = 1, no threshold. Divisions have 1e-7 added to what they divide by.
 #[derive(Clone, Copy, Debug)]
 pub struct FBetaScore {
     average: Average,
@@ -117,11 +117,8 @@ impl Metric for FBetaScore {
             Some(weights) => values.mul(weights)?.sum(&[0], false),
             None => values.sum(&[0], false),
         };
-        let counts = [
-            sum(found.mul(&t)?)?,
-            sum(found.mul(&t.rescale(-1.0, 1.0)?)?)?,
-            sum(found.rescale(-1.0, 1.0)?.mul(&t)?)?,
-        ];
+        let counts =
+            [sum(found.mul(&t)?)?, sum(found.mul(&t.rescale(-1.0, 1.0)?)?)?, sum(found.rescale(-1.0, 1.0)?.mul(&t)?)?];
         state.iter().zip(&counts).map(|(state, count)| state.add(count)).collect()
     }
 

@@ -17,8 +17,10 @@ pub(crate) use mean::mean_result;
 pub use named::Named;
 pub use r2_score::Aggregation;
 
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layers::{Config, Read, object};
+use crate::registry::registry;
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
 use serde_json::{Value, json};
@@ -32,22 +34,22 @@ pub trait Metric: fmt::Debug + Send + Sync + 'static {
     /// The name in logs, history and progress bar: `accuracy`.
     fn name(&self) -> String;
 
-    /// The shapes of the numbers that are kept between batches, for predictions whose last axis has the extent `outputs`;
-    /// they start at 0, in f32.
+    /// The shapes of the numbers that are kept between batches, for predictions whose last axis has the extent
+    /// `outputs`; they start at 0, in f32.
     ///
     /// # Errors
     /// An extent that the metric cannot do with.
     fn state(&self, outputs: usize) -> Result<Vec<Shape>>;
 
-    /// The new state after a batch, each sample counted `weights` times, once if there are none. Weights are one a sample,
-    /// `(batch)` or `(batch, 1)`, or one for each value.
+    /// The new state after a batch, each sample counted `weights` times, once if there are none. Weights are one a
+    /// sample, `(batch)` or `(batch, 1)`, or one for each value.
     ///
     /// # Errors
     /// Targets that do not fit the predictions.
     fn update(&self, state: &[Tensor], y_true: &Tensor, y_pred: &Tensor, weights: Option<&Tensor>) -> Result<Tensors>;
 
-    /// The figure that the state stands for, or several, such as one for each class; a mean is 0 before the first batch,
-    /// as in Keras. How many there are follows from the shapes of the state.
+    /// The figure that the state stands for, or several, such as one for each class; a mean is 0 before the first
+    /// batch, as in Keras. How many there are follows from the shapes of the state.
     fn result(&self, state: &[Vec<f32>]) -> Vec<f64>;
 
     /// Whether training counts samples by their weights: what Keras's `weighted_metrics` do and its `metrics` do not.
@@ -65,12 +67,7 @@ impl dyn Metric {
         match self.class_name() {
             "accuracy" if self.name() == "acc" => "acc".into(),
             word @ "accuracy" => word.into(),
-            class => json!({
-                "module": "keras.metrics",
-                "class_name": class,
-                "config": self.config(),
-                "registered_name": null,
-            }),
+            class => REGISTRY.serialized(class, self.config()),
         }
     }
 }
@@ -107,6 +104,9 @@ macro_rules! metrics {
         /// The modules that hold a metric, for the test that compares them with the folder.
         pub const MODULES: &[&str] = &[$(stringify!($module)),*];
 
+        /// The classes that a model file can name, and Keras's other names of them.
+        pub const CLASSES: &[&str] = &[$($($name),+),*];
+
         /// The metric that a Keras config describes; `class` is Keras's class or another of its names, such as `mae`,
         /// which is then the metric's name too.
         ///
@@ -115,12 +115,11 @@ macro_rules! metrics {
         pub fn from_config(class: &str, config: &Config) -> Result<Box<dyn Metric>> {
             let metric: Box<dyn Metric> = match class {
                 $($($name)|+ => Box::new($class::from_config(config)?),)*
-                _ => {
-                    let known = [$($($name),+),*].join(", ");
-                    return Err(Error::Config(format!("unknown metric `{class}`; known are {known}")));
-                }
+                _ => REGISTRY.make(class, config)?,
             };
-            let called = if class == metric.class_name() { metric.name() } else { class.into() };
+            // A word of Keras's is a name.
+            let is_word = class != metric.class_name() && CLASSES.contains(&class);
+            let called = if is_word { class.into() } else { metric.name() };
             let name = config.word("name", &called)?;
             Ok(if name == metric.name() { metric } else { Box::new(Named { metric, name, weighted: false }) })
         }
@@ -146,12 +145,17 @@ fn place(config: &Config, name: &str) -> Result<Option<usize>> {
 /// How many classes or thresholds a metric may have, since a file could ask for more than there is memory.
 const MOST: usize = 4096;
 
-/// A whole number of at most [`MOST`].
-fn size_or(config: &Config, name: &str, default: usize) -> Result<usize> {
-    match place(config, name)?.unwrap_or(default) {
-        n if n <= MOST => Ok(n),
-        n => Err(Error::Config(format!("argument `{name}`: expected at most {MOST}, got {n}"))),
+/// Checks that a number of classes or thresholds is at least `least` and at most [`MOST`].
+fn count(name: &str, n: usize, least: usize) -> Result<usize> {
+    if (least..=MOST).contains(&n) {
+        return Ok(n);
     }
+    Err(Error::Config(format!("argument `{name}`: expected {least} to {MOST}, got {n}")))
+}
+
+/// Counts added up by segment. One after the other: in f32 a count would stand still at 2²⁴.
+fn segment_sum(counts: &Tensor, segments: &Tensor, count: usize) -> Result<Tensor> {
+    counts.cast(DType::F64)?.segment_sum(segments, count)?.cast(DType::F32)
 }
 
 /// The config of a metric: its name, the type that Keras accumulates in, and its arguments.
@@ -160,6 +164,8 @@ fn config_of(metric: &dyn Metric, dtype: &str, arguments: Config) -> Config {
     config.extend(arguments);
     config
 }
+
+registry!(metrics: "metric" in "keras.metrics", Metric);
 
 metrics! {
     accuracy: Accuracy "accuracy" "acc";

@@ -1,6 +1,6 @@
 //! What the metrics share that compare regions by a confusion matrix.
 
-use super::{MOST, Metric, confusion_matrix, size_or};
+use super::{Metric, confusion_matrix, count, place};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layers::{Config, Read};
@@ -12,7 +12,8 @@ use crate::tensor::{Tensor, Tensors};
 #[derive(Clone, Debug)]
 pub struct Overlap {
     pub num_classes: usize,
-    pub target_class_ids: Vec<usize>,
+    /// All classes where there are none.
+    pub target_class_ids: Option<Vec<usize>>,
     pub ignore_class: Option<i64>,
     pub sparse_y_true: bool,
     pub sparse_y_pred: bool,
@@ -24,7 +25,7 @@ impl Overlap {
     pub fn new(num_classes: usize) -> Overlap {
         Overlap {
             num_classes,
-            target_class_ids: (0..num_classes).collect(),
+            target_class_ids: None,
             ignore_class: None,
             sparse_y_true: true,
             sparse_y_pred: true,
@@ -34,13 +35,13 @@ impl Overlap {
 
     /// With the arguments of a config; which of targets and predictions are labels where it does not say.
     pub fn read(config: &Config, sparse: [bool; 2]) -> Result<Overlap> {
-        let mut overlap = Overlap::new(size_or(config, "num_classes", 0)?);
+        let mut overlap = Overlap::new(count("num_classes", place(config, "num_classes")?.unwrap_or(0), 1)?);
         if let Some(classes) = config.integers("target_class_ids")? {
             let place = |&class: &i64| usize::try_from(class).ok().filter(|&class| class < overlap.num_classes);
-            overlap.target_class_ids = classes.iter().map(place).collect::<Option<_>>().ok_or_else(|| {
+            overlap.target_class_ids = Some(classes.iter().map(place).collect::<Option<_>>().ok_or_else(|| {
                 let count = overlap.num_classes;
                 Error::Config(format!("argument `target_class_ids`: expected classes below {count}, got {classes:?}"))
-            })?;
+            })?);
         }
         overlap.ignore_class = config.integers("ignore_class")?.and_then(|list| list.first().copied());
         overlap.sparse_y_true = config.flag("sparse_y_true", sparse[0])?;
@@ -51,20 +52,17 @@ impl Overlap {
 
     /// The confusion matrix.
     pub fn state(&self) -> Result<Vec<Shape>> {
-        if !(1..=MOST).contains(&self.num_classes) {
-            let message = format!("expected 1 to {MOST}, got {}", self.num_classes);
-            return Err(Error::Config(format!("argument `num_classes`: {message}")));
+        let n = count("num_classes", self.num_classes, 1)?;
+        if let Some(classes) = self.target_class_ids.as_ref().filter(|list| list.iter().any(|&class| class >= n)) {
+            let message = format!("argument `target_class_ids`: expected classes below {n}, got {classes:?}");
+            return Err(Error::Config(message));
         }
-        Ok(vec![Shape::new(&[self.num_classes, self.num_classes])?])
+        Ok(vec![Shape::new(&[n, n])?])
     }
 
     pub fn update(&self, state: &[Tensor], t: &Tensor, p: &Tensor, weights: Option<&Tensor>) -> Result<Tensors> {
         let labels = |x: &Tensor, sparse| if sparse { Ok(x.clone()) } else { x.argmax(self.axis) };
         let (t, p) = (labels(t, self.sparse_y_true)?, labels(p, self.sparse_y_pred)?);
-        if self.target_class_ids.iter().any(|&class| class >= self.num_classes) {
-            let message = format!("expected classes below {}, got {:?}", self.num_classes, self.target_class_ids);
-            return Err(Error::Config(format!("argument `target_class_ids`: {message}")));
-        }
         let mut weights = match weights {
             None => None,
             Some(weights) => {
@@ -87,13 +85,18 @@ impl Overlap {
     /// The mean of the classes that occur.
     pub fn result(&self, state: &[Vec<f32>]) -> Vec<f64> {
         let n = self.num_classes;
-        let Some(matrix) = state.first().filter(|matrix| matrix.len() == n * n) else { return Vec::new() };
+        let Some(matrix) = state.first().filter(|matrix| n.checked_mul(n) == Some(matrix.len())) else {
+            return Vec::new();
+        };
         let at = |i: usize, j: usize| f64::from(matrix[i * n + j]);
-        let of_class = |&class: &usize| {
+        let of_class = |class: usize| {
             let either = (0..n).map(|i| at(i, class) + at(class, i)).sum::<f64>() - at(class, class);
             (either > 1e-9).then(|| at(class, class) / (either + 1e-7))
         };
-        let found: Vec<f64> = self.target_class_ids.iter().filter_map(of_class).collect();
+        let found: Vec<f64> = match &self.target_class_ids {
+            None => (0..n).filter_map(of_class).collect(),
+            Some(classes) => classes.iter().filter(|class| **class < n).filter_map(|&class| of_class(class)).collect(),
+        };
         vec![found.iter().sum::<f64>() / (found.len() as f64 + 1e-7)]
     }
 }

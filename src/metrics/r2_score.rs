@@ -25,8 +25,8 @@ pub enum Aggregation {
 /// ([Keras](https://keras.io/api/metrics/regression_metrics/#r2score-class)).
 ///
 /// Targets t, of any dtype, and predictions p: both `(batch, outputs)`; beside `(batch, 1)` the other may be `(batch)`.
-/// Defaults: the mean of the outputs, no adjustment. With `num_regressors` k it is 1 − (1 − R²)(n − 1) / (n − k − 1), where
-/// n counts the samples of all outputs, as in Keras. Without targets that differ it is NaN or 0, as there.
+/// Defaults: the mean of the outputs, no adjustment. With `num_regressors` k it is 1 − (1 − R²)(n − 1) / (n − k − 1),
+/// where n counts the samples of all outputs, as in Keras. Without targets that differ it is NaN or 0, as there.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct R2Score {
     class_aggregation: Aggregation,
@@ -93,12 +93,7 @@ impl Metric for R2Score {
         };
         let sum = |x: Tensor| x.sum(&[0], false);
         let weighted = t.mul(&weights)?;
-        let sums = [
-            sum(t.mul(&weighted)?)?,
-            sum(weighted)?,
-            sum(t.sub(&p)?.square()?.mul(&weights)?)?,
-            sum(weights)?,
-        ];
+        let sums = [sum(t.mul(&weighted)?)?, sum(weighted)?, sum(t.sub(&p)?.square()?.mul(&weights)?)?, sum(weights)?];
         let mut new: Tensors = state.iter().zip(&sums).map(|(state, sum)| state.add(sum)).collect::<Result<_>>()?;
         new.push(state[4].add_scalar(p.shape().size() as f64)?);
         Ok(new)

@@ -1,17 +1,18 @@
 //! How often the right class is among the likeliest, with integer labels.
 
-use super::{Mean};
+use super::Mean;
 use super::top_k_categorical_accuracy::in_top_k;
-use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layers::{Config, Read, object};
+use crate::ops::whole;
 use crate::tensor::Tensor;
 use serde_json::json;
 
 /// How often fewer than k predictions are larger than that of the label
 /// ([Keras](https://keras.io/api/metrics/accuracy_metrics/#sparsetopkcategoricalaccuracy-class)).
 ///
-/// Targets: labels `(batch, …)` or `(batch, …, 1)`, whole numbers of any dtype; predictions `(batch, …, classes)`. Of equal predictions all count, a NaN as less than every number. Default: k = 5.
+/// Targets: labels `(batch, …)` or `(batch, …, 1)`, whole numbers of any dtype; predictions `(batch, …, classes)`. Of
+/// equal predictions all count, a NaN as less than every number. Default: k = 5.
 #[derive(Clone, Copy, Debug)]
 pub struct SparseTopKCategoricalAccuracy {
     k: usize,
@@ -45,7 +46,7 @@ impl Mean for SparseTopKCategoricalAccuracy {
             let message = format!("expected one label for each prediction of {p}, got {t}");
             return Err(Error::shape("SparseTopKCategoricalAccuracy", message));
         }
-        in_top_k(&y_true.reshape(p.without(p.rank() - 1))?.cast(DType::I32)?, y_pred, self.k)
+        in_top_k(&whole(&y_true.reshape(p.without(p.rank() - 1))?)?, y_pred, self.k)
     }
 
     fn arguments(&self) -> Config {

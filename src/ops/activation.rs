@@ -63,13 +63,16 @@ macro_rules! activations {
                 }
             }
 
-            /// What runs on each piece of a row that a product has finished: the bias of its columns is added, if there is one,
-            /// then the activation replaces it.
+            /// What runs on each piece of a row, or on whole rows, that a product has finished: the bias of their columns is
+            /// added, if there is one, then the activation replaces them.
             pub(crate) fn after<T: Float>(self, bias: Option<&[T]>) -> impl Fn(usize, usize, &mut [T]) + Sync {
                 move |_, column, piece| {
                     if let Some(bias) = bias {
-                        let bias = &bias[column..column + piece.len()];
-                        T::vectorize(#[inline(always)] || piece.iter_mut().zip(bias).for_each(|(x, &b)| *x += b));
+                        T::vectorize(#[inline(always)] || {
+                            for row in piece.chunks_mut(bias.len().max(1)) {
+                                row.iter_mut().zip(&bias[column..]).for_each(|(x, &b)| *x += b);
+                            }
+                        });
                     }
                     self.cpu(piece);
                 }

@@ -14,7 +14,6 @@ pub const WORDS: &[DType] = &[DType::U8, DType::F16, DType::F32, DType::F64];
 
 static COPY: Kernel = Kernel::new("copy", "copy_block", WORDS);
 static STRIDED: Kernel = Kernel::new("copy", "copy_strided", WORDS);
-static PAD: Kernel = Kernel::new("copy", "copy_pad", WORDS);
 
 /// The one of [`WORDS`] that elements of `dtype` move as.
 pub fn word(dtype: DType) -> DType {
@@ -139,13 +138,5 @@ impl Block {
             [n, self.width, self.from.0, self.from.1, self.to.0, self.to.1].map(|x| Arg::I64(x as i64));
         let args = [Arg::output(to)?, Arg::input(from)?, n_arg, width, a, b, c, d];
         device.launch(&COPY, word(to.dtype()), Grid::elements(n), &args)
-    }
-
-    /// Copies on a CUDA card into an array of whole rows, the rest of which becomes 0.
-    pub fn cuda_padded(&self, device: &CudaDevice, from: &Tensor, to: &Tensor) -> Result<()> {
-        let n = to.shape().size();
-        let [n_arg, width, start, pitch] = [n, self.width, self.to.0, self.to.1].map(|x| Arg::I64(x as i64));
-        let args = [Arg::output(to)?, Arg::input(from)?, n_arg, width, start, pitch];
-        device.launch(&PAD, word(to.dtype()), Grid::elements(n), &args)
     }
 }

@@ -45,7 +45,10 @@ impl Op for Dropout {
             return Err(Error::Config(format!("dropout: expected a rate in [0, 1), got {}", self.rate)));
         }
         let [x, state] = inputs else {
-            return Err(Error::shape("dropout", format!("expected a tensor and a generator's state, got {}", given(inputs))));
+            return Err(Error::shape(
+                "dropout",
+                format!("expected a tensor and a generator's state, got {}", given(inputs)),
+            ));
         };
         check_state("dropout", state)?;
         require_float("dropout", x.dtype)?;
@@ -93,9 +96,8 @@ impl Op for Dropout {
     }
 
     fn cases() -> Vec<Case> {
-        let case = |rate: f64, shape: &[usize]| {
-            Case::new(Dropout { rate, stream: 5 }, [Sample::new(shape), sample_state()])
-        };
+        let case =
+            |rate: f64, shape: &[usize]| Case::new(Dropout { rate, stream: 5 }, [Sample::new(shape), sample_state()]);
         vec![case(0.5, &[]), case(0.1, &[0]), case(0.0, &[33]), case(0.25, &[7, 131]), case(0.9, &[70_001])]
     }
 }

@@ -79,15 +79,18 @@ fn copy_rows<W: Pod + Send + Sync, I: Convert>(x: &[W], indices: &[I], out: &mut
 /// Each thread owns rows of the output and passes over all indices, so a row's order of adding is that of the indices.
 fn add_rows<T: Float, I: Convert>(indices: &[I], dy: &[T], out: &mut [T], width: usize) {
     threads::split_rows(out, width, (1usize << 15).div_ceil(width.max(1)), |first, out| {
-        T::vectorize(#[inline(always)] || {
-            out.fill(T::ZERO);
-            for (i, dy) in indices.iter().zip(dy.chunks_exact(width)) {
-                let Some(at) = (i.to_i64() as usize).checked_sub(first).map(|row| row * width) else { continue };
-                if let Some(row) = out.get_mut(at..at + width) {
-                    row.iter_mut().zip(dy).for_each(|(sum, &dy)| *sum += dy);
+        T::vectorize(
+            #[inline(always)]
+            || {
+                out.fill(T::ZERO);
+                for (i, dy) in indices.iter().zip(dy.chunks_exact(width)) {
+                    let Some(at) = (i.to_i64() as usize).checked_sub(first).map(|row| row * width) else { continue };
+                    if let Some(row) = out.get_mut(at..at + width) {
+                        row.iter_mut().zip(dy).for_each(|(sum, &dy)| *sum += dy);
+                    }
                 }
-            }
-        });
+            },
+        );
     });
 }
 
@@ -157,8 +160,8 @@ impl Op for Gather {
         let case = |x: &[usize], indices: &[usize]| {
             Case::new(Gather, [Sample::new(x), Sample::below(indices, x[0])]).dtypes(&DType::ALL)
         };
-        let long = Case::new(Gather, [Sample::new([11, 5]), Sample::below([7, 3], 11).dtype(DType::I64)])
-            .dtypes(&DType::ALL);
+        let long =
+            Case::new(Gather, [Sample::new([11, 5]), Sample::below([7, 3], 11).dtype(DType::I64)]).dtypes(&DType::ALL);
         vec![
             case(&[33], &[]),
             case(&[5, 7], &[0]),

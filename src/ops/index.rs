@@ -3,6 +3,7 @@
 use crate::device::cpu::convert::Convert;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::tensor::Tensor;
 
 /// Runs `$body` with `$type` standing for the Rust type of an index: `i32`, `i64` or `u8`.
 macro_rules! with_index {
@@ -30,6 +31,18 @@ pub fn require_labels(op: &'static str, dtype: DType) -> Result<()> {
     match dtype {
         DType::I32 | DType::I64 | DType::U8 => Ok(()),
         _ => Err(Error::dtype(op, format!("expected labels of dtype int32, int64 or uint8, got {dtype}"))),
+    }
+}
+
+/// Numbers of classes of any dtype as whole ones that have all of their values: floats are cut off, and NaN is −1, no class.
+pub fn whole(x: &Tensor) -> Result<Tensor> {
+    match x.dtype() {
+        DType::I32 | DType::I64 | DType::U8 => Ok(x.clone()),
+        DType::Bool => x.cast(DType::U8),
+        dtype => {
+            let none = Tensor::full(&x.device(), (), dtype, -1.0)?;
+            x.equal(x)?.select(x, &none)?.cast(DType::I32)
+        }
     }
 }
 

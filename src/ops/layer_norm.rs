@@ -199,7 +199,9 @@ impl Op for LayerNormGrad {
         let (x, gamma, dy) = match inputs {
             [x, dy] => (x, &[][..], dy),
             [x, gamma, dy] => (x, std::slice::from_ref(gamma), dy),
-            _ => return Err(Error::shape(self.name(), format!("expected two or three tensors, got {}", given(inputs)))),
+            _ => {
+                return Err(Error::shape(self.name(), format!("expected two or three tensors, got {}", given(inputs))));
+            }
         };
         require_one_dtype(self.name(), inputs)?;
         if x != dy {

@@ -2,9 +2,9 @@
 
 use super::activation::Activation;
 use super::unary::SlopeOf;
+use crate::device::Elements;
 use crate::device::cpu::convert::require_float;
 use crate::device::cpu::gemm::{View, gemm};
-use crate::device::Elements;
 use crate::device::cuda::{CudaDevice, Product};
 use crate::error::{Error, Result};
 use crate::profile;
@@ -56,7 +56,8 @@ impl Op for Linear {
         require_float("linear", x.dtype)?;
         require_one_dtype("linear", inputs)?;
         let (Some((&k, _)), [rows, n]) = (x.shape.split_last(), w.shape.dims()) else {
-            let message = format!("expected an input with a last axis and a 2-D kernel, got {} and {}", x.shape, w.shape);
+            let message =
+                format!("expected an input with a last axis and a 2-D kernel, got {} and {}", x.shape, w.shape);
             return Err(Error::shape("linear", message));
         };
         if k != *rows {
@@ -167,9 +168,7 @@ impl Op for Linear {
             let inputs = [([5, 7].as_slice(), 0.4..0.8), (&[7, 33], 0.3..0.4), (&[33], 0.2..0.4)];
             Case::new(Linear(a), inputs.map(|(shape, range)| Sample::within(shape, range))).shown(1)
         };
-        cases.extend(
-            Activation::ALL.iter().map(|&a| if kinked(a) { between(a) } else { case(&[5, 7], 33, true, a) }),
-        );
+        cases.extend(Activation::ALL.iter().map(|&a| if kinked(a) { between(a) } else { case(&[5, 7], 33, true, a) }));
         cases
     }
 }

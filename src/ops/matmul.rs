@@ -4,8 +4,8 @@ use crate::device::cpu::convert::require_float;
 use crate::device::cpu::gemm::{View, gemm};
 use crate::device::cuda::{CudaDevice, Product};
 use crate::error::{Error, Result};
-use crate::shape::Shape;
 use crate::profile;
+use crate::shape::Shape;
 use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, require_one_dtype};
 use crate::with_float;
 

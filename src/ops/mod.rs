@@ -16,7 +16,11 @@ mod unary;
 mod window;
 
 pub use activation::Activation;
+pub(crate) use index::whole;
+pub use affine_transform::FillMode;
 pub use random::Generator;
+pub use random_affine::Motion;
+pub use resize::Interpolation;
 pub use window::{Padding, Slide, Window};
 
 /// Lists the ops: `module: Op, Op, …`.
@@ -47,7 +51,9 @@ macro_rules! ops {
 ops! {
     absolute: Absolute, AbsoluteGrad;
     add: Add;
+    affine_transform: AffineTransform;
     argmax: Argmax;
+    box_mask: BoxMask;
     broadcast_to: BroadcastTo;
     cast: Cast;
     clip: Clip;
@@ -80,8 +86,12 @@ ops! {
     mish: Mish, MishGrad;
     multiply: Multiply;
     one_hot: OneHot;
+    pad: Pad;
     power: Power, BaseSlope, ExponentSlope;
+    random_affine: RandomAffine;
+    random_beta: RandomBeta;
     random_normal: RandomNormal;
+    random_permutation: RandomPermutation;
     random_truncated_normal: RandomTruncatedNormal;
     random_uniform: RandomUniform;
     rectify: Rectify, RectifyGrad;
@@ -89,12 +99,13 @@ ops! {
     relu6: Relu6, Relu6Grad;
     rescale: Rescale;
     reshape: Reshape;
+    resize: Resize;
     select: Select;
     selu: Selu, SeluGrad;
     sigmoid: Sigmoid, SigmoidGrad;
     sigmoid_cross_entropy: SigmoidCrossEntropy, SigmoidCrossEntropyGrad;
     silu: Silu, SiluGrad;
-    slice: Slice, SliceGrad;
+    slice: Slice;
     soft_shrink: SoftShrink, SoftShrinkGrad;
     softmax: Softmax, SoftmaxGrad;
     softmax_cross_entropy: SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad;

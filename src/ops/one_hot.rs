@@ -2,8 +2,8 @@
 
 use super::index::{require_labels, with_index};
 use crate::device::cpu::convert::{Convert, require_float};
-use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::device::cpu::threads;
+use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::{MAX_RANK, Shape};

@@ -97,9 +97,7 @@ impl Op for Rectify {
     }
 
     fn cases() -> Vec<Case> {
-        let case = |n: usize, slope, most, threshold| {
-            Case::new(Rectify { slope, most, threshold }, [Sample::new(n)])
-        };
+        let case = |n: usize, slope, most, threshold| Case::new(Rectify { slope, most, threshold }, [Sample::new(n)]);
         vec![
             case(0, 0.0, 1.0, 0.0),
             case(33, 0.2, f64::INFINITY, 0.0),

@@ -4,7 +4,9 @@ use crate::device::cpu::convert::require_float;
 use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::error::{Error, Result};
-use crate::tensor::{Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, given, require_one_dtype};
+use crate::tensor::{
+    Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, given, require_one_dtype,
+};
 use crate::with_float;
 
 /// max(x, 0) − x·z + ln(1 + e^−|x|) element by element.
@@ -63,8 +65,7 @@ impl Op for SigmoidCrossEntropy {
 
     fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
         let n = inputs[0].shape().size();
-        let args =
-            [Arg::output(&outputs[0])?, Arg::input(inputs[0])?, Arg::input(inputs[1])?, Arg::I64(n as i64)];
+        let args = [Arg::output(&outputs[0])?, Arg::input(inputs[0])?, Arg::input(inputs[1])?, Arg::I64(n as i64)];
         device.launch(&FORWARD, inputs[0].dtype(), Grid::elements(n), &args)
     }
 
@@ -99,7 +100,8 @@ impl Op for SigmoidCrossEntropyGrad {
                 require_float("sigmoid_cross_entropy_grad", x.dtype).map(|()| Metas::from_elem(*x, 1))
             }
             _ => {
-                let message = format!("expected logits, targets and a gradient of one shape and dtype, got {}", given(inputs));
+                let message =
+                    format!("expected logits, targets and a gradient of one shape and dtype, got {}", given(inputs));
                 Err(Error::shape("sigmoid_cross_entropy_grad", message))
             }
         }
@@ -147,20 +149,26 @@ impl Op for SigmoidCrossEntropyGrad {
 }
 
 fn forward<T: Float>(x: &[T], z: &[T], out: &mut [T]) {
-    T::vectorize(#[inline(always)] || {
-        for ((out, &x), &z) in out.iter_mut().zip(x).zip(z) {
-            *out = x.maximum(T::ZERO) - x * z + (-x.abs()).exp().ln_1p();
-        }
-    });
+    T::vectorize(
+        #[inline(always)]
+        || {
+            for ((out, &x), &z) in out.iter_mut().zip(x).zip(z) {
+                *out = x.maximum(T::ZERO) - x * z + (-x.abs()).exp().ln_1p();
+            }
+        },
+    );
 }
 
 fn gradient<T: Float>(x: &[T], z: &[T], dy: &[T], out: &mut [T], of_targets: bool) {
-    T::vectorize(#[inline(always)] || {
-        let rows = out.iter_mut().zip(x).zip(z).zip(dy);
-        if of_targets {
-            rows.for_each(|(((out, &x), _), &dy)| *out = -x * dy);
-        } else {
-            rows.for_each(|(((out, &x), &z), &dy)| *out = ((x.sigmoid() - z) * dy).flush());
-        }
-    });
+    T::vectorize(
+        #[inline(always)]
+        || {
+            let rows = out.iter_mut().zip(x).zip(z).zip(dy);
+            if of_targets {
+                rows.for_each(|(((out, &x), _), &dy)| *out = -x * dy);
+            } else {
+                rows.for_each(|(((out, &x), &z), &dy)| *out = ((x.sigmoid() - z) * dy).flush());
+            }
+        },
+    );
 }

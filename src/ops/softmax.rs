@@ -134,7 +134,9 @@ mod tests {
     fn any_axis_is_the_last_one_moved() -> Result<()> {
         let n = 3 * 37 * 5;
         let x = Tensor::from_slice(&(0..n).map(|i| (i * 31 % 97) as f64 / 20.0).collect::<Vec<_>>(), [3, 37, 5])?;
-        for (of, name) in [(Tensor::softmax as fn(&Tensor, isize) -> Result<Tensor>, "softmax"), (Tensor::log_softmax, "log")] {
+        for (of, name) in
+            [(Tensor::softmax as fn(&Tensor, isize) -> Result<Tensor>, "softmax"), (Tensor::log_softmax, "log")]
+        {
             let moved = of(&x.transpose(&[0, 2, 1])?, -1)?.transpose(&[0, 2, 1])?;
             assert_eq!(of(&x, 1)?.to_vec::<f64>()?, moved.to_vec::<f64>()?, "{name}");
         }

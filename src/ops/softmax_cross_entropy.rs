@@ -5,7 +5,9 @@ use crate::device::cpu::convert::require_float;
 use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Kernel};
 use crate::error::{Error, Result};
-use crate::tensor::{Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, given, require_one_dtype};
+use crate::tensor::{
+    Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, given, require_one_dtype,
+};
 use crate::with_float;
 
 /// Σ t · (ln Σ e^x − x) over the last axis.
@@ -47,14 +49,21 @@ pub(super) fn infer(op: &'static str, logits: &Meta) -> Result<Meta> {
 }
 
 /// Runs `work(logits, first row, losses)` on the CPU for rows in pieces that threads take, where `losses` holds ln Σ e^x.
-pub(super) fn cpu<T: Float>(logits: &Tensor, out: &mut Tensor, work: impl Fn(&[T], usize, &mut [T]) + Sync) -> Result<()> {
+pub(super) fn cpu<T: Float>(
+    logits: &Tensor,
+    out: &mut Tensor,
+    work: impl Fn(&[T], usize, &mut [T]) + Sync,
+) -> Result<()> {
     let (count, x) = (logits.shape().last(), logits.data::<T>()?);
     threads::split_rows(out.data_mut::<T>()?, 1, rows::grain(count), |first, out| {
         let x = &x[first * count..(first + out.len()) * count];
-        T::vectorize(#[inline(always)] || {
-            rows::log_sum_exp(x, count, out);
-            work(x, first, out);
-        });
+        T::vectorize(
+            #[inline(always)]
+            || {
+                rows::log_sum_exp(x, count, out);
+                work(x, first, out);
+            },
+        );
     });
     Ok(())
 }
@@ -117,7 +126,8 @@ impl Op for SoftmaxCrossEntropy {
     }
 
     fn cases() -> Vec<Case> {
-        let shapes: [&[usize]; 8] = [&[1], &[0, 5], &[33, 10], &[7, 1], &[13, 1031], &[2, 4099], &[3, 5, 7], &[66_000, 3]];
+        let shapes: [&[usize]; 8] =
+            [&[1], &[0, 5], &[33, 10], &[7, 1], &[13, 1031], &[2, 4099], &[3, 5, 7], &[66_000, 3]];
         let case = |shape| Case::new(SoftmaxCrossEntropy, [Sample::new(shape), Sample::within(shape, 0.0..1.0)]);
         shapes.into_iter().map(case).collect()
     }
@@ -184,22 +194,27 @@ impl Op for SoftmaxCrossEntropyGrad {
 fn gradient<T: Float>(x: &[T], t: &[T], dy: &[T], out: &mut [T], count: usize, of_targets: bool) {
     let (group, mut shifts) = (rows::group(count), rows::shifts());
     let size = group * count;
-    T::vectorize(#[inline(always)] || {
-        for (((x, t), dy), out) in x.chunks(size).zip(t.chunks(size)).zip(dy.chunks(group)).zip(out.chunks_mut(size)) {
-            rows::exponentials(x, count, out, &mut shifts);
-            let rows = x.chunks_exact(count).zip(t.chunks_exact(count)).zip(dy).zip(&shifts);
-            for (out, (((x, t), &dy), &shift)) in out.chunks_exact_mut(count).zip(rows) {
-                let total = rows::sum(out);
-                if of_targets {
-                    let log = shift + total.ln();
-                    out.iter_mut().zip(x).for_each(|(out, &x)| *out = (log - x) * dy);
-                } else {
-                    let scale = rows::sum(t) / total;
-                    out.iter_mut().zip(t).for_each(|(out, &t)| *out = ((*out * scale - t) * dy).flush());
+    T::vectorize(
+        #[inline(always)]
+        || {
+            for (((x, t), dy), out) in
+                x.chunks(size).zip(t.chunks(size)).zip(dy.chunks(group)).zip(out.chunks_mut(size))
+            {
+                rows::exponentials(x, count, out, &mut shifts);
+                let rows = x.chunks_exact(count).zip(t.chunks_exact(count)).zip(dy).zip(&shifts);
+                for (out, (((x, t), &dy), &shift)) in out.chunks_exact_mut(count).zip(rows) {
+                    let total = rows::sum(out);
+                    if of_targets {
+                        let log = shift + total.ln();
+                        out.iter_mut().zip(x).for_each(|(out, &x)| *out = (log - x) * dy);
+                    } else {
+                        let scale = rows::sum(t) / total;
+                        out.iter_mut().zip(t).for_each(|(out, &t)| *out = ((*out * scale - t) * dy).flush());
+                    }
                 }
             }
-        }
-    });
+        },
+    );
 }
 
 #[cfg(test)]

@@ -44,10 +44,7 @@ fn infer(op: &'static str, logits: &Meta, labels: &Meta) -> Result<Meta> {
     let column = logits.shape.with(logits.shape.rank() - 1, 1)?;
     let fits = labels.shape == losses.shape || labels.shape == column;
     if !fits {
-        let message = format!(
-            "logits {} need labels {} or {column}, got {}",
-            logits.shape, losses.shape, labels.shape
-        );
+        let message = format!("logits {} need labels {} or {column}, got {}", logits.shape, losses.shape, labels.shape);
         return Err(Error::shape(op, message));
     }
     Ok(losses)
@@ -184,17 +181,20 @@ fn gradient<T: Float, I: Convert>(x: &[T], labels: &[I], dy: &[T], out: &mut [T]
     let (group, mut shifts) = (rows::group(count), rows::shifts());
     let size = group * count;
     let groups = x.chunks(size).zip(labels.chunks(group)).zip(dy.chunks(group)).zip(out.chunks_mut(size));
-    T::vectorize(#[inline(always)] || {
-        for (((x, labels), dy), out) in groups {
-            rows::exponentials(x, count, out, &mut shifts);
-            for ((label, &dy), out) in labels.iter().zip(dy).zip(out.chunks_exact_mut(count)) {
-                let scale = dy / rows::sum(out);
-                out.iter_mut().for_each(|p| *p = (*p * scale).flush());
-                let hot = &mut out[label.to_i64() as usize];
-                *hot = (*hot - dy).flush();
+    T::vectorize(
+        #[inline(always)]
+        || {
+            for (((x, labels), dy), out) in groups {
+                rows::exponentials(x, count, out, &mut shifts);
+                for ((label, &dy), out) in labels.iter().zip(dy).zip(out.chunks_exact_mut(count)) {
+                    let scale = dy / rows::sum(out);
+                    out.iter_mut().for_each(|p| *p = (*p * scale).flush());
+                    let hot = &mut out[label.to_i64() as usize];
+                    *hot = (*hot - dy).flush();
+                }
             }
-        }
-    });
+        },
+    );
 }
 
 #[cfg(test)]
@@ -206,7 +206,8 @@ mod tests {
         for (rows, classes) in [(33, 10), (5, 3001)] {
             let x: Vec<f64> = (0..rows * classes).map(|i| (i * 7 % 131) as f64 / 30.0 - 2.0).collect();
             let x = Tensor::from_slice(&x, [rows, classes])?;
-            let labels = Tensor::from_slice(&(0..rows as i32).map(|i| i * 3 % classes as i32).collect::<Vec<_>>(), [rows, 1])?;
+            let labels =
+                Tensor::from_slice(&(0..rows as i32).map(|i| i * 3 % classes as i32).collect::<Vec<_>>(), [rows, 1])?;
             let sparse = x.sparse_softmax_cross_entropy(&labels)?.to_vec::<f64>()?;
             let hot = labels.reshape(rows)?.one_hot(classes, DType::F64)?;
             for (a, b) in sparse.iter().zip(x.softmax_cross_entropy(&hot)?.to_vec::<f64>()?) {

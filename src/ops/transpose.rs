@@ -37,7 +37,8 @@ impl Transpose {
         if self.0.is_empty() {
             return Ok((0..shape.rank()).rev().collect());
         }
-        let axes = self.0.iter().map(|&a| shape.axis(a, "transpose")).collect::<Result<SmallVec<[usize; MAX_RANK]>>>()?;
+        let axes =
+            self.0.iter().map(|&a| shape.axis(a, "transpose")).collect::<Result<SmallVec<[usize; MAX_RANK]>>>()?;
         if axes.len() != shape.rank() || (0..shape.rank()).any(|i| !axes.contains(&i)) {
             let message = format!("the axes {:?} are no permutation of those of the shape {shape}", self.0);
             return Err(Error::shape("transpose", message));

@@ -2,7 +2,7 @@
 
 use super::settings::{positive, range};
 use super::update::two;
-use super::{Hyper, Optimizer, Piece, Settings};
+use super::{Hyper, Optimizer, Piece, Settings, settings_of};
 use crate::device::cuda::Kernel;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -10,12 +10,12 @@ use crate::layers::{Config, Read, object};
 use crate::schedules::LearningRate;
 use serde_json::json;
 
-/// `n = a + g²`, `z ← z + g + 2·s·w − (n^p − a^p) / lr · w`, `w ← (clip(z, −l1, l1) − z) / (n^p / lr + 2·l2 + β / lr)`, `a ← n`, with
-/// `p = −learning_rate_power`, a from 0.1 on: weights that do not help are exactly 0 (McMahan et al., *Ad click prediction: a
-/// view from the trenches*, KDD 2013; [Keras](https://keras.io/api/optimizers/ftrl/)).
+/// `n = a + g²`, `z ← z + g + 2·s·w − (n^p − a^p) / lr · w`, `w ← (clip(z, −l1, l1) − z) / (n^p / lr + 2·l2 + β / lr)`,
+/// `a ← n`, with `p = −learning_rate_power`, a from 0.1 on: weights that do not help are exactly 0 (McMahan et al., *Ad
+/// click prediction: a view from the trenches*, KDD 2013; [Keras](https://keras.io/api/optimizers/ftrl/)).
 ///
-/// Defaults: learning rate 0.001, learning rate power −0.5, initial accumulator value 0.1, l1, l2, s and β 0. The learning
-/// rate must stay above 0.
+/// Defaults: learning rate 0.001, learning rate power −0.5, initial accumulator value 0.1, l1, l2, s and β 0. The
+/// learning rate must stay above 0.
 #[derive(Clone, Debug)]
 pub struct Ftrl {
     pub(super) settings: Settings,
@@ -32,7 +32,15 @@ static KERNEL: Kernel = Kernel::new("optimizers", "ftrl", &[DType::F32]);
 impl Ftrl {
     /// Ftrl at this learning rate.
     pub fn new(learning_rate: impl Into<LearningRate>) -> Ftrl {
-        Ftrl { settings: Settings::new(learning_rate), learning_rate_power: -0.5, initial_accumulator_value: 0.1, l1_regularization_strength: 0.0, l2_regularization_strength: 0.0, l2_shrinkage_regularization_strength: 0.0, beta: 0.0 }
+        Ftrl {
+            settings: Settings::new(learning_rate),
+            learning_rate_power: -0.5,
+            initial_accumulator_value: 0.1,
+            l1_regularization_strength: 0.0,
+            l2_regularization_strength: 0.0,
+            l2_shrinkage_regularization_strength: 0.0,
+            beta: 0.0,
+        }
     }
 
     /// How the rate falls with the sum of squares, at most 0; by default -0.5.
@@ -76,9 +84,12 @@ impl Ftrl {
         Ok(Ftrl {
             learning_rate_power: config.number("learning_rate_power", default.learning_rate_power)?,
             initial_accumulator_value: config.number("initial_accumulator_value", default.initial_accumulator_value)?,
-            l1_regularization_strength: config.number("l1_regularization_strength", default.l1_regularization_strength)?,
-            l2_regularization_strength: config.number("l2_regularization_strength", default.l2_regularization_strength)?,
-            l2_shrinkage_regularization_strength: config.number("l2_shrinkage_regularization_strength", default.l2_shrinkage_regularization_strength)?,
+            l1_regularization_strength: config
+                .number("l1_regularization_strength", default.l1_regularization_strength)?,
+            l2_regularization_strength: config
+                .number("l2_regularization_strength", default.l2_regularization_strength)?,
+            l2_shrinkage_regularization_strength: config
+                .number("l2_shrinkage_regularization_strength", default.l2_shrinkage_regularization_strength)?,
             beta: config.number("beta", default.beta)?,
             settings: default.settings,
         })
@@ -86,17 +97,7 @@ impl Ftrl {
 }
 
 impl Optimizer for Ftrl {
-    fn class_name(&self) -> &'static str {
-        "Ftrl"
-    }
-
-    fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    fn settings_mut(&mut self) -> &mut Settings {
-        &mut self.settings
-    }
+    settings_of!(Ftrl);
 
     fn slots(&self) -> &'static [&'static str] {
         &["accumulator", "linear"]
@@ -107,7 +108,8 @@ impl Optimizer for Ftrl {
     }
 
     fn hyper(&self, _: u64, learning_rate: f64) -> Hyper {
-        let (l1, l2) = (self.l1_regularization_strength, 2.0 * self.l2_regularization_strength + self.beta / learning_rate);
+        let (l1, l2) =
+            (self.l1_regularization_strength, 2.0 * self.l2_regularization_strength + self.beta / learning_rate);
         let shrinkage = 2.0 * self.l2_shrinkage_regularization_strength;
         self.settings.hyper(learning_rate, [-self.learning_rate_power, l1, l2, shrinkage, 0.0])
     }
@@ -138,7 +140,13 @@ impl Optimizer for Ftrl {
             let root = to_power(n);
             let z = z + (g + shrinkage * w - (root - to_power(a)) / lr * w);
             // Comparisons that leave NaN as it is.
-            let clipped = if z > l1 { l1 } else if z < -l1 { -l1 } else { z };
+            let clipped = if z > l1 {
+                l1
+            } else if z < -l1 {
+                -l1
+            } else {
+                z
+            };
             ((clipped - z) / (root / lr + l2), n, z)
         });
     }
@@ -148,6 +156,13 @@ impl Optimizer for Ftrl {
     }
 
     fn config(&self) -> Config {
-        object(json!({ "learning_rate_power": self.learning_rate_power, "initial_accumulator_value": self.initial_accumulator_value, "l1_regularization_strength": self.l1_regularization_strength, "l2_regularization_strength": self.l2_regularization_strength, "l2_shrinkage_regularization_strength": self.l2_shrinkage_regularization_strength, "beta": self.beta }))
+        object(json!({
+            "learning_rate_power": self.learning_rate_power,
+            "initial_accumulator_value": self.initial_accumulator_value,
+            "l1_regularization_strength": self.l1_regularization_strength,
+            "l2_regularization_strength": self.l2_regularization_strength,
+            "l2_shrinkage_regularization_strength": self.l2_shrinkage_regularization_strength,
+            "beta": self.beta,
+        }))
     }
 }

@@ -1,18 +1,20 @@
 //! The optimizers, one file each: the rule for one parameter, its CUDA kernel, its Keras config.
 //!
 //! A new optimizer is a file here, its kernel in `kernels/optimizers.cu`, and one word in the list below. A step is one
-//! pass over all parameters: one launch on a CUDA card, pieces of all parameters over the threads on the CPU. A parameter
-//! whose rule looks at more than single elements is updated as a whole, by ops.
+//! pass over all parameters: one launch on a CUDA card, pieces of all parameters over the threads on the CPU. A
+//! parameter whose rule looks at more than single elements is updated as a whole, by ops.
 
 mod accumulate;
 mod average;
 mod clip;
+mod moments;
 mod pass;
 mod settings;
 mod state;
 mod update;
 
 pub use settings::Settings;
+use settings::settings_of;
 pub use state::State;
 
 use crate::device::Device;
@@ -20,9 +22,10 @@ use crate::device::cuda::Kernel;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layers::Config;
+use crate::registry::registry;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
-use serde_json::{Value, json};
+use serde_json::Value;
 use smallvec::SmallVec;
 use std::fmt;
 
@@ -82,8 +85,8 @@ pub trait Optimizer: fmt::Debug + Send + Sync + 'static {
     fn check(&self) -> Result<()>;
     /// Changes a piece of a parameter.
     fn update(&self, hyper: &Hyper, piece: Piece);
-    /// The kernel that changes all parameters but those that are whole: `(table, count, chunk, hyper, scales)`; none where
-    /// all are.
+    /// The kernel that changes all parameters but those that are whole: `(table, count, chunk, hyper, scales)`; none
+    /// where all are, or where the rule is for the CPU alone.
     fn kernel(&self) -> Option<&'static Kernel>;
     /// Whether the parameter of this path and shape is changed by [`Optimizer::update_whole`] and not in pieces.
     fn is_whole(&self, _path: &str, _shape: &Shape) -> bool {
@@ -139,6 +142,9 @@ macro_rules! optimizers {
         /// The modules that hold an optimizer, for the test that compares them with the folder.
         pub const MODULES: &[&str] = &[$(stringify!($module)),*];
 
+        /// The classes that a model file can name.
+        pub const CLASSES: &[&str] = &[$(stringify!($class)),*];
+
         /// The optimizer that a Keras config describes; `class` may be the snake-case name.
         ///
         /// # Errors
@@ -146,10 +152,7 @@ macro_rules! optimizers {
         pub fn from_config(class: &str, config: &Config) -> Result<Box<dyn Optimizer>> {
             let mut optimizer: Box<dyn Optimizer> = match class {
                 $(stringify!($class) $(| $name)+ => Box::new($class::from_config(config)?),)*
-                _ => {
-                    let known = [$(stringify!($class)),*].join(", ");
-                    return Err(Error::Config(format!("unknown optimizer `{class}`; known are {known}")));
-                }
+                _ => REGISTRY.make(class, config)?,
             };
             optimizer.settings_mut().read(config)?;
             optimizer.settings().check()?;
@@ -158,6 +161,8 @@ macro_rules! optimizers {
         }
     };
 }
+
+registry!(optimizers: "optimizer" in "keras.optimizers", Optimizer);
 
 optimizers! {
     adadelta: Adadelta "adadelta";
@@ -206,19 +211,14 @@ impl dyn Optimizer {
 
     /// All arguments, under Keras's names.
     pub fn full_config(&self) -> Config {
-        let mut config = self.settings().config(&crate::layers::snake_case(self.class_name()));
+        let mut config = self.settings().config(self.class_name());
         config.extend(self.config());
         config
     }
 
     /// Keras's serialized form.
     pub fn serialized(&self) -> Value {
-        json!({
-            "module": "keras.optimizers",
-            "class_name": self.class_name(),
-            "config": self.full_config(),
-            "registered_name": null,
-        })
+        REGISTRY.serialized(self.class_name(), self.full_config())
     }
 }
 
@@ -229,10 +229,10 @@ mod tests {
 
     #[test]
     fn arguments_outside_their_range_are_errors_that_name_them() {
-        let bad: [(Box<dyn Optimizer>, &str); 27] = [
+        let bad: [(Box<dyn Optimizer>, &str); 29] = [
             (SGD::new(-1.0).into(), "learning_rate"),
             (SGD::new(f64::NAN).into(), "learning_rate"),
-            (SGD::new(0.1).momentum(1.0).into(), "momentum"),
+            (SGD::new(0.1).momentum(1.5).into(), "momentum"),
             (RMSprop::new(0.1).rho(1.5).into(), "rho"),
             (Adam::new(0.1).beta_1(1.0).into(), "beta_1"),
             (AdamW::new(0.1).beta_2(-0.1).into(), "beta_2"),
@@ -255,15 +255,30 @@ mod tests {
             (Muon::new(0.1).momentum(1.0).into(), "momentum"),
             (Muon::new(0.1).adam_lr_ratio(-1.0).into(), "adam_lr_ratio"),
             (Muon::new(0.1).exclude_layers(["out.*"]).into(), "exclude_layers"),
+            (AdamW::new(0.1).exclude_from_weight_decay(["gamma|beta"]).into(), "exclude_from_weight_decay"),
+            (AdamW::new(0.1).exclude_from_weight_decay([""]).into(), "exclude_from_weight_decay"),
             (SGD::new(ExponentialDecay::new(0.1, 0, 0.5)).into(), "decay_steps"),
             (Adam::new(0.1).clipnorm(1.0).global_clipnorm(1.0).into(), "global_clipnorm"),
         ];
         for (optimizer, name) in bad {
             let error = State::new(&*optimizer, &[]).err().map(|e| e.to_string()).unwrap_or_default();
             assert!(error.contains(name), "{optimizer:?}: {error}");
+            // A config holds neither NaN nor these words.
+            let written = !optimizer.settings().learning_rate.at(0).is_nan() && name != "exclude_from_weight_decay";
             let read = from_config(optimizer.class_name(), &optimizer.full_config());
-            assert!(optimizer.settings().learning_rate.at(0).is_nan() || read.is_err(), "{optimizer:?}");
+            assert!(!written || read.is_err(), "{optimizer:?}");
         }
+    }
+
+    #[test]
+    fn momentum_may_be_1_and_names_stay() -> Result<()> {
+        for optimizer in [SGD::new(0.1).momentum(1.0).into(), RMSprop::new(0.1).momentum(1.0).into()] {
+            let optimizer: Box<dyn Optimizer> = optimizer;
+            let mut config = optimizer.full_config();
+            config.insert("name".into(), "mine".into());
+            assert_eq!(from_config(optimizer.class_name(), &config)?.full_config(), config);
+        }
+        Ok(())
     }
 
     /// Every rule's vector part and its tail, over several threads, is the rule of one weight alone.

@@ -25,8 +25,8 @@ const ENTRY: usize = 8;
 pub(super) struct Call<'a> {
     /// The rule on the CPU.
     pub update: &'a (dyn Fn(&Hyper, Piece) + Sync),
-    /// The rule on a CUDA card.
-    pub kernel: &'static Kernel,
+    /// The rule on a CUDA card, where it has one.
+    pub kernel: Option<&'static Kernel>,
     /// Its numbers, on the parameters' device.
     pub hyper: &'a Tensor,
     /// What each gradient is multiplied by, if anything.
@@ -70,7 +70,7 @@ pub(super) struct Pass {
 impl Pass {
     /// Runs the rule on every parameter.
     pub fn run(&mut self, call: &Call, parameters: Parameters) -> Result<()> {
-        let _span = profile::op(call.kernel.name, || {
+        let _span = profile::op(call.kernel.map_or("update", |kernel| kernel.name), || {
             let taken = parameters.gradients.iter().enumerate().filter(|(i, _)| !call.skips(*i));
             let elements = taken.map(|(_, g)| g.shape().size() as u64).sum::<u64>();
             // Weight and slots are read and written, the gradient is read.
@@ -83,6 +83,7 @@ impl Pass {
     }
 
     fn on_cuda(&mut self, device: &CudaDevice, call: &Call, parameters: Parameters) -> Result<()> {
+        let kernel = call.kernel.ok_or_else(|| Error::Internal("a rule without a CUDA kernel".into()))?;
         let Parameters { weights, places, gradients, slots, decays } = parameters;
         let mut table = std::mem::take(&mut self.scratch);
         table.clear();
@@ -110,8 +111,8 @@ impl Pass {
             self.scratch = table;
             return Ok(());
         }
-        // A graph reads its own table at each launch, so that it gets one that nobody else has: a table of steps that are
-        // not captured may hold the same addresses, and goes when the next such step has others.
+        // A graph reads its own table at each launch, so that it gets one that nobody else has: a table of steps that
+        // are not captured may hold the same addresses, and goes when the next such step has others.
         let device_table = if device.is_capturing() {
             Tensor::constant(device, &table)?
         } else {
@@ -132,7 +133,7 @@ impl Pass {
             Arg::input(call.hyper)?,
             scales,
         ];
-        device.launch(call.kernel, DType::F32, Grid::rows(chunks, THREADS), &args)
+        device.launch(kernel, DType::F32, Grid::rows(chunks, THREADS), &args)
     }
 }
 

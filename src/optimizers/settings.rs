@@ -2,15 +2,17 @@
 
 use super::Hyper;
 use crate::error::{Error, Result};
-use crate::layers::{Config, Read, object};
+use crate::layers::{Config, Read, object, snake_case};
 use crate::schedules::LearningRate;
-pub(super) use crate::schedules::{positive, range};
+pub(super) use crate::schedules::{positive, range, share};
 use serde_json::json;
 
-/// Learning rate, clipping, decoupled weight decay, the moving average of the weights, accumulation of gradients and the
-/// scale of the loss, with Keras's defaults: a learning rate and nothing else.
+/// Learning rate, clipping, decoupled weight decay, the moving average of the weights, accumulation of gradients and
+/// the scale of the loss, with Keras's defaults: a learning rate and nothing else.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
+    /// A name in Keras's configs, if it is not the class's.
+    pub name: Option<String>,
     /// The step size.
     pub learning_rate: LearningRate,
     /// The largest norm of one parameter's gradient; a larger one is shrunk to it.
@@ -39,6 +41,7 @@ impl Settings {
     /// This learning rate and nothing else.
     pub fn new(learning_rate: impl Into<LearningRate>) -> Settings {
         Settings {
+            name: None,
             learning_rate: learning_rate.into(),
             clipnorm: None,
             global_clipnorm: None,
@@ -72,10 +75,7 @@ impl Settings {
     pub(super) fn check(&self) -> Result<()> {
         self.learning_rate.check()?;
         range("weight_decay", self.weight_decay.unwrap_or(0.0), 0.0, f64::INFINITY)?;
-        if !(0.0..=1.0).contains(&self.ema_momentum) {
-            let message = format!("expected at least 0 and at most 1, got {}", self.ema_momentum);
-            return Err(Error::Config(format!("argument `ema_momentum`: {message}")));
-        }
+        share("ema_momentum", self.ema_momentum)?;
         positive("loss_scale_factor", self.loss_scale_factor.unwrap_or(1.0))?;
         let counts = [
             ("ema_overwrite_frequency", self.ema_overwrite_frequency, 1),
@@ -86,10 +86,7 @@ impl Settings {
                 return Err(Error::Config(format!("argument `{name}`: expected at least {least}, got {count}")));
             }
         }
-        if self.exclude_from_weight_decay.iter().any(String::is_empty) {
-            let message = "argument `exclude_from_weight_decay`: an empty word is in every path";
-            return Err(Error::Config(message.into()));
-        }
+        check_words("exclude_from_weight_decay", &self.exclude_from_weight_decay)?;
         let clips =
             [("clipnorm", self.clipnorm), ("global_clipnorm", self.global_clipnorm), ("clipvalue", self.clipvalue)];
         let mut given = clips.iter().filter_map(|(name, clip)| clip.map(|clip| (name, clip)));
@@ -113,6 +110,7 @@ impl Settings {
         let count = |name| -> Result<Option<u64>> {
             Ok(config.find(name).map(|_| config.size(name)).transpose()?.map(|n| n as u64))
         };
+        self.name = config.find("name").map(|_| config.word("name", "")).transpose()?;
         if let Some(rate) = config.find("learning_rate") {
             self.learning_rate = LearningRate::read(rate)?;
         }
@@ -131,9 +129,9 @@ impl Settings {
         Ok(())
     }
 
-    pub(super) fn config(&self, name: &str) -> Config {
+    pub(super) fn config(&self, class: &str) -> Config {
         object(json!({
-            "name": name,
+            "name": self.name.clone().unwrap_or_else(|| snake_case(class)),
             "learning_rate": self.learning_rate.serialized(),
             "weight_decay": self.weight_decay,
             "clipnorm": self.clipnorm,
@@ -146,6 +144,18 @@ impl Settings {
             "gradient_accumulation_steps": self.gradient_accumulation_steps,
         }))
     }
+}
+
+/// Checks words that are looked for in the paths of weights. Keras takes regular expressions, of which one would be
+/// found in no path.
+pub(super) fn check_words(name: &str, words: &[String]) -> Result<()> {
+    let is_plain = |word: &String| !word.is_empty() && !word.contains(|c| r"\^$.|?*+()[]{}".contains(c));
+    words.iter().find(|word| !is_plain(word)).map_or(Ok(()), |word| {
+        Err(Error::Config(format!(
+            "argument `{name}`: expected words that are in paths of weights as they are, got `{word}`; this engine \
+             knows no regular expressions"
+        )))
+    })
 }
 
 macro_rules! setters {
@@ -174,7 +184,8 @@ macro_rules! setters {
             self
         }
 
-        /// Leaves weights alone, when others decay, whose path has one of these words in it: `["bias"]`.
+        /// Leaves weights alone, when others decay, whose path has one of these words in it: `["bias"]`. Keras takes
+        /// regular expressions; here a word with a sign of one is an error.
         pub fn exclude_from_weight_decay<'a>(mut self, words: impl IntoIterator<Item = &'a str>) -> Self {
             self.settings.exclude_from_weight_decay = words.into_iter().map(String::from).collect();
             self
@@ -214,3 +225,21 @@ macro_rules! setters {
     };
 }
 pub(super) use setters;
+
+/// What `Optimizer` asks first of one that holds its [`Settings`].
+macro_rules! settings_of {
+    ($class:ident) => {
+        fn class_name(&self) -> &'static str {
+            stringify!($class)
+        }
+
+        fn settings(&self) -> &Settings {
+            &self.settings
+        }
+
+        fn settings_mut(&mut self) -> &mut Settings {
+            &mut self.settings
+        }
+    };
+}
+pub(super) use settings_of;

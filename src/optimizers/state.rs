@@ -32,12 +32,19 @@ impl State {
     /// The state before the first step, for these parameters and their paths.
     ///
     /// # Errors
-    /// Arguments of the optimizer outside their range.
+    /// Arguments of the optimizer outside their range; on a CUDA card a rule without a kernel.
     pub fn new(optimizer: &dyn Optimizer, parameters: &[(&str, &Tensor)]) -> Result<State> {
         let settings = optimizer.settings();
         settings.check()?;
         optimizer.check()?;
         let device = parameters.first().map_or(Device::Cpu, |(_, w)| w.device());
+        let whole: Vec<bool> = parameters.iter().map(|(path, w)| optimizer.is_whole(path, &w.shape())).collect();
+        if let (Device::Cuda(_), None, Some(at)) = (&device, optimizer.kernel(), whole.iter().position(|whole| !whole))
+        {
+            let (class, path) = (optimizer.class_name(), parameters[at].0);
+            let message = format!("{class} has no CUDA kernel to change `{path}` by");
+            return Err(Error::Config(format!("{message}: train on the CPU, or give it an update_whole")));
+        }
         let slots = |(path, w): &(&str, &Tensor)| optimizer.first_slots(&device, path, &w.shape());
         let numbers = |hyper: Hyper| Tensor::from_slice(&hyper, hyper.len())?.to_device(&device)?.copy();
         let zeros = || numbers(Hyper::default());
@@ -45,7 +52,7 @@ impl State {
             slots: parameters.iter().map(slots).collect::<Result<_>>()?,
             iteration: 0,
             decays: parameters.iter().map(|(path, _)| settings.decays(path)).collect(),
-            whole: parameters.iter().map(|(path, w)| optimizer.is_whole(path, &w.shape())).collect(),
+            whole,
             hyper: zeros()?,
             average: settings.use_ema.then(zeros).transpose()?,
             accumulate: match settings.accumulates() {
@@ -73,8 +80,8 @@ impl State {
         }
     }
 
-    /// Changes the weights at `places` by `gradients`, after [`State::prepare`]: unscaled, accumulated and clipped as the
-    /// optimizer's settings say. Counting [`State::iteration`] is left to the caller.
+    /// Changes the weights at `places` by `gradients`, after [`State::prepare`]: unscaled, accumulated and clipped as
+    /// the optimizer's settings say. Counting [`State::iteration`] is left to the caller.
     pub fn step(
         &mut self,
         optimizer: &dyn Optimizer,
@@ -94,7 +101,8 @@ impl State {
         let update = |hyper: &Hyper, piece: Piece| optimizer.update(hyper, piece);
         let mut apply =
             |weights: &mut [Tensor], slots: &mut [Vec<Tensor>], gradients: &[Tensor], scales: Option<&Tensor>| {
-                if let Some(kernel) = optimizer.kernel() {
+                if whole.contains(&false) {
+                    let kernel = optimizer.kernel();
                     let call = Call { update: &update, kernel, hyper, scales, slots: 0..count, skip: whole };
                     run(rule, &mut *weights, &mut *slots, gradients, call)?;
                 }
@@ -119,7 +127,7 @@ impl State {
                 let scales = factors(gradients, unscale)?;
                 let call = |hyper, scales| Call {
                     update: &accumulate::update,
-                    kernel: &accumulate::KERNEL,
+                    kernel: Some(&accumulate::KERNEL),
                     hyper,
                     scales,
                     slots: last..last + 1,
@@ -145,7 +153,7 @@ impl State {
         if let Some(hyper) = average {
             let call = Call {
                 update: &average::update,
-                kernel: &average::KERNEL,
+                kernel: Some(&average::KERNEL),
                 hyper,
                 scales: None,
                 slots: count..count + 1,

@@ -1,9 +1,7 @@
 //! The trace that chrome://tracing, Perfetto and Speedscope show.
 
 use super::{Kind, Profile};
-use crate::error::{Error, Result};
 use serde_json::{Value, json};
-use std::path::Path;
 
 impl Profile {
     /// The spans as complete events (`"ph": "X"`) of Chrome's [trace event
@@ -27,14 +25,5 @@ impl Profile {
             })
         });
         json!({ "displayTimeUnit": "ms", "traceEvents": events.collect::<Vec<_>>() })
-    }
-
-    /// Writes [`Profile::trace`] to a file.
-    ///
-    /// # Errors
-    /// A file that cannot be written.
-    pub fn write_trace(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        std::fs::write(path, self.trace().to_string()).map_err(|source| Error::Io { path: path.into(), source })
     }
 }

@@ -1,6 +1,6 @@
 //! Networks for tables: what is to be predicted, from which columns, by layers of which sizes.
 
-use crate::data::{ColumnKind, Dataset, FeatureSpace, Table};
+use crate::data::{Column, ColumnKind, Dataset, FeatureSpace, Table};
 use crate::error::{Error, Result};
 use crate::layers::{Dense, Dropout, Input, Normalization};
 use crate::losses::{BinaryCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy};
@@ -13,6 +13,7 @@ use crate::optimizers::Adam;
 use crate::tensor::Tensor;
 use crate::train::Trainer;
 use serde_json::{Value, json};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 /// The entry of a model file that says what the model reads and predicts.
@@ -67,15 +68,16 @@ pub struct Target {
 impl Target {
     /// The column `name` of a table: for the kind of problem that is told, or else that its values look like. Two values are
     /// a binary problem; words, or whole numbers of at most 10 values, a categorical one; other numbers a regression.
-    /// Classes are in the order of their numbers or their characters; the second of two is the positive one.
+    /// Classes are in the order of their numbers or their characters; the second of two is the positive one. In a column of
+    /// numbers `1` and `1.0` are one class.
     ///
     /// # Errors
     /// There is no such column, or it is not for such a problem; a single value; as many classes as half the rows.
     pub fn new(table: &Table, name: &str, problem: Option<Problem>) -> Result<Target> {
         let column = table.column(name)?;
-        let (kind, counts) = (column.kind(), column.counts());
-        let number = |text: &str| text.parse::<f64>().unwrap_or(f64::NAN);
-        let whole = kind == ColumnKind::Number && counts.iter().all(|(value, _)| number(value).fract() == 0.0);
+        let (kind, counts) = (column.kind(), values(column));
+        let parsed = |text: &str| text.parse::<f64>().unwrap_or(f64::NAN);
+        let whole = kind == ColumnKind::Number && counts.iter().all(|(value, _)| parsed(value).fract() == 0.0);
         let problem = problem.unwrap_or(match counts.len() {
             2 => Problem::Binary,
             n if kind == ColumnKind::Category || (whole && n <= FEW) => Problem::Categorical,
@@ -104,10 +106,36 @@ impl Target {
             classes.clear();
         }
         classes.sort_by(|a, b| match kind {
-            ColumnKind::Number => number(a).total_cmp(&number(b)),
+            ColumnKind::Number => parsed(a).total_cmp(&parsed(b)),
             _ => a.cmp(b),
         });
         Ok(Target { column: name.into(), problem, classes })
+    }
+
+    /// The rows of a table whose target is known, and how many others there are. In a multi-label problem it always is: a
+    /// cell without a value has no label.
+    ///
+    /// # Errors
+    /// There is no such column, or it has no value at all.
+    pub fn known(&self, table: &Table) -> Result<(Table, usize)> {
+        let column = table.column(&self.column)?;
+        let without = if self.problem == Problem::Multilabel { 0 } else { column.missing() };
+        if without == 0 {
+            return Ok((table.clone(), 0));
+        }
+        if without == table.rows() {
+            return Err(Error::Data(format!("column `{}`, which is to be predicted, has no values", self.column)));
+        }
+        let rows: Vec<i32> = (0..).zip(column.cells()).filter_map(|(i, cell)| cell.map(|_| i)).collect();
+        Ok((table.take(&rows)?, without))
+    }
+
+    /// The values in a table and how often each occurs, the most frequent first.
+    ///
+    /// # Errors
+    /// There is no such column.
+    pub fn counts<'a>(&self, table: &'a Table) -> Result<Vec<(&'a str, usize)>> {
+        Ok(values(table.column(&self.column)?))
     }
 
     /// The column's name.
@@ -141,6 +169,13 @@ impl Target {
             return Tensor::from_slice(&numbers.iter().map(|&x| x as f32).collect::<Vec<_>>(), [table.rows(), 1]);
         }
         let places: HashMap<&str, usize> = self.classes.iter().map(|c| &**c).zip(0..).collect();
+        let numbers: Option<HashMap<u64, usize>> =
+            self.classes.iter().map(|c| number(c)).zip(0..).map(|(n, i)| Some((n?, i))).collect();
+        // Numbers are found by their value, however they are written.
+        let place = |class: &str| match &numbers {
+            Some(numbers) => numbers.get(&number(class)?),
+            None => places.get(class),
+        };
         let unknown = |row: usize, class: &str| {
             let (name, known) = (&self.column, self.classes.join(", "));
             Error::Data(format!("column `{name}`, row {}: `{class}` is none of the classes {known}", row + 1))
@@ -156,7 +191,7 @@ impl Target {
         }
         let class = |(row, cell): (usize, Option<&str>)| {
             let cell = cell.ok_or_else(|| missing(row))?;
-            places.get(cell).map(|&i| i as i32).ok_or_else(|| unknown(row, cell))
+            place(cell).map(|&i| i as i32).ok_or_else(|| unknown(row, cell))
         };
         let classes = column.cells().enumerate().map(class).collect::<Result<Vec<i32>>>()?;
         match self.problem {
@@ -164,6 +199,32 @@ impl Target {
             _ => Tensor::from_slice(&classes.iter().map(|&c| c as f32).collect::<Vec<_>>(), [table.rows(), 1]),
         }
     }
+}
+
+/// The values of a column and how often each occurs, the most frequent first. Numbers that are equal are one value, written
+/// as most of its cells have it.
+fn values(column: &Column) -> Vec<(&str, usize)> {
+    if column.kind() != ColumnKind::Number {
+        return column.counts();
+    }
+    let mut places: HashMap<Option<u64>, usize> = HashMap::new();
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for (text, count) in column.counts() {
+        match places.entry(number(text)) {
+            Entry::Occupied(place) => counts[*place.get()].1 += count,
+            Entry::Vacant(place) => {
+                place.insert(counts.len());
+                counts.push((text, count));
+            }
+        }
+    }
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    counts
+}
+
+/// The bits of a number, the same for both zeros.
+fn number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|x: &f64| x.is_finite()).map(|x| (x + 0.0).to_bits())
 }
 
 /// What a network reads of a table, and what it predicts.
@@ -196,12 +257,12 @@ impl Default for Sizes {
 }
 
 impl Tabular {
-    /// Inputs and targets of a table.
+    /// Inputs and targets of a table; those of a part that is held out are held out, too.
     ///
     /// # Errors
     /// As [`FeatureSpace::transform`] and [`Target::tensor`].
     pub fn dataset(&self, table: &Table) -> Result<Dataset> {
-        Dataset::new(self.space.transform(table)?, self.target.tensor(table)?)
+        Ok(Dataset::new(self.space.transform(table)?, self.target.tensor(table)?)?.made_of(table))
     }
 
     /// A dense network for the data set, which must be the training part: layers of `relu` units, and an output with the
@@ -215,7 +276,7 @@ impl Tabular {
         let mut x = input.clone();
         for _ in 0..sizes.depth {
             x = Dense::new(sizes.width).relu().call(&x)?;
-            if sizes.dropout > 0.0 {
+            if sizes.dropout != 0.0 {
                 x = Dropout::new(sizes.dropout).call(&x)?;
             }
         }
@@ -289,7 +350,8 @@ impl Tabular {
         Ok(Some(tabular))
     }
 
-    fn to_json(&self) -> Value {
+    /// Both, as they are kept beside a model.
+    pub fn to_json(&self) -> Value {
         let Target { column, problem, classes } = &self.target;
         let target = json!({ "column": column, "problem": problem.name(), "classes": classes });
         json!({ "inputs": self.space.to_json(), "target": target })
@@ -321,6 +383,9 @@ impl Tabular {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Split;
+    use crate::device::Device;
+    use crate::dtype::DType;
     use std::path::Path;
 
     fn table(text: &str) -> Table {
@@ -348,6 +413,62 @@ mod tests {
             ("gone", None, "no column `gone`"),
         ] {
             assert!(target(name, told).unwrap_err().to_string().contains(want), "{name}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_numbers_of_a_part_are_of_that_part() -> Result<()> {
+        let rows: String = (0..40).map(|i| format!("{i},{}\n", 3 * i)).collect();
+        let (train, test) = table(&format!("x,y\n{rows}")).split(0.5, &Split::random())?;
+        let target = Target::new(&train, "y", None)?;
+        let tabular = Tabular { space: FeatureSpace::new().exclude("y").adapt(&train)?, target };
+        let (train, test) = (tabular.dataset(&train)?, tabular.dataset(&test)?);
+        let inputs = |data: &Dataset| data.with_inputs(data.inputs()[0].mul_scalar(2.0)?)?.input(0);
+        Normalization::new().adapt(&inputs(&train)?)?;
+        for held_out in [test.input(0)?, inputs(&test)?] {
+            assert!(Normalization::new().adapt(&held_out).unwrap_err().to_string().contains("held out"));
+        }
+        assert!(train.split(0.5, &Split::random()).unwrap_err().to_string().contains("split first"));
+        assert!(train.with_inputs(Tensor::zeros(&Device::Cpu, [3, 1], DType::F32)?).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn equal_numbers_are_one_class() -> Result<()> {
+        let rows: String = ["1", "1.0", "0", "1", "-0", "0"].map(|cell| format!("5,{cell}\n")).concat().repeat(3);
+        let numbers = table(&format!("x,y\n{rows}"));
+        let target = Target::new(&numbers, "y", None)?;
+        assert_eq!((target.problem(), target.classes()), (Problem::Binary, &["0".to_string(), "1".into()][..]));
+        assert_eq!(target.counts(&numbers)?, [("0", 9), ("1", 9)]);
+        assert_eq!(target.tensor(&numbers)?.to_vec::<f32>()?[..6], [1.0, 1.0, 0.0, 1.0, 0.0, 0.0]);
+        assert!(
+            target.tensor(&table("y\none\n")).unwrap_err().to_string().contains("`one` is none of the classes 0, 1")
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn rows_without_a_target_are_left_out() -> Result<()> {
+        let gaps = table(&format!("x,y\n{}", "1,2\n2,\n3,4.5\n".repeat(4)));
+        let target = Target::new(&gaps, "y", Some(Problem::Regression))?;
+        let (known, without) = target.known(&gaps)?;
+        assert_eq!((known.rows(), without), (8, 4));
+        assert_eq!(known.column("x")?.numbers()?[..3], [1.0, 3.0, 1.0]);
+        assert!(target.known(&table("x,y\n1,\n")).unwrap_err().to_string().contains("has no values"));
+        let labels = Target::new(&gaps, "y", Some(Problem::Multilabel))?;
+        assert_eq!(labels.known(&gaps)?.1, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn sizes_that_no_layer_has_are_refused() -> Result<()> {
+        let numbers = table(&format!("x,y\n{}", (0..20).map(|i| format!("{i},{i}\n")).collect::<String>()));
+        let target = Target::new(&numbers, "y", None)?;
+        let tabular = Tabular { space: FeatureSpace::new().exclude("y").adapt(&numbers)?, target };
+        for dropout in [-0.5, f64::NAN, 1.5] {
+            let sizes = Sizes { dropout, ..Sizes::default() };
+            assert!(tabular.model(&tabular.dataset(&numbers)?, sizes).is_err(), "{dropout}");
         }
         Ok(())
     }

@@ -55,7 +55,7 @@ impl Schedule for ExponentialDecay {
     fn check(&self) -> Result<()> {
         range("initial_learning_rate", self.initial_learning_rate, 0.0, f64::INFINITY)?;
         positive("decay_steps", self.decay_steps)?;
-        positive("decay_rate", self.decay_rate)
+        range("decay_rate", self.decay_rate, 0.0, f64::INFINITY)
     }
 
     fn config(&self) -> Config {

@@ -5,8 +5,8 @@ use crate::error::{Error, Result};
 use crate::layers::{Config, object};
 use serde_json::{Value, json};
 
-/// `values[0]` up to the step `boundaries[0]`, that one too, then `values[1]` up to `boundaries[1]`, …, and the last value
-/// from there on ([Keras](https://keras.io/api/optimizers/learning_rate_schedules/piecewise_constant_decay/)).
+/// `values[0]` up to the step `boundaries[0]`, that one too, then `values[1]` up to `boundaries[1]`, …, and the last
+/// value from there on ([Keras](https://keras.io/api/optimizers/learning_rate_schedules/piecewise_constant_decay/)).
 ///
 /// ```
 /// use uncrumple::prelude::*;
@@ -52,7 +52,8 @@ impl Schedule for PiecewiseConstantDecay {
         let (boundaries, values) = (&self.boundaries, &self.values);
         if boundaries.is_empty() || boundaries.len() + 1 != values.len() {
             let (boundaries, values) = (boundaries.len(), values.len());
-            let message = format!("expected one or more, and one less than there are `values`, got {boundaries} and {values}");
+            let message =
+                format!("expected one or more, and one less than there are `values`, got {boundaries} and {values}");
             return Err(Error::Config(format!("argument `boundaries`: {message}")));
         }
         if !boundaries.windows(2).all(|pair| pair[0] < pair[1]) {

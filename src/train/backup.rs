@@ -6,7 +6,8 @@
 
 use super::{Callback, CallbackState, Epoch, History, Logs, Trainer};
 use crate::error::{Error, Result};
-use crate::files::{Array, safetensors};
+use crate::files::{Array, prepare, safetensors};
+use crate::model::keras;
 use crate::ops::Generator;
 use crate::tensor::Tensor;
 use serde_json::{Value, json};
@@ -19,6 +20,8 @@ pub(super) struct Backup {
     path: PathBuf,
     every: Duration,
     last: Instant,
+    /// What must be the same for a run to go on.
+    identity: Value,
 }
 
 /// How far a run has come.
@@ -43,10 +46,19 @@ pub(super) struct Midway {
 }
 
 const RUN: &str = "run";
+/// More steps than any run makes.
+const MOST_STEPS: u64 = 1 << 53;
+/// Characters of a value in a message.
+const MOST_SHOWN: usize = 60;
 
 impl Backup {
-    pub(super) fn new(path: PathBuf, every: Duration) -> Backup {
-        Backup { path, every, last: Instant::now() }
+    /// One in this file, of a run that [`identity`] describes.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub(super) fn new(path: PathBuf, every: Duration, identity: Value) -> Result<Backup> {
+        prepare(&path)?;
+        Ok(Backup { path, every, last: Instant::now(), identity })
     }
 
     /// Whether the last time is long enough ago.
@@ -60,14 +72,7 @@ impl Backup {
     }
 
     /// Puts the run down, atomically.
-    pub(super) fn write(
-        &mut self,
-        trainer: &Trainer,
-        place: &Place,
-        run: &Epoch,
-        shuffle: bool,
-        callbacks: &[Box<dyn Callback>],
-    ) -> Result<()> {
+    pub(super) fn write(&mut self, trainer: &Trainer, place: &Place, callbacks: &[Box<dyn Callback>]) -> Result<()> {
         let mut arrays = BTreeMap::new();
         let mut keep = |name: String, tensor: &Tensor| -> Result<()> {
             arrays.insert(name, tensor.to_array()?);
@@ -86,11 +91,12 @@ impl Backup {
         for (i, callback) in callbacks.iter().enumerate() {
             let state = callback.state()?;
             state.tensors.iter().enumerate().try_for_each(|(j, t)| keep(format!("callbacks/{i}/{j}"), t))?;
-            values.push(state.values.into_iter().map(|(name, v)| (name, number(v))).collect::<Value>());
+            let numbers = state.values.into_iter().map(|(name, v)| (name, number(v))).collect::<Value>();
+            values.push(json!({ "callback": callback.name(), "values": numbers }));
         }
         let logs = |logs: &Logs| logs.iter().map(|(name, v)| json!([name, number(v)])).collect::<Value>();
         let run = json!({
-            "identity": identity(trainer, run, shuffle),
+            "identity": self.identity,
             "iteration": trainer.state.iteration,
             "epoch": place.epoch,
             "steps": place.steps,
@@ -101,9 +107,6 @@ impl Backup {
             "history": trainer.history.epochs.iter().map(logs).collect::<Value>(),
         });
         let metadata = BTreeMap::from([(RUN.to_string(), run.to_string())]);
-        if let Some(folder) = self.path.parent() {
-            std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-        }
         safetensors::write(&self.path, &safetensors::Contents { arrays, metadata })?;
         self.last = Instant::now();
         Ok(())
@@ -114,25 +117,40 @@ impl Backup {
         &self,
         trainer: &mut Trainer,
         run: &Epoch,
-        shuffle: bool,
         callbacks: &mut [Box<dyn Callback>],
     ) -> Result<Place> {
-        let wrong = |what: &str| {
-            let advice = "remove it to begin anew";
-            Error::file(&self.path, format!("is not a backup of this run: {what}; {advice}"))
-        };
+        self.try_restore(trainer, run, callbacks).map_err(|error| match error {
+            Error::File { .. } | Error::Io { .. } => error,
+            other => self.wrong(&other.to_string()),
+        })
+    }
+
+    fn wrong(&self, what: &str) -> Error {
+        Error::file(&self.path, format!("is not a backup of this run: {what}; remove it to begin anew"))
+    }
+
+    fn try_restore(&self, trainer: &mut Trainer, run: &Epoch, callbacks: &mut [Box<dyn Callback>]) -> Result<Place> {
+        let wrong = |what: &str| self.wrong(what);
         let safetensors::Contents { mut arrays, metadata } = safetensors::read(&self.path)?;
         let text = metadata.get(RUN).ok_or_else(|| wrong("it does not say where a run stands"))?;
         let saved: Value = serde_json::from_str(text).map_err(|e| wrong(&e.to_string()))?;
-        let (here, there) = (identity(trainer, run, shuffle), &saved["identity"]);
-        if let Some((key, value)) = here.as_object().into_iter().flatten().find(|(key, value)| there[*key] != **value) {
-            return Err(wrong(&format!("`{key}` is {} there and {value} here", there[key])));
+        if let Some((key, there, here)) = difference("", &saved["identity"], &self.identity) {
+            let message =
+                format!("`{key}` is {} there and {} here: give what the run began with", clip(there), clip(here));
+            return Err(wrong(&message));
         }
         let count = |key: &str| saved[key].as_u64().ok_or_else(|| wrong(&format!("it has no `{key}`")));
         let (iteration, epoch, steps) = (count("iteration")?, count("epoch")? as usize, count("steps")? as usize);
-        if steps > run.steps || steps as u64 > iteration {
-            return Err(wrong(&format!("it has done {steps} of {} steps of an epoch", run.steps)));
+        if steps > run.steps || steps as u64 > iteration || iteration > MOST_STEPS {
+            return Err(wrong(&format!("it has done {steps} of {} steps of an epoch, {iteration} in all", run.steps)));
         }
+        let rate = |key: &str| match (trainer.constant_rate(), saved[key].as_f64()) {
+            (Some(_), Some(rate)) if rate >= 0.0 => Ok(Some(rate)),
+            (None, None) => Ok(None),
+            _ if steps == 0 && key == "begun_with" => Ok(None),
+            _ => Err(wrong(&format!("`{key}` is no learning rate"))),
+        };
+        let (rate, begun_with) = (rate("rate")?, rate("begun_with")?);
         let history = saved["history"].as_array().and_then(|epochs| epochs.iter().map(logs).collect());
         let epochs = history.ok_or_else(|| wrong("it has no `history`"))?;
 
@@ -154,16 +172,27 @@ impl Backup {
         let trackers = trainer.trackers.tensors().enumerate();
         let trackers = trackers.map(|(i, t)| take(format!("trackers/{i}"), t)).collect::<Result<Vec<_>>>()?;
 
-        for (i, callback) in callbacks.iter_mut().enumerate() {
+        let mut waiting: Vec<&mut Box<dyn Callback>> = callbacks.iter_mut().collect();
+        for (i, kept) in saved["callbacks"].as_array().into_iter().flatten().enumerate() {
+            let name = kept["callback"].as_str().unwrap_or("");
             let mut state = CallbackState::default();
-            for (name, value) in saved["callbacks"][i].as_object().into_iter().flatten() {
-                let value = parsed(value).ok_or_else(|| wrong(&format!("`{name}` of callback {i} is no number")))?;
-                state.values.insert(name.clone(), value);
+            for (key, value) in kept["values"].as_object().into_iter().flatten() {
+                let value = parsed(value).ok_or_else(|| wrong(&format!("`{key}` of callback {name} is no number")))?;
+                state.values.insert(key.clone(), value);
             }
             let names = (0..).map(|j| format!("callbacks/{i}/{j}"));
             let found = names.map_while(|name| tensor(arrays.remove(&name)));
             state.tensors = found.collect::<Result<_>>()?;
-            callback.restore(state)?;
+            match waiting.iter().position(|callback| callback.name() == name) {
+                Some(at) => waiting.remove(at).restore(state)?,
+                None if state.is_empty() => {}
+                None => return Err(wrong(&format!("the callback {name} was there and is not here"))),
+            }
+        }
+        for callback in waiting {
+            if !callback.state()?.is_empty() {
+                return Err(wrong(&format!("the callback {} is here and was not there", callback.name())));
+            }
         }
         trainer.set_weights(&weights)?;
         trainer.state.slots = slots;
@@ -172,9 +201,8 @@ impl Backup {
         // What was recorded reads the slots that were there before.
         trainer.captures = trainer.captures.take().map(|_| Default::default());
         trainer.history = History { epochs };
-        let rate = saved["rate"].as_f64();
         let midway = (steps > 0).then_some(Midway { rate, trackers });
-        let begun_with = if steps > 0 { saved["begun_with"].as_f64() } else { rate };
+        let begun_with = if steps > 0 { begun_with } else { rate };
         begun_with.map_or(Ok(()), |rate| trainer.set_learning_rate(rate))?;
         Ok(Place { epoch, steps, stopped: saved["stopped"] == true, begun_with, midway })
     }
@@ -188,16 +216,43 @@ impl Midway {
     }
 }
 
-/// What must be the same for a run to go on.
-fn identity(trainer: &Trainer, run: &Epoch, shuffle: bool) -> Value {
-    json!({
+/// What must be the same for a run to go on: all that decides its bits, as far as it can be told. Layers and steps of one's
+/// own cannot be described. `fit` holds what [`Fit`](super::Fit) was told.
+pub(super) fn identity(trainer: &Trainer, run: &Epoch, fit: Value) -> Value {
+    let mut identity = json!({
         "samples": run.samples,
         "batch_size": run.batch_size,
-        "shuffle": shuffle,
         "seed": trainer.seed,
-        "optimizer": trainer.optimizer.class_name(),
         "figures": trainer.figures,
-    })
+        "optimizer": trainer.optimizer.class_name(),
+        "model": keras::describe(&trainer.model, &trainer.training()).unwrap_or_default(),
+    });
+    for (key, value) in fit.as_object().into_iter().flatten() {
+        identity[key] = value.clone();
+    }
+    identity
+}
+
+/// Where two values first differ, and what is there.
+fn difference<'a>(path: &str, there: &'a Value, here: &'a Value) -> Option<(String, &'a Value, &'a Value)> {
+    let below = |key: &str| if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
+    match (there, here) {
+        (Value::Object(a), Value::Object(b)) => {
+            let mut keys = b.keys().chain(a.keys());
+            keys.find_map(|key| difference(&below(key), &there[key], &here[key]))
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            let mut pairs = a.iter().zip(b).enumerate();
+            pairs.find_map(|(i, (a, b))| difference(&below(&i.to_string()), a, b))
+        }
+        _ => (there != here).then(|| (path.to_string(), there, here)),
+    }
+}
+
+/// A value in a message.
+fn clip(value: &Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() > MOST_SHOWN { text.chars().take(MOST_SHOWN).collect::<String>() + "…" } else { text }
 }
 
 /// JSON has no word for numbers that are not finite.

@@ -38,6 +38,18 @@ pub struct CallbackState {
     pub tensors: Vec<Tensor>,
 }
 
+impl CallbackState {
+    /// Whether there is nothing to know.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.tensors.is_empty()
+    }
+
+    /// A number that counts something; 0 where it is missing or counts nothing.
+    pub fn count(&self, name: &str) -> usize {
+        self.values.get(name).map_or(0, |&count| count as u32 as usize)
+    }
+}
+
 /// Is called while a model trains. All methods do nothing unless written anew.
 ///
 /// Reading figures or weights waits for the device, so what is called at each step should do it seldom:
@@ -67,6 +79,13 @@ pub trait Callback: Send {
     /// After the last epoch.
     fn on_train_end(&mut self, trainer: &mut Trainer) -> Result<()> {
         Ok(())
+    }
+
+    /// What a backup calls it: its type.
+    fn name(&self) -> &'static str {
+        let path = std::any::type_name::<Self>();
+        let path = path.split_once('<').map_or(path, |(path, _)| path);
+        path.rsplit_once("::").map_or(path, |(_, name)| name)
     }
 
     /// What [`Fit::backup`](super::Fit::backup) keeps of the callback.

@@ -30,9 +30,7 @@ impl Trainer {
     /// Refuses more samples than can be numbered, and labels out of range: on a CUDA device they would make every
     /// weight NaN without a word.
     pub(super) fn check_data(&self, data: &Dataset) -> Result<()> {
-        if i32::try_from(data.len()).is_err() {
-            return Err(Error::Data(format!("{} samples are more than the {} that fit", data.len(), i32::MAX)));
-        }
+        check_count(data.len())?;
         if self.step.is_some() {
             return Ok(());
         }
@@ -44,6 +42,14 @@ impl Trainer {
         }
         Ok(())
     }
+}
+
+/// Refuses more samples than can be numbered.
+pub(super) fn check_count(samples: usize) -> Result<()> {
+    if i32::try_from(samples).is_err() {
+        return Err(Error::Data(format!("{samples} samples are more than the {} that fit", i32::MAX)));
+    }
+    Ok(())
 }
 
 fn check_labels(number: usize, target: &Tensor, classes: usize, output: &str) -> Result<()> {

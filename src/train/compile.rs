@@ -3,7 +3,7 @@
 use super::{History, Trackers, Trainer, step};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::layers::{ActivationFn, Precision};
+use crate::layers::{ActivationFn, Mixing, Precision};
 use crate::losses::Loss;
 use crate::metrics::Metric;
 use crate::model::Model;
@@ -90,6 +90,7 @@ impl Trainer {
             metrics,
             trainable,
             step: None,
+            mixing: None,
             logits,
             trackers,
             scratch: step::Scratch::default(),
@@ -111,6 +112,27 @@ impl Trainer {
     ) -> Trainer {
         self.step = Some(Box::new(step));
         self.trackers.losses.clear();
+        self.forget_captures();
+        self
+    }
+
+    /// The same trainer, whose steps train on batches that are mixed first: their images and their labels, which are
+    /// vectors (one-hot, say) and not whole numbers. Metrics of training compare with the mixed labels, as in Keras;
+    /// what is evaluated and predicted is not mixed.
+    ///
+    /// ```
+    /// use uncrumple::prelude::*;
+    /// # fn main() -> Result<()> {
+    /// # let model = Sequential::new([8, 8, 1]).add(Flatten::new()).add(Dense::new(3).softmax()).build()?;
+    /// let trainer = model.compile(SGD::new(0.1), CategoricalCrossentropy::new(), [CategoricalAccuracy::new()])?;
+    /// let trainer = trainer.mixing(CutMix::new(1.0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A step then fails on data that is not one input of images and one target of vectors.
+    pub fn mixing(mut self, mixing: impl Mixing) -> Trainer {
+        self.mixing = Some(Box::new(mixing));
         self.forget_captures();
         self
     }

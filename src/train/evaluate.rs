@@ -1,5 +1,6 @@
 //! Looking without training: evaluation and prediction.
 
+use super::check::check_count;
 use super::feed::Feed;
 use super::{Batch, Logs, Trainer};
 use crate::data::{Dataset, IntoTensors, Source};
@@ -36,6 +37,7 @@ impl Trainer {
     /// As [`Trainer::evaluate`]; what the source fails with.
     pub fn evaluate_source(&mut self, source: &dyn Source, batch_size: usize) -> Result<Logs> {
         self.check_metrics()?;
+        check_count(source.len())?;
         self.look_through(Feed::Source(source), batch_size)
     }
 

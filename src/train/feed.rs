@@ -6,11 +6,14 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::tensor::{Arriving, Tensor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
 use std::thread::Scope;
+use std::time::Duration;
 
 /// Batches that wait to be trained on.
 const AHEAD: usize = 2;
+/// How long a thread that has nothing to do waits until it looks for work again.
+const PAUSE: Duration = Duration::from_micros(500);
 
 /// What a run trains on.
 #[derive(Clone, Copy)]
@@ -110,7 +113,29 @@ impl Batches<'_> {
         let over = || Error::Internal("the batches of an epoch are over before it is".into());
         match self {
             Batches::Placed(data, chunks) => trainer.batch(data, chunks.next().ok_or_else(over)?),
-            Batches::Ahead(receiver) => receiver.recv().map_err(|_| over())??.batch(),
+            Batches::Ahead(receiver) => wait(receiver).ok_or_else(over)??.batch(),
+        }
+    }
+}
+
+/// What the reader sends next; nothing where it has ended.
+///
+/// The thread that trains is one of the pool's, and the reader may need them: to wait is to do their work meanwhile, or as
+/// many trainings as there are threads would wait for readers that wait for a thread.
+fn wait<T>(receiver: &Receiver<T>) -> Option<T> {
+    loop {
+        match receiver.try_recv() {
+            Ok(batch) => return Some(batch),
+            Err(TryRecvError::Disconnected) => return None,
+            Err(TryRecvError::Empty) => {}
+        }
+        if rayon::yield_now() == Some(rayon::Yield::Executed) {
+            continue;
+        }
+        match receiver.recv_timeout(PAUSE) {
+            Ok(batch) => return Some(batch),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => {}
         }
     }
 }

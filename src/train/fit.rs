@@ -1,7 +1,8 @@
 //! The training loop.
 
-use super::backup::{Backup, Place};
+use super::backup::{Backup, Place, identity};
 use super::batches::shuffled;
+use super::check::check_count;
 use super::evaluate::BATCH_SIZE;
 use super::feed::Feed;
 use super::history::no_epochs;
@@ -11,6 +12,7 @@ use crate::device::Device;
 use crate::device::cpu::threads;
 use crate::error::{Error, Result};
 use crate::profile;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -131,11 +133,15 @@ impl Trainer {
                            whose data has sample weights";
             return Err(Error::Config(message.into()));
         }
+        check_count(source.len())?;
         let first: Vec<i32> = (0..fit.batch_size.clamp(1, source.len().max(1)) as i32).collect();
-        self.check_data(&source.read(&first)?)?;
+        let first = source.read(&first)?;
+        self.check_data(&first)?;
+        // Of what is not in memory, the beginning tells whether it is the same.
+        let sum = fit.backup.is_some().then(|| first.checksum()).transpose()?;
         threads::enter(|| {
             let validation = fit.validation_data.clone();
-            self.run_on(Feed::Source(source), validation, fit)
+            self.run_on(Feed::Source(source), validation, sum, fit)
         })
     }
 
@@ -145,10 +151,6 @@ impl Trainer {
             let message = format!("`validation_split`: expected at least 0 and less than 1, got {validation_split}");
             return Err(Error::Config(message));
         }
-        if fit.epochs == 0 || fit.batch_size == 0 {
-            return Err(no_epochs());
-        }
-        self.check_trainable()?;
         let (train, validation) = match validation_data {
             Some(validation) => (data.clone(), Some(validation.clone())),
             None if *validation_split > 0.0 => {
@@ -158,15 +160,16 @@ impl Trainer {
         };
         self.check_data(&train)?;
         let train = if class_weight.is_empty() { train } else { train.class_weight(class_weight)? };
+        let sum = fit.backup.is_some().then(|| train.checksum()).transpose()?;
         let train = self.placed(train)?;
         let feed = Feed::of(&train, self.device());
-        self.run_on(feed, validation, fit)
+        self.run_on(feed, validation, sum, fit)
     }
 
-    fn run_on(&mut self, train: Feed, validation: Option<Dataset>, fit: Fit) -> Result<History> {
+    /// `sum` is the checksum of the data, for a backup.
+    fn run_on(&mut self, train: Feed, validation: Option<Dataset>, sum: Option<u32>, fit: Fit) -> Result<History> {
         let Fit { epochs, batch_size, shuffle, .. } = fit;
         let mut callbacks = fit.callbacks;
-        let mut backup = fit.backup.map(|path| Backup::new(path, fit.backup_every));
         if epochs == 0 || batch_size == 0 || train.len() == 0 {
             return Err(no_epochs());
         }
@@ -175,6 +178,7 @@ impl Trainer {
         if let Some(validation) = &validation {
             self.check_data(validation)?;
         }
+        let sums = [sum, validation.as_ref().filter(|_| sum.is_some()).map(Dataset::checksum).transpose()?];
         let validation = validation.map(|v| self.placed(v)).transpose()?;
         self.figures = self.names();
         if let Some(validation) = &validation {
@@ -187,6 +191,19 @@ impl Trainer {
         }
         let samples = train.len();
         let epoch = Epoch { number: 0, epochs, steps: samples.div_ceil(batch_size), batch_size, samples };
+        let mut backup = match fit.backup {
+            None => None,
+            Some(path) => {
+                let [data, validation] = sums.map(|sum| sum.map(|sum| format!("{sum:08x}")));
+                let own = json!({
+                    "shuffle": shuffle,
+                    "class_weight": fit.class_weight,
+                    "checksum of the data": data,
+                    "checksum of the validation data": validation,
+                });
+                Some(Backup::new(path, fit.backup_every, identity(self, &epoch, own))?)
+            }
+        };
         let mut begun = 0;
         let mut result = callbacks.iter_mut().try_for_each(|callback| {
             begun += 1;
@@ -195,9 +212,7 @@ impl Trainer {
         if result.is_ok() {
             result = (|| {
                 let place = match &backup {
-                    Some(backup) if fit.resume && backup.exists() => {
-                        backup.restore(self, &epoch, shuffle, &mut callbacks)?
-                    }
+                    Some(backup) if fit.resume && backup.exists() => backup.restore(self, &epoch, &mut callbacks)?,
                     _ => Place::default(),
                 };
                 let run = Run { train, validation: validation.as_ref(), shuffle, callbacks: &mut callbacks };
@@ -256,7 +271,7 @@ impl Trainer {
                     let stops = told(callbacks, |c| c.on_step_end(self, &epoch, place.steps))?;
                     place.steps += 1;
                     if let Some(backup) = backup.as_mut().filter(|backup| stops || backup.is_due()) {
-                        backup.write(self, place, &epoch, shuffle, callbacks)?;
+                        backup.write(self, place, callbacks)?;
                     }
                     if stops {
                         return Ok(true);
@@ -282,7 +297,7 @@ impl Trainer {
             *place = Place { epoch: place.epoch + 1, stopped, ..Place::default() };
             let ends = stopped || place.epoch == epoch.epochs;
             if let Some(backup) = backup.as_mut().filter(|backup| ends || backup.is_due()) {
-                backup.write(self, place, &epoch, shuffle, callbacks)?;
+                backup.write(self, place, callbacks)?;
             }
         }
         Ok(())

@@ -25,6 +25,7 @@ pub use step::{Batch, Running};
 
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::layers::Mixing;
 use crate::losses::Loss;
 use crate::metrics::Metric;
 use crate::model::Model;
@@ -53,6 +54,8 @@ pub struct Trainer {
     /// The places of the trainable weights.
     trainable: Vec<usize>,
     step: Option<Box<step::CustomStep>>,
+    /// What mixes the samples of a batch before a step trains on them.
+    mixing: Option<Box<dyn Mixing>>,
     /// Outputs that end with the activation that their loss undoes, as bits.
     logits: u64,
     trackers: Trackers,

@@ -28,17 +28,21 @@ impl Trainer {
     /// A name that does not end in `.keras`; a file that cannot be written; layers of names that Keras cannot tell
     /// apart.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let training = Training {
+        let words = &self.optimizer.settings().exclude_from_weight_decay;
+        let own = json!({ "seed": self.seed, EXCLUDE: words }).to_string();
+        keras::write(path, &self.model.clone().attach(OWN, own.into_bytes())?, Some(self.training()))
+    }
+
+    /// How the model is being trained, for a file.
+    pub(super) fn training(&self) -> Training<'_> {
+        Training {
             optimizer: &*self.optimizer,
             iteration: self.state.iteration,
             slots: &self.state.slots,
             losses: &self.losses,
             loss_weights: self.loss_weights.as_deref(),
             metrics: &self.metrics,
-        };
-        let words = &self.optimizer.settings().exclude_from_weight_decay;
-        let own = json!({ "seed": self.seed, EXCLUDE: words }).to_string();
-        keras::write(path, &self.model.clone().attach(OWN, own.into_bytes())?, Some(training))
+        }
     }
 
     /// Goes on from the `.keras` file `path`, which [`Trainer::save`] or Keras 3 wrote: the model, optimizer, losses

@@ -5,7 +5,7 @@ use super::compile::loss_of;
 use crate::data::Dataset;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::layers::{ActivationFn, Precision, Updates};
+use crate::layers::{ActivationFn, Mixing, Precision, Updates};
 use crate::model::{Graph, Mode};
 use crate::ops::Generator;
 use crate::profile;
@@ -79,6 +79,20 @@ struct Forward {
     outputs: Tensors,
 }
 
+/// A batch with its images and labels mixed.
+fn mixed(batch: &Batch, mixing: &dyn Mixing, generator: &Generator) -> Result<Batch> {
+    let ([images], [labels]) = (batch.inputs(), batch.targets()) else {
+        let (inputs, targets) = (batch.inputs().len(), batch.targets().len());
+        return Err(Error::Config(format!(
+            "mixing: expected one input of images and one target of labels, got {inputs} and {targets}"
+        )));
+    };
+    let (images, labels) = mixing.mix(generator, images, Some(labels))?;
+    let mut changed = std::iter::once(images).chain(labels);
+    // The weights of samples stay.
+    batch.map(batch.len(), |tensor| Ok(changed.next().unwrap_or_else(|| tensor.clone())))
+}
+
 /// Lists that a step fills and the next one fills again.
 #[derive(Default)]
 pub(super) struct Scratch {
@@ -117,6 +131,8 @@ impl Trainer {
 
     /// The part of a step that runs on the device alone.
     pub(super) fn step(&mut self, batch: &Batch, scratch: &mut Scratch) -> Result<()> {
+        let mixed = self.mixing.as_deref().map(|mixing| mixed(batch, mixing, &self.generator)).transpose()?;
+        let batch = mixed.as_ref().unwrap_or(batch);
         let tape = GradientTape::new();
         scratch.watched.extend(self.model.weights.iter().cloned());
         for &i in &self.trainable {

@@ -113,6 +113,65 @@ fn what_is_missing_is_told() -> Result<()> {
     assert!(fit("o.keras", &["--loss", "nothing"]).contains("unknown loss `nothing`; known are"));
     assert!(fit("o.txt", &["--loss", "mse"]).contains("name a .keras file"));
     assert!(fit("o.keras", &["--loss", "mse"]).contains("(4, 4, 3)"), "targets of another shape");
+    let folders = [text(folder.path()), "--loss", "mae"];
+    assert!(fit("o.keras", &[&["--history"][..], &folders].concat()).contains("directory"));
     assert!(!folder.path().join("o.keras").exists());
+    Ok(())
+}
+
+/// A copy of a model's file whose config has another word in the place of one.
+fn altered(model: &Path, word: &str, other: &str, to: &Path) {
+    let mut from = zip::ZipArchive::new(std::fs::File::open(model).unwrap()).unwrap();
+    let mut out = zip::ZipWriter::new(std::fs::File::create(to).unwrap());
+    for i in 0..from.len() {
+        let mut entry = from.by_index(i).unwrap();
+        let (name, mut bytes) = (entry.name().unwrap().into_owned(), Vec::new());
+        std::io::copy(&mut entry, &mut bytes).unwrap();
+        if name == "config.json" {
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(text.contains(word), "{text}");
+            bytes = text.replace(word, other).into_bytes();
+        }
+        out.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        std::io::Write::write_all(&mut out, &bytes).unwrap();
+    }
+    out.finish().unwrap();
+}
+
+#[test]
+fn what_a_file_was_compiled_with_is_not_passed_over() -> Result<()> {
+    let x = numbers(20, 4, 0.7)?;
+    let y = Tensor::from_slice(&(0..20i64).map(|i| i % 2).collect::<Vec<_>>(), [20, 1])?;
+    let (folder, model) = folder("compiled_by_name.keras", &[("x", &x), ("y", &y)])?;
+    let at = |name: &str| file(folder.path(), name);
+    let odd = folder.path().join("odd.keras");
+    altered(&model, "RMSprop", "Nobody", &odd);
+    let data = ["--x", &at("x.npy"), "--y", &at("y.npy"), "--device", "cpu"];
+    let fit = ["fit", text(&odd), "--epochs", "1", "--save", &at("o.keras"), "--loss", "mse"];
+    let said = error(&[&fit[..], &data].concat());
+    assert!(said.contains("Nobody"), "{said}");
+    succeed(&[&fit[..], &data, &["--metrics", "mae", "--optimizer", "sgd"]].concat());
+    let evaluate = ["evaluate", text(&odd), "--loss", "mse"];
+    assert!(error(&[&evaluate[..], &data].concat()).contains("Nobody"));
+    succeed(&[&evaluate[..], &data, &["--metrics", "mae"]].concat());
+    Ok(())
+}
+
+#[test]
+fn a_seed_of_0_is_one() -> Result<()> {
+    let (x, y) = (numbers(40, 4, 0.7)?, numbers(40, 1, 0.3)?);
+    let (folder, _) = folder("chain.keras", &[("x", &x), ("y", &y)])?;
+    let at = |name: &str| file(folder.path(), name);
+    let model = Sequential::new([4]).add(Dense::new(8)).add(Dropout::new(0.5)).add(Dense::new(1)).build()?.seed(5)?;
+    model.compile(SGD::new(0.01), MeanSquaredError::new(), ())?.save(at("m.keras"))?;
+    let history = |seed: &[&str]| {
+        let (save, table) = (at("o.keras"), at("h.csv"));
+        let fit = ["fit", &at("m.keras"), "--x", &at("x.npy"), "--y", &at("y.npy"), "--epochs", "1", "--device", "cpu"];
+        succeed(&[&fit[..], &["--save", &save, "--history", &table], seed].concat());
+        std::fs::read_to_string(table).unwrap()
+    };
+    let own = history(&[]);
+    assert_eq!(own, history(&["--seed", "5"]));
+    assert_ne!(own, history(&["--seed", "0"]));
     Ok(())
 }

@@ -29,10 +29,17 @@ const COMMANDS: [&[&str]; 13] = [
     &["bench"],
 ];
 
-/// Runs the binary; where the tests were moved to another machine, the variable says where it is.
-fn uncrumple(arguments: &[&str]) -> Output {
+/// The binary; where the tests were moved to another machine, the variable says where it is.
+fn command(arguments: &[&str]) -> Command {
     let path = std::env::var("CARGO_BIN_EXE_uncrumple").unwrap_or_else(|_| env!("CARGO_BIN_EXE_uncrumple").into());
-    Command::new(path).args(arguments).output().unwrap()
+    let mut command = Command::new(path);
+    command.args(arguments);
+    command
+}
+
+/// Runs the binary.
+fn uncrumple(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
 }
 
 /// Standard output of a run that must succeed.

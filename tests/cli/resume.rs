@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use uncrumple::files::npy;
+use uncrumple::files::{npy, safetensors};
 use uncrumple::prelude::*;
 
 const KILLS: u64 = 20;
@@ -27,26 +27,69 @@ fn prepare(folder: &Path) -> Result<()> {
     model.compile(adam, SparseCategoricalCrossentropy::new(), [Accuracy::new()])?.save(folder.join("begin.keras"))
 }
 
+/// A run that puts itself down after each step.
+fn command(arguments: &[&str]) -> Command {
+    let mut command = super::command(&[arguments, &["--backup-every", "0", "--device", "cpu"]].concat());
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
 fn start(folder: &Path, name: &str, resume: bool) -> Child {
-    let path = std::env::var("CARGO_BIN_EXE_uncrumple").unwrap_or_else(|_| env!("CARGO_BIN_EXE_uncrumple").into());
     let at = |name: &str| text(&folder.join(name)).to_owned();
-    let mut command = Command::new(path);
-    command.args(["fit", &at("begin.keras"), "--x", &at("x.npy"), "--y", &at("y.npy"), "--epochs", "12"]);
-    command.args(["--batch-size", "16", "--validation-split", "0.1", "--backup-every", "0", "--device", "cpu"]);
+    let mut command = command(&["fit", &at("begin.keras"), "--x", &at("x.npy"), "--y", &at("y.npy"), "--epochs", "12"]);
+    command.args(["--batch-size", "16", "--validation-split", "0.1"]);
     command.args(["--save", &at(&format!("{name}.keras")), "--history", &at(&format!("{name}.csv"))]);
-    command.args(resume.then_some("--resume"));
-    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    command.args(resume.then_some("--resume")).spawn().unwrap()
 }
 
 /// What a run leaves: the weights as a model, and its table.
-fn left(folder: &Path, name: &str) -> Result<(Vec<Vec<f32>>, u64, String)> {
-    let trainer = Trainer::load(folder.join(format!("{name}.keras")))?;
+fn left(model: &Path, table: &Path) -> Result<(Vec<Vec<f32>>, u64, String)> {
+    let trainer = Trainer::load(model)?;
     let weights = trainer.weights()?.iter().map(Tensor::to_vec).collect::<Result<_>>()?;
-    Ok((weights, trainer.iterations(), std::fs::read_to_string(folder.join(format!("{name}.csv"))).unwrap()))
+    Ok((weights, trainer.iterations(), std::fs::read_to_string(table).unwrap()))
+}
+
+fn left_by_fit(folder: &Path, name: &str) -> Result<(Vec<Vec<f32>>, u64, String)> {
+    left(&folder.join(format!("{name}.keras")), &folder.join(format!("{name}.csv")))
 }
 
 fn backup(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{name}.backup.safetensors"))
+}
+
+/// The steps that a run has put down.
+fn steps(backup: &Path) -> u64 {
+    let run = || -> Option<u64> {
+        let text = safetensors::read(backup).ok()?.metadata.remove("run")?;
+        serde_json::from_str::<serde_json::Value>(&text).ok()?["iteration"].as_u64()
+    };
+    run().unwrap_or(0)
+}
+
+/// Kills a run of `whole` steps this many times, at a random moment of each stretch of it, before the first step too; then
+/// lets it end.
+fn kill(start: impl Fn() -> Child, backup: &Path, whole: u64, kills: u64) {
+    let random = RandomState::new();
+    let mut moments = Vec::new();
+    for kill in 0..kills {
+        let share = (random.hash_one(kill) >> 11) as f64 / (1u64 << 53) as f64;
+        let moment = ((kill as f64 - 1.0 + share) / (kills as f64 - 1.0) * whole as f64).max(0.0) as u64;
+        let begin = Instant::now();
+        let mut child = start();
+        while steps(backup) < moment && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+            assert!(begin.elapsed() < Duration::from_secs(120), "stands still at step {}", steps(backup));
+        }
+        std::thread::sleep(Duration::from_secs_f64(0.01 * share));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        moments.push((moment, steps(backup)));
+    }
+    // But for the last, which may come when all is done, a kill leaves something to do.
+    assert!(moments[..moments.len() - 1].iter().all(|(_, came)| *came < whole), "{moments:?}");
+    let rest = start().wait_with_output().unwrap();
+    assert!(rest.status.success(), "{moments:?}: {}", String::from_utf8_lossy(&rest.stderr));
+    assert!(!backup.exists());
 }
 
 #[test]
@@ -54,28 +97,38 @@ fn a_run_killed_at_twenty_random_moments_ends_with_the_same_bits() -> Result<()>
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     prepare(folder)?;
-    let begin = Instant::now();
     assert!(start(folder, "whole", false).wait().unwrap().success());
-    let whole = begin.elapsed();
+    let whole = left_by_fit(folder, "whole")?;
+    kill(|| start(folder, "killed", true), &backup(folder, "killed"), whole.1, KILLS);
+    assert!(left_by_fit(folder, "killed")? == whole);
+    Ok(())
+}
 
-    let random = RandomState::new();
-    let mut moments = Vec::new();
-    for kill in 0..KILLS {
-        // From before the first step to well into the run; what a killed run has done, the next one goes on from.
-        let share = (random.hash_one(kill) >> 11) as f64 / (1u64 << 53) as f64;
-        let moment = Duration::from_secs_f64(share * 0.15 * whole.as_secs_f64());
-        let mut child = start(folder, "killed", true);
-        std::thread::sleep(moment);
-        child.kill().unwrap();
-        child.wait().unwrap();
-        moments.push(moment);
+/// What stops the run early counts epochs and keeps the best weights.
+#[test]
+fn a_killed_run_is_stopped_early_as_a_whole_one() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut rows = String::from("a,b,y\n");
+    for i in 0..120 {
+        let noise = |step: f64| (i as f64 * i as f64 * step).sin();
+        rows += &format!("{},{},{}\n", noise(0.37), noise(0.71), noise(1.93));
     }
-    let came = backup(folder, "killed").exists();
-    let rest = start(folder, "killed", true).wait_with_output().unwrap();
-    assert!(rest.status.success(), "{moments:?}: {}", String::from_utf8_lossy(&rest.stderr));
-    assert!(came || left(folder, "killed").is_ok(), "no killed run came to its first backup: {moments:?}");
-    assert!(left(folder, "killed")? == left(folder, "whole")?, "killed after {moments:?}");
-    assert!(!backup(folder, "killed").exists());
+    std::fs::write(folder.join("t.csv"), rows).unwrap();
+    let start = |name: &str, resume: bool| {
+        let (table, out) = (text(&folder.join("t.csv")).to_owned(), text(&folder.join(name)).to_owned());
+        let how =
+            ["--target", "y", "--epochs", "60", "--learning-rate", "0.01", "--dropout", "0.2", "--batch-size", "16"];
+        let mut command = command(&[&["train", "csv", &table, "--out", &out][..], &how].concat());
+        command.args(resume.then_some("--resume")).spawn().unwrap()
+    };
+    let left = |name: &str| left(&folder.join(name).join("model.keras"), &folder.join(name).join("history.csv"));
+    assert!(start("whole", false).wait().unwrap().success());
+    let whole = left("whole")?;
+    let epochs = whole.2.lines().count() - 1;
+    assert!((12..60).contains(&epochs), "{epochs} epochs: the run is to be stopped early");
+    kill(|| start("killed", true), &folder.join("killed/model.backup.safetensors"), whole.1, 8);
+    assert!(left("killed")? == whole);
     Ok(())
 }
 
@@ -94,10 +147,10 @@ fn ctrl_c_saves_what_was_learnt() -> Result<()> {
     let pressed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(pressed.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    let (steps, whole) = (Trainer::load(folder.join("ended.keras"))?.iterations(), left(folder, "whole")?);
+    let (steps, whole) = (Trainer::load(folder.join("ended.keras"))?.iterations(), left_by_fit(folder, "whole")?);
     assert!((1..whole.1).contains(&steps), "{steps}");
 
     assert!(start(folder, "ended", true).wait().unwrap().success());
-    assert!(left(folder, "ended")? == whole);
+    assert!(left_by_fit(folder, "ended")? == whole);
     Ok(())
 }

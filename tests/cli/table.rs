@@ -79,6 +79,7 @@ fn tables_that_do_not_fit_are_explained() -> Result<()> {
         (&["--target", "colour", "--kind", "regression"], "expected a number, got `red`"),
         (&["--target", "weight", "--exclude", "mass"], "no column `mass`"),
         (&["--target", "weight", "--time", "size"], "cells without a value"),
+        (&["--target", "weight", "--dropout=-0.5"], "`rate`"),
         (&["--target", "weight", "--test-split", "1"], "a fraction between 0 and 1"),
         (&["--target", "weight", "--balanced"], "a regression has no classes"),
     ] {
@@ -90,6 +91,9 @@ fn tables_that_do_not_fit_are_explained() -> Result<()> {
     Model::new(&input, &Dense::new(1).call(&input)?)?.save(&model)?;
     let predicted = text(folder.path()).to_owned() + "/p.csv";
     let said = error(&["predict", text(&model), "--x", &file, "--out", &predicted, "--device", "cpu"]);
+    assert!(said.contains("a table is for models that `train csv` made"), "{said}");
+    let said =
+        error(&["predict", text(&model), "--x", &file, "--out", &predicted.replace(".csv", ".npy"), "--device", "cpu"]);
     assert!(said.contains("not made by `train csv`"), "{said}");
     Ok(())
 }
@@ -97,12 +101,77 @@ fn tables_that_do_not_fit_are_explained() -> Result<()> {
 #[test]
 fn whole_groups_and_the_latest_rows_are_held_out() {
     let folder = tempfile::tempdir().unwrap();
-    let (file, out) = (table(folder.path()), folder.path().join("run"));
-    for (how, want) in [(["--group", "name"], "whole groups of name"), (["--time", "name"], "the latest by name")] {
-        let train =
-            ["train", "csv", &file, "--target", "weight", "--epochs", "1", "--out", text(&out), "--device", "cpu"];
-        assert!(succeed(&[&train[..], &how].concat()).contains(want));
+    let mut rows = String::from("size,day,written,house,weight\n");
+    for i in 0..60 {
+        let house = if i == 7 { String::new() } else { format!("house {}", i % 4) };
+        writeln!(rows, "{i},2026-01-{:02},{:02}/01/2026,{house},{}", i % 30 + 1, i % 30 + 1, 3 * i).unwrap();
     }
+    let file = folder.path().join("t.csv");
+    std::fs::write(&file, &rows).unwrap();
+    let out = folder.path().join("run");
+    let train = ["train", "csv", text(&file), "--target", "weight", "--epochs", "1", "--device", "cpu"];
+    let train = [&train[..], &["--out", text(&out)]].concat();
+    let run = |how: [&str; 2]| succeed(&[&train[..], &how].concat());
+    let refused = |how: [&str; 2]| error(&[&train[..], &how].concat());
+    assert!(run(["--time", "day"]).contains("the latest by day"));
+    assert!(refused(["--time", "written"]).contains("holds `01/01/2026`: expected numbers, or times as in 2026-01-31"));
+    assert!(refused(["--group", "house"]).contains("--group: column `house` has 1 cells without a value"));
+    std::fs::write(&file, rows.replace(",,", ",house 3,")).unwrap();
+    let said = run(["--group", "house"]);
+    assert!(
+        said.contains("whole groups of house") && said.contains("30 to train on, 15 for validation, 15 to"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_fails_after_an_epoch_leaves_the_best() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    // With such a learning rate the loss overflows after three steps, which are an epoch each.
+    let mut rows = String::from("size,weight\n");
+    (0..200).for_each(|i| writeln!(rows, "{i},{}", i * i % 37).unwrap());
+    let (file, out) = (folder.path().join("t.csv"), folder.path().join("run"));
+    std::fs::write(&file, rows).unwrap();
+    let train = ["train", "csv", text(&file), "--target", "weight", "--device", "cpu", "--epochs", "400"];
+    let large = ["--depth", "3", "--batch-size", "1000", "--learning-rate", "100", "--out", text(&out)];
+    let output = super::uncrumple(&[&train[..], &large].concat());
+    let (said, failed) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(failed.contains("the training loss became"), "{failed}");
+    assert!(said.contains("The weights of the best epoch before the loss was lost are saved"), "{said}");
+    for weight in Trainer::load(out.join("model.keras"))?.weights()? {
+        assert!(weight.to_vec::<f32>()?.iter().all(|x| x.is_finite()));
+    }
+    Ok(())
+}
+
+#[test]
+fn rows_without_a_target_are_left_out_everywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (table(folder.path()), folder.path().join("run"));
+    let rows = std::fs::read_to_string(&file).unwrap().replacen(",yes\n", ",\n", 3);
+    std::fs::write(&file, rows).unwrap();
+    let target = ["--target", "heavy", "--exclude", "weight", "--epochs", "1", "--device", "cpu"];
+    let said = succeed(&[&["train", "csv", &file, "--out", text(&out)][..], &target].concat());
+    assert!(said.contains("left out 3 rows that have no heavy"), "{said}");
+    let model = out.join("model.keras");
+    let output = super::uncrumple(&["evaluate", text(&model), "--x", &file, "--device", "cpu"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.starts_with("297 samples"), "{said}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "warning: left out 3 rows that have no heavy\n");
+}
+
+#[test]
+fn a_training_goes_on_when_nobody_reads_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (table(folder.path()), folder.path().join("run"));
+    let trace = folder.path().join("trace.json");
+    let train = ["train", "csv", &file, "--target", "weight", "--epochs", "3", "--profile", text(&trace)];
+    let mut command = super::command(&[&train[..], &["--device", "cpu", "--out", text(&out)]].concat());
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+    assert!(out.join("model.keras").is_file() && out.join("learning-curves.png").is_file() && trace.is_file());
 }
 
 #[test]

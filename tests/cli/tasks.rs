@@ -36,16 +36,16 @@ fn every_task_is_better_than_common_sense() {
 fn a_search_goes_on_where_it_ended() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("boston");
-    let run = |seed: &str| {
+    let run = |option: &str, value: &str| {
         let train =
-            ["train", "boston", "--folds", "2", "--epochs", "8", "--tune", "5", "--device", "cpu", "--seed", seed];
+            ["train", "boston", "--folds", "2", "--epochs", "8", "--tune", "5", "--device", "cpu", option, value];
         succeed(&[&train[..], &["--out", text(&out)]].concat())
     };
     let table = |printed: &str| {
         let rows = printed.lines().skip_while(|line| !line.contains("val_loss")).skip(1);
         rows.take_while(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>()
     };
-    let first = run("0");
+    let first = run("--seed", "0");
     // Five for an epoch, three for two, two for four, one for all eight.
     assert_eq!(table(&first).len(), 5 + 3 + 2 + 1, "{first}");
     assert!(first.contains("best: --width "), "{first}");
@@ -61,10 +61,13 @@ fn a_search_goes_on_where_it_ended() {
     let kept = known.keys().next().unwrap().clone();
     known.insert(kept, 1e9.into());
     std::fs::write(&path, trials.to_string()).unwrap();
-    let second = table(&run("0"));
+    let second = table(&run("--seed", "0"));
     let differ: Vec<_> = table(&first).iter().zip(&second).filter(|(a, b)| a != b).map(|(_, b)| b.clone()).collect();
     assert!(differ.iter().any(|line| line.contains("1000000000")), "{second:?}");
 
-    let other = table(&run("1"));
-    assert!(!other.iter().any(|line| line.contains("1000000000")), "another search begins anew: {other:?}");
+    for (option, value) in [("--seed", "1"), ("--width", "16")] {
+        std::fs::write(&path, trials.to_string()).unwrap();
+        let other = table(&run(option, value));
+        assert!(!other.iter().any(|line| line.contains("1000000000")), "another search begins anew: {other:?}");
+    }
 }

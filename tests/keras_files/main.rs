@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod hostile;
+mod registered;
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -181,9 +182,9 @@ fn intricate() -> Model {
     Model::new([&right, &left], [&y, &b]).unwrap().seed(5).unwrap()
 }
 
-fn sample(seed: u64, shape: [usize; 2]) -> Tensor {
+fn sample<const N: usize>(seed: u64, shape: [usize; N]) -> Tensor {
     let mut random = common::Random(seed);
-    let values: Vec<f32> = (0..shape[0] * shape[1]).map(|_| random.next() as f32 * 2.0 - 1.0).collect();
+    let values: Vec<f32> = (0..shape.iter().product::<usize>()).map(|_| random.next() as f32 * 2.0 - 1.0).collect();
     Tensor::from_slice(&values, shape).unwrap()
 }
 
@@ -277,7 +278,35 @@ fn weights_alone() {
     assert!(message.contains("`dense/kernel`: expected float32 (4, 3), the file holds float32 [4, 5]"), "{message}");
 }
 
-/// Writes what `scripts/keras-check` opens with Keras, where `UNCRUMPLE_WRITE_KERAS` names the folder.
+/// Writes what `scripts/keras-check` opens with Keras, where `UNCRUMPLE_WRITE_KERAS` names the folder. Each layer of
+/// images, with arguments that are not the defaults. What changes images in training does not in a prediction.
+fn of_images() -> Model {
+    let chain = Sequential::new([6, 5, 2])
+        .add(RandomFlip::horizontal())
+        .add(RandomRotation::new((-0.1, 0.2)).fill_mode(FillMode::Wrap).interpolation(Interpolation::Nearest))
+        .add(RandomTranslation::new(0.1, (0.0, 0.2)).fill_mode(FillMode::Constant).fill_value(0.5))
+        .add(RandomZoom::new(0.1).width_factor((-0.1, 0.2)).fill_mode(FillMode::Nearest))
+        .add(RandomZoom::new(0.1))
+        .add(RandomCrop::new(6, 5))
+        .add(RandomContrast::new((0.1, 0.3)).value_range(-1.0, 1.0))
+        .add(RandomBrightness::new(0.2).value_range(-1.0, 1.0))
+        .add(RandomErasing::new(0.5).scale((0.1, 0.2)).fill_value(0.5).value_range(-1.0, 1.0))
+        .add(MixUp::new(0.4))
+        .add(CutMix::new((0.2, 0.4)));
+    let chain = Interpolation::ALL.into_iter().fold(chain, |chain, interpolation| {
+        let larger = UpSampling2D::new([2, 1]).interpolation(interpolation);
+        chain.add(larger).add(Resizing::new(5, 7).interpolation(interpolation).antialias(true))
+    });
+    let chain = chain
+        .add(Resizing::new(9, 6).pad_to_aspect_ratio(true).fill_value(0.25))
+        .add(Resizing::new(4, 9).crop_to_aspect_ratio(true))
+        .add(ZeroPadding2D::new([(1, 2), (0, 3)]))
+        .add(Cropping2D::new([(1, 0), (2, 1)]))
+        .add(CenterCrop::new(4, 5))
+        .add(CenterCrop::new(6, 6));
+    chain.build().unwrap()
+}
+
 #[test]
 #[ignore = "for scripts/keras-check"]
 fn write_files_for_keras() {
@@ -315,6 +344,14 @@ fn write_files_for_keras() {
     let x = Input::new([4]);
     let list = Model::new(&x, &intricate().as_layer().call([&x, &x]).unwrap()).unwrap();
     write("nested_output", &loaded(list), &inputs[..1], &[]);
+    let images = [sample(4, [3, 6, 5, 2])];
+    write("images", &loaded(of_images()), &images, &[]);
+    let series = Sequential::new([6, 2]).add(ZeroPadding1D::new((1, 2))).add(Cropping1D::new((0, 1)));
+    let series = series.add(UpSampling1D::new([3])).build().unwrap();
+    write("series", &loaded(series), &[sample(5, [3, 6, 2])], &[]);
+    let volumes = Sequential::new([2, 3, 5, 2]).add(ZeroPadding3D::new([(1, 2), (0, 1), (0, 0)]));
+    let volumes = volumes.add(Cropping3D::new([1, 0, 2])).add(UpSampling3D::new([1, 2, 3])).build().unwrap();
+    write("volumes", &loaded(volumes), &[sample(6, [3, 2, 3, 5, 2])], &[]);
 
     // What a trainer saves, and the step that it makes next.
     let trained = |name: &str, mut trainer: Trainer, data: &Dataset| {
@@ -358,6 +395,7 @@ fn write_files_for_keras() {
         CosineDecay::new(0.01, 20).warmup(0.1, 5).into(),
         CosineDecayRestarts::new(0.1, 4).into(),
     ];
+    trained("registered", registered::trainer().unwrap(), &hot);
     for (i, schedule) in schedules.into_iter().enumerate() {
         let trainer = model().compile(SGD::new(schedule), SparseCategoricalCrossentropy::new(), ()).unwrap();
         trained(&format!("schedule_{i}"), trainer, &labels);

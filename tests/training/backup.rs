@@ -66,6 +66,55 @@ fn backups_at_each_step_change_nothing() -> Result<()> {
     Ok(())
 }
 
+/// What decides a run beside its length.
+#[derive(Clone, Copy)]
+struct Decided {
+    rate: f64,
+    dropout: f64,
+    metric: bool,
+    shift: i32,
+    validation: i32,
+    weight: f64,
+    stop: bool,
+}
+
+#[test]
+fn a_run_goes_on_as_it_was_decided() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.safetensors");
+    let run = |decided: &Decided, epochs: usize, resume: bool| -> Result<usize> {
+        let samples = |shift: i32| samples(&(0..12).map(|i| (i + shift) % 3).collect::<Vec<i32>>());
+        let model = Sequential::new([4]).add(Dense::new(8).relu()).add(Dropout::new(decided.dropout));
+        let model = model.add(Dense::new(3).softmax()).build()?.seed(7)?;
+        let metrics = if decided.metric { vec![Accuracy::new()] } else { vec![] };
+        let metrics = vec![metrics.into_iter().map(Into::into).collect::<Vec<_>>()];
+        let mut trainer = model.compile(Adam::new(decided.rate), SparseCategoricalCrossentropy::new(), metrics)?;
+        let mut fit = Fit::epochs(epochs).batch_size(4).class_weight([(0, decided.weight)]);
+        fit = fit.validation_data(&samples(decided.validation)?);
+        if decided.stop {
+            fit = fit.callback(EarlyStopping::new().patience(99));
+        }
+        let fit = if resume { fit.resume(&path) } else { fit.backup(&path) };
+        Ok(trainer.fit(&samples(decided.shift)?, fit)?.epochs.len())
+    };
+    let first = Decided { rate: 0.05, dropout: 0.3, metric: false, shift: 0, validation: 0, weight: 2.0, stop: true };
+    run(&first, 2, false)?;
+    for (decided, want) in [
+        (Decided { rate: 0.5, ..first }, "config.learning_rate` is 0.05 there and 0.5 here"),
+        (Decided { dropout: 0.4, ..first }, "config.rate` is 0.3 there and 0.4 here"),
+        (Decided { metric: true, ..first }, "`figures"),
+        (Decided { shift: 1, ..first }, "`checksum of the data` is \""),
+        (Decided { validation: 1, ..first }, "`checksum of the validation data` is \""),
+        (Decided { weight: 3.0, ..first }, "`class_weight.0.1` is 2.0 there and 3.0 here"),
+        (Decided { stop: false, ..first }, "the callback EarlyStopping was there and is not here"),
+    ] {
+        let message = run(&decided, 4, true).unwrap_err().to_string();
+        assert!(message.contains(want) && message.contains("remove it to begin anew"), "{message}");
+    }
+    assert_eq!(run(&first, 4, true)?, 4, "there may be more epochs");
+    Ok(())
+}
+
 #[test]
 fn a_backup_of_another_run_is_refused() -> Result<()> {
     let folder = tempfile::tempdir().unwrap();

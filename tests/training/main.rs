@@ -109,6 +109,21 @@ fn an_output_that_is_read_again_is_a_probability() -> Result<()> {
     Ok(())
 }
 
+/// From a probability that is rounded to 0 the loss would be ln 1e-7, and nothing would be learnt.
+#[test]
+fn a_softmax_layer_is_a_softmax_activation() -> Result<()> {
+    let x = Tensor::from_slice(&[0f32, 200.0], [1, 2])?;
+    let data = Dataset::new(&x, Tensor::from_slice(&[1f32, 0.0], [1, 2])?)?;
+    for layer in [Softmax::new().shared(), Activation::softmax().shared()] {
+        let dense = Dense::new(2).kernel_initializer(Identity::new(1.0));
+        let model = Sequential::new([2]).add(dense).add(layer).build()?;
+        let mut trainer = model.compile(SGD::new(0.1), CategoricalCrossentropy::new(), ())?;
+        assert_eq!(trainer.evaluate(&data)?.get("loss"), Some(200.0));
+        assert_eq!(trainer.predict(&x)?.to_vec::<f32>()?, [0.0, 1.0]);
+    }
+    Ok(())
+}
+
 #[test]
 fn a_step_of_ones_own_trains() -> Result<()> {
     let data = samples(&[0, 1, 2, 0, 1, 2])?;

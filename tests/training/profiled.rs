@@ -46,6 +46,44 @@ fn record(device: &Device) -> Result<Profile> {
 }
 
 #[test]
+fn a_trace_that_cannot_be_written_is_known_before_the_first_step() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut trainer = trainer(&Device::Cpu)?;
+    let mut fit =
+        |path: &std::path::Path| trainer.fit(&data()?, Fit::epochs(2).callback(Profiler::new(path))).map(drop);
+    let trace = folder.path().join("new/trace.json");
+    fit(&trace)?;
+    let text = std::fs::read_to_string(&trace).unwrap();
+    assert!(serde_json::from_str::<serde_json::Value>(&text).unwrap()["traceEvents"].is_array());
+    for path in [folder.path(), &trace.join("trace.json")] {
+        assert!(matches!(fit(path), Err(Error::Io { .. })), "{}", path.display());
+    }
+    assert_eq!(trainer.iterations(), 2, "of the one run that began");
+    Ok(())
+}
+
+/// Ends a run with an error before the profiler is warm.
+struct Fails;
+
+impl Callback for Fails {
+    fn on_step_end(&mut self, _: &mut Trainer, _: &Epoch, _: usize) -> Result<Control> {
+        Err(Error::Data("enough".into()))
+    }
+}
+
+#[test]
+fn a_run_that_ends_early_gives_the_capture_back() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    for capture in [true, false] {
+        let mut trainer = trainer(&Device::Cpu)?.capture(capture);
+        let fit = Fit::epochs(9).callback(Profiler::new(folder.path().join("t.json"))).callback(Fails);
+        assert!(trainer.fit(&data()?, fit).is_err());
+        assert_eq!(trainer.set_capture(false), capture);
+    }
+    Ok(())
+}
+
+#[test]
 fn the_rows_are_the_steps() -> Result<()> {
     for device in devices() {
         let profile = record(&device)?;

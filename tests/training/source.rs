@@ -1,6 +1,7 @@
 //! Data that is read while training goes on.
 
 use super::{devices, samples, small_on, weight_bits};
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use uncrumple::data::{NpyFiles, Source};
 use uncrumple::files::npy;
@@ -82,6 +83,57 @@ impl Source for Odd {
 
 fn odd(at: usize, what: Read) -> Result<Odd> {
     Ok(Odd { data: data()?, reads: AtomicUsize::new(0), at, what })
+}
+
+/// Begins to read when as many others do, and needs a thread of the pool for it.
+struct Together<'a>(Dataset, &'a Barrier, AtomicUsize);
+
+impl Source for Together<'_> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn read(&self, indices: &[i32]) -> Result<Dataset> {
+        // The first is read to be looked at, before a thread of the pool waits for any.
+        if self.2.fetch_add(1, Ordering::SeqCst) == 1 {
+            self.1.wait();
+        }
+        rayon::scope(|_| self.0.read(indices))
+    }
+}
+
+#[test]
+fn as_many_trainings_as_threads_do_not_wait_for_each_other() -> Result<()> {
+    let threads = uncrumple::device::cpu::threads::count();
+    let barrier = Barrier::new(threads);
+    std::thread::scope(|scope| {
+        let fit = || {
+            let source = Together(data()?, &barrier, AtomicUsize::new(0));
+            small_on(&Device::Cpu)?.fit_source(&source, Fit::epochs(2).batch_size(5))
+        };
+        let runs: Vec<_> = (0..threads).map(|_| scope.spawn(fit)).collect();
+        runs.into_iter().try_for_each(|run| run.join().unwrap().map(drop))
+    })
+}
+
+#[test]
+fn more_samples_than_can_be_numbered_are_refused() -> Result<()> {
+    struct Endless;
+    impl Source for Endless {
+        fn len(&self) -> usize {
+            i32::MAX as usize + 1
+        }
+
+        fn read(&self, _: &[i32]) -> Result<Dataset> {
+            data()
+        }
+    }
+    let fit = small_on(&Device::Cpu)?.fit_source(&Endless, Fit::epochs(1)).unwrap_err();
+    let evaluate = small_on(&Device::Cpu)?.evaluate_source(&Endless, 4).unwrap_err();
+    for error in [fit, evaluate] {
+        assert!(error.to_string().contains("2147483648 samples are more than"), "{error}");
+    }
+    Ok(())
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Arrays in NumPy files as what goes into a model and what comes out of it, by the names of its layers.
 
+use crate::warn;
+use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use uncrumple::data::Table;
@@ -46,6 +48,29 @@ impl Source {
     pub fn is(&self, extension: &str) -> bool {
         self.path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension))
     }
+}
+
+/// A model, and files of what goes into it.
+#[derive(Args)]
+pub struct Inputs {
+    /// A .keras file that uncrumple or Keras 3 wrote
+    #[arg(value_name = "MODEL.keras")]
+    pub model: PathBuf,
+
+    /// The inputs: FILE.npy, or NAME=FILE.npy for each of several, or FILE.npz; the first axis is the samples; or FILE.csv
+    #[arg(long, value_name = "FILE", required = true)]
+    pub x: Vec<Source>,
+}
+
+/// A model, and files of what goes into it and of what should come out.
+#[derive(Args)]
+pub struct Samples {
+    #[command(flatten)]
+    pub inputs: Inputs,
+
+    /// The targets, likewise; names are those of the output layers; a table holds them itself
+    #[arg(long, value_name = "FILE")]
+    y: Vec<Source>,
 }
 
 fn wrong<T>(message: String) -> Result<T> {
@@ -152,9 +177,15 @@ pub fn targets(model: &Model, sources: &[Source]) -> Result<Vec<Tensor>> {
 }
 
 /// Inputs and targets; a table holds both.
-pub fn dataset(model: &Model, x: &[Source], y: &[Source]) -> Result<Dataset> {
+pub fn dataset(model: &Model, Samples { inputs: Inputs { x, .. }, y }: &Samples) -> Result<Dataset> {
     match table(model, x)? {
-        Some((tabular, table)) if y.is_empty() => return tabular.dataset(&table),
+        Some((tabular, table)) if y.is_empty() => {
+            let (known, without) = tabular.target.known(&table)?;
+            if without > 0 {
+                warn(format!("left out {without} rows that have no {}", tabular.target.column()));
+            }
+            return tabular.dataset(&known);
+        }
         Some((tabular, _)) => {
             return wrong(format!("--y: the targets are the table's column `{}`", tabular.target.column()));
         }
@@ -164,13 +195,17 @@ pub fn dataset(model: &Model, x: &[Source], y: &[Source]) -> Result<Dataset> {
     Dataset::new(inputs(model, x)?, targets(model, y)?)
 }
 
-/// Looks whether the outputs can be written to these files, before anything is computed.
-pub fn check_outputs(names: &[String], files: &[Source]) -> Result<()> {
+/// Looks whether the outputs can be written to these files, before anything is computed; a table only of a model of tables.
+pub fn check_outputs(names: &[String], files: &[Source], tabular: bool) -> Result<()> {
     let all = names.join(", ");
     for file in files {
         let path = file.path.display();
         match (&file.name, files.len()) {
-            (None, 1) if file.is("csv") => {}
+            (None, 1) if file.is("csv") && tabular => {}
+            _ if file.is("csv") && !tabular => {
+                let message = "a table is for models that `train csv` made: name an .npy or an .npz file";
+                return wrong(format!("{path}: {message}"));
+            }
             _ if !file.is("npy") && !file.is("npz") => return wrong(format!("{path}: name an .npy or an .npz file")),
             (Some(name), _) if !names.contains(name) => {
                 return wrong(format!("the model has no output `{name}`, only {all}"));

@@ -81,9 +81,10 @@ fn time(arguments: &Arguments, program: &'static Program, start: Instant) -> Res
         None => program.batch.1,
     };
     let precision: Precision = arguments.precision.into();
-    let model = program.model()?.seed(arguments.compute.seed)?.precision(precision).on(device.clone());
+    let model = program.model()?.seed(arguments.compute.seed())?.precision(precision).on(device.clone());
     let mut trainer = program.compile(model, ())?;
-    let batch = |i| program.data(batch_size, arguments.compute.seed.wrapping_add(i)).and_then(|b| b.to_device(&device));
+    let batch =
+        |i| program.data(batch_size, arguments.compute.seed().wrapping_add(i)).and_then(|b| b.to_device(&device));
     // The first step needs one batch; making the others is no part of it.
     let mut batches = vec![batch(0)?];
     threads::enter(|| {

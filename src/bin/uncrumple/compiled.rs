@@ -5,6 +5,7 @@ use std::path::Path;
 use uncrumple::layers::Config;
 use uncrumple::losses::{self, Loss};
 use uncrumple::metrics::{self, Metric};
+use uncrumple::model::keras::{self, Loaded};
 use uncrumple::optimizers::{self, Optimizer};
 use uncrumple::prelude::*;
 
@@ -57,7 +58,8 @@ impl Figures {
 /// The trainer that a file describes, with what is given instead.
 ///
 /// # Errors
-/// A file that cannot be read, one that was not compiled where no loss is given, a name that nothing has.
+/// A file that cannot be read; one that was not compiled where no loss is given, or with what nobody knows here unless loss,
+/// metrics and optimizer are given; a name that nothing has.
 pub fn trainer(path: &Path, figures: &Figures, steps: Option<&Steps>) -> Result<Trainer> {
     let optimizer = match steps.and_then(|s| s.optimizer.as_ref()) {
         Some(name) => Some(optimizers::from_config(name, &Config::default())?),
@@ -70,8 +72,18 @@ pub fn trainer(path: &Path, figures: &Figures, steps: Option<&Steps>) -> Result<
             trainer.recompile(optimizer, losses, metrics)?
         }
         Err(error) => {
-            let Some(losses) = losses else { return Err(without_loss(error)) };
-            let model = Model::load(path)?;
+            let Loaded { model, training } = keras::read(path)?;
+            // Nothing is taken from the file where all is given, so that it may name what nobody knows here.
+            let all_given = figures.metrics.is_some() && (optimizer.is_some() || steps.is_none());
+            let losses = match (training, losses) {
+                (None, Some(losses)) => losses,
+                (None, None) => {
+                    let message = "holds a model that was not compiled: say its loss with --loss";
+                    return Err(Error::File { path: path.into(), message: message.into() });
+                }
+                (Some(Err(_)), Some(losses)) if all_given => losses,
+                _ => return Err(error),
+            };
             let metrics = figures.metrics(model.graph().outputs.len())?.unwrap_or_default();
             let optimizer: Box<dyn Optimizer> = optimizer.unwrap_or_else(|| RMSprop::new(1e-3).into());
             model.compile(optimizer, losses, metrics)?
@@ -81,14 +93,4 @@ pub fn trainer(path: &Path, figures: &Figures, steps: Option<&Steps>) -> Result<
         trainer.set_learning_rate(rate)?;
     }
     Ok(trainer)
-}
-
-/// What to do about a file that says no loss.
-fn without_loss(error: Error) -> Error {
-    match error {
-        Error::File { path, message } if message.contains("was not compiled") => {
-            Error::File { path, message: "holds a model that was not compiled: say its loss with --loss".into() }
-        }
-        other => other,
-    }
 }

@@ -1,9 +1,9 @@
 //! `uncrumple fit`: training goes on, or begins, on arrays in files.
 
-use crate::arrays::{self, Source};
+use crate::arrays::{self, Samples};
 use crate::compiled::{self, Figures, Steps};
 use crate::options::{Compute, Policy, describe};
-use crate::running::{Running, backup_of};
+use crate::running::Running;
 use crate::say;
 use clap::Args;
 use std::path::PathBuf;
@@ -13,18 +13,10 @@ use uncrumple::prelude::*;
 /// Train a model on arrays in NumPy files
 #[derive(Args)]
 #[command(after_help = arrays::HELP)]
+#[command(mut_arg("given_seed", |seed| seed.help("Seed of all random numbers that the command draws; the file's own unless given")))]
 pub struct Arguments {
-    /// A .keras file that uncrumple or Keras 3 wrote
-    #[arg(value_name = "MODEL.keras")]
-    model: PathBuf,
-
-    /// The inputs: FILE.npy, or NAME=FILE.npy for each of several, or FILE.npz; the first axis is the samples; or FILE.csv
-    #[arg(long, value_name = "FILE", required = true)]
-    x: Vec<Source>,
-
-    /// The targets, likewise; names are those of the output layers; a table holds them itself
-    #[arg(long, value_name = "FILE")]
-    y: Vec<Source>,
+    #[command(flatten)]
+    samples: Samples,
 
     /// How often to go through the samples
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -76,15 +68,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if !arguments.save.extension().is_some_and(|e| e.eq_ignore_ascii_case("keras")) {
         return Err(Error::Config(format!("--save {}: name a .keras file", arguments.save.display())));
     }
-    let mut trainer = compiled::trainer(&arguments.model, &arguments.figures, Some(&arguments.steps))?;
+    let mut trainer = compiled::trainer(&arguments.samples.inputs.model, &arguments.figures, Some(&arguments.steps))?;
     if let Some(policy) = arguments.precision {
         trainer = trainer.precision(policy.into())?;
     }
     let mut trainer = trainer.on(device.clone())?;
-    if arguments.compute.seed != 0 {
-        trainer = trainer.seed(arguments.compute.seed)?;
+    if let Some(seed) = arguments.compute.given_seed {
+        trainer = trainer.seed(seed)?;
     }
-    let data = arrays::dataset(trainer.model(), &arguments.x, &arguments.y)?;
+    let data = arrays::dataset(trainer.model(), &arguments.samples)?;
     let mut fit = Fit::epochs(arguments.epochs as usize)
         .batch_size(arguments.batch_size as usize)
         .shuffle(!arguments.no_shuffle)
@@ -97,9 +89,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         fit = fit.callback(Profiler::new(path));
     }
     say(format!("{} samples on {}", data.len(), describe(&device)))?;
-    let backup = backup_of(&arguments.save);
-    trainer.fit(&data, arguments.running.apply(fit, &backup)?)?;
-    trainer.save(&arguments.save)?;
-    arguments.running.done(&backup)?;
-    say(arguments.save.display())
+    match arguments.running.train(&mut trainer, &data, fit, &arguments.save)? {
+        Some(_) => say(arguments.save.display()),
+        None => Ok(()),
+    }
 }

@@ -2,7 +2,9 @@
 
 use crate::say;
 use clap::Args;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use uncrumple::Shape;
 use uncrumple::data::{Column, ColumnKind, Table};
 use uncrumple::files::{Array, idx, image, npy, safetensors};
 use uncrumple::prelude::*;
@@ -21,6 +23,8 @@ pub struct Arguments {
 
 /// Whole numbers of at most so many values are counted one by one.
 const FEW: usize = 20;
+/// Elements that are looked at together.
+const PIECE: usize = 1 << 16;
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let path = &arguments.file;
@@ -78,20 +82,49 @@ fn words(counts: &[(&str, usize)]) -> String {
 }
 
 fn numbers(column: &Column) -> Result<String> {
-    let values: Vec<f64> = column.numbers()?.into_iter().filter(|x| !x.is_nan()).collect();
+    let mut range = Range::default();
+    column.numbers()?.into_iter().for_each(|x| range.add(x));
     let counts = column.counts();
-    let range = range(&values);
-    Ok(if counts.len() <= 5 { format!("{range}: {}", words(&counts)) } else { range })
+    Ok(if counts.len() <= 5 { format!("{range}: {}", words(&counts)) } else { range.to_string() })
 }
 
-/// `1 to 9, mean 4.5, deviation 2.1`.
-fn range(values: &[f64]) -> String {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let deviation = (values.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n).sqrt();
-    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    format!("{low} to {high}, mean {}, deviation {}", short(mean), short(deviation))
+/// What finite numbers lie between; it prints as `1 to 9, mean 4.5, deviation 2.1`.
+struct Range {
+    count: usize,
+    low: f64,
+    high: f64,
+    mean: f64,
+    /// The sum of the squared deviations from the mean.
+    squares: f64,
+}
+
+impl Default for Range {
+    fn default() -> Range {
+        Range { count: 0, low: f64::INFINITY, high: f64::NEG_INFINITY, mean: 0.0, squares: 0.0 }
+    }
+}
+
+impl Range {
+    /// One number more, if it is finite; by [Welford's
+    /// algorithm](https://en.wikipedia.org/wiki/Algorithms_for_calculating_variance#Welford's_online_algorithm).
+    fn add(&mut self, x: f64) {
+        if !x.is_finite() {
+            return;
+        }
+        self.count += 1;
+        (self.low, self.high) = (self.low.min(x), self.high.max(x));
+        let before = x - self.mean;
+        self.mean += before / self.count as f64;
+        self.squares += before * (x - self.mean);
+    }
+}
+
+impl std::fmt::Display for Range {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Range { count, low, high, mean, squares } = self;
+        let deviation = (squares / *count as f64).sqrt();
+        write!(f, "{low} to {high}, mean {}, deviation {}", short(*mean), short(deviation))
+    }
 }
 
 /// Four digits that count.
@@ -100,29 +133,53 @@ fn short(x: f64) -> String {
     format!("{x:.digits$}")
 }
 
+/// Looks at the elements piece by piece, since numbers take more memory than a file's bytes.
 fn array(name: &str, array: &Array) -> Result<()> {
-    let tensor = Tensor::from_array(array)?;
-    say(format!("{name}: {} {}", tensor.dtype(), tensor.shape()))?;
-    let values = tensor.cast(DType::F64)?.to_vec::<f64>()?;
-    let finite: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
-    if finite.is_empty() {
-        return say(if values.is_empty() { "    no elements" } else { "    no finite number" });
+    let shape = Shape::new(&array.shape)?;
+    say(format!("{name}: {} {shape}", array.dtype))?;
+    let mut range = Range::default();
+    // How often each whole number occurs, as long as there are few and nothing else.
+    let mut counts = Some(BTreeMap::new()).filter(|_| shape.rank() <= 2);
+    let size = array.dtype.size();
+    for bytes in array.bytes.chunks(PIECE * size) {
+        let piece = Array::new(array.dtype, vec![bytes.len() / size], bytes.to_vec())?;
+        for x in Tensor::from_array(&piece)?.cast(DType::F64)?.to_vec::<f64>()? {
+            range.add(x);
+            counts = counts.filter(|_| x.fract() == 0.0);
+            if let Some(known) = &mut counts
+                && (known.len() <= FEW || known.contains_key(&(x as i64)))
+            {
+                *known.entry(x as i64).or_insert(0usize) += 1;
+            }
+        }
     }
-    say(format!("    {}", range(&finite)))?;
-    if finite.len() < values.len() {
-        say(format!(
-            "    {} elements are NaN or infinite: no network can be trained on them",
-            values.len() - finite.len()
-        ))?;
+    if range.count == 0 {
+        return say(if array.is_empty() { "    no elements" } else { "    no finite number" });
     }
-    let mut classes: Vec<i64> = finite.iter().filter(|x| x.fract() == 0.0).map(|&x| x as i64).collect();
-    if classes.len() < values.len() || tensor.shape().rank() > 2 {
-        return Ok(());
+    say(format!("    {range}"))?;
+    let lost = array.len() - range.count;
+    if lost > 0 {
+        say(format!("    {lost} elements are NaN or infinite: no network can be trained on them"))?;
     }
-    classes.sort_unstable();
-    let counts: Vec<_> = classes.chunk_by(|a, b| a == b).map(|run| format!("{} {}", run[0], run.len())).collect();
-    match counts.len() {
-        2..=FEW => say(format!("    how often each occurs: {}", counts.join(", "))),
-        n => say(format!("    {n} different whole numbers")),
+    match counts {
+        None => Ok(()),
+        Some(counts) if counts.len() > FEW => say(format!("    more than {FEW} different whole numbers")),
+        Some(counts) => {
+            let counts: Vec<_> = counts.iter().map(|(value, count)| format!("{value} {count}")).collect();
+            say(format!("    how often each occurs: {}", counts.join(", ")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_that_of_the_finite_numbers() {
+        let mut range = Range::default();
+        [1e6 + 1.0, f64::NAN, 1e6 + 2.0, f64::INFINITY, 1e6 + 6.0].into_iter().for_each(|x| range.add(x));
+        assert_eq!((range.count, range.mean), (3, 1e6 + 3.0));
+        assert_eq!(range.to_string(), "1000001 to 1000006, mean 1000003, deviation 2.160");
     }
 }

@@ -15,6 +15,7 @@ mod summary;
 mod train;
 
 use clap::{Parser, Subcommand};
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 use uncrumple::{Error, Result};
@@ -64,20 +65,28 @@ fn main() -> ExitCode {
     match done {
         Ok(()) if running::interrupted() => ExitCode::from(running::ABORTED as u8),
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read along has read enough, as in `uncrumple summary MODEL | head -1`.
-        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             let text = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-            eprintln!("error: {text}");
+            let _ = writeln!(std::io::stderr(), "error: {text}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Writes a line to standard output; unlike `println!` it does not panic when that is closed.
+/// Says on standard error what is no error, if anybody reads it.
+fn warn(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "warning: {text}");
+}
+
+/// Writes a line to standard output. Whoever read along may have read enough, as in `uncrumple train mnist | head -1`: what
+/// the command leaves in files is made all the same.
 fn say(text: impl std::fmt::Display) -> Result<()> {
-    use std::io::Write;
     let mut out = std::io::stdout().lock();
     let written = writeln!(out, "{text}").and_then(|()| out.flush());
-    written.map_err(|source| Error::Io { path: "standard output".into(), source })
+    match written {
+        Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::Io { path: "standard output".into(), source })
+        }
+        _ => Ok(()),
+    }
 }

@@ -1,5 +1,6 @@
 //! Options that several commands have.
 
+use crate::warn;
 use clap::{Args, ValueEnum};
 use uncrumple::device::cpu::threads;
 use uncrumple::device::cuda;
@@ -17,9 +18,9 @@ pub struct Compute {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: usize,
 
-    /// Seed of all random numbers that the command draws
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
+    /// Seed of all random numbers that the command draws; 0 unless given
+    #[arg(long = "seed", value_name = "N")]
+    pub given_seed: Option<u64>,
 
     /// Mark steps, layers and ops as NVTX ranges, for Nsight Systems
     #[arg(long)]
@@ -27,6 +28,11 @@ pub struct Compute {
 }
 
 impl Compute {
+    /// The seed, where nothing else has one.
+    pub fn seed(&self) -> u64 {
+        self.given_seed.unwrap_or(0)
+    }
+
     /// Fixes the threads and finds the device.
     pub fn start(&self) -> Result<Device> {
         if self.threads > 0 {
@@ -35,7 +41,7 @@ impl Compute {
         if self.nvtx
             && let Err(message) = cuda::enable_profiling(true)
         {
-            eprintln!("warning: {message}");
+            warn(message);
         }
         if self.device != "auto" {
             return self.device.parse();
@@ -43,7 +49,7 @@ impl Compute {
         Ok(Device::first_cuda().unwrap_or_else(|error| {
             // Whoever has a card expects it to be used.
             if cuda::count() > 0 {
-                eprintln!("warning: computing on the CPU: {error}");
+                warn(format!("computing on the CPU: {error}"));
             }
             Device::Cpu
         }))

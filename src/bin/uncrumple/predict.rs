@@ -1,10 +1,9 @@
 //! `uncrumple predict`: a model's outputs for arrays in files.
 
-use crate::arrays::{self, Source};
+use crate::arrays::{self, Inputs, Source};
 use crate::options::{Compute, Policy, describe};
 use crate::say;
 use clap::Args;
-use std::path::PathBuf;
 use uncrumple::prelude::*;
 use uncrumple::programs::tabular::Tabular;
 
@@ -12,13 +11,8 @@ use uncrumple::programs::tabular::Tabular;
 #[derive(Args)]
 #[command(after_help = arrays::HELP)]
 pub struct Arguments {
-    /// A .keras file that uncrumple or Keras 3 wrote
-    #[arg(value_name = "MODEL.keras")]
-    model: PathBuf,
-
-    /// The inputs: FILE.npy, or NAME=FILE.npy for each of several, or FILE.npz; the first axis is the samples; or FILE.csv
-    #[arg(long, value_name = "FILE", required = true)]
-    x: Vec<Source>,
+    #[command(flatten)]
+    inputs: Inputs,
 
     /// Where the outputs go: .npy, or .npz with an array for each output's layer; NAME=FILE.npy for one of several;
     /// .csv for those of a table's rows
@@ -39,21 +33,18 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let device = arguments.compute.start()?;
-    let mut model = Model::load(&arguments.model)?.on(device.clone());
+    let mut model = Model::load(&arguments.inputs.model)?.on(device.clone());
     if let Some(policy) = arguments.precision {
         model = model.precision(policy.into());
     }
     let names = model.graph().output_names();
-    arrays::check_outputs(&names, &arguments.out)?;
-    let inputs = arrays::inputs(&model, &arguments.x)?;
+    let tabular = Tabular::of(&model)?;
+    arrays::check_outputs(&names, &arguments.out, tabular.is_some())?;
+    let inputs = arrays::inputs(&model, &arguments.inputs.x)?;
     let samples = inputs.first().and_then(|t| t.shape().first().copied()).unwrap_or(0);
     let outputs = model.predict_all(inputs, arguments.batch_size as usize)?;
-    let written = match (&arguments.out[..], Tabular::of(&model)?, &outputs[..]) {
+    let written = match (&arguments.out[..], tabular, &outputs[..]) {
         ([out], Some(tabular), [output]) if out.is("csv") => vec![arrays::write_table(&tabular, output, out.path())?],
-        ([out], None, _) if out.is("csv") => {
-            let message = "a table is for models that `train csv` made: name an .npy or an .npz file".into();
-            return Err(Error::File { path: out.path().into(), message });
-        }
         _ => arrays::write_outputs(&names, &outputs, &arguments.out)?,
     };
     say(format!("{samples} samples on {}", describe(&device)))?;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use uncrumple::callbacks::Interrupt;
+use uncrumple::files::prepare;
 use uncrumple::prelude::*;
 
 /// Arguments of commands that train.
@@ -23,18 +24,41 @@ pub struct Running {
 
 static INTERRUPTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
+/// Whether Ctrl-C ended the training: pressed after it, it ends nothing.
+static ENDED: AtomicBool = AtomicBool::new(false);
+
 /// Whether Ctrl-C ended the run.
 pub fn interrupted() -> bool {
-    INTERRUPTED.get().is_some_and(|flag| flag.load(Ordering::Relaxed))
+    ENDED.load(Ordering::Relaxed)
 }
 
 impl Running {
+    /// Trains, and saves what was learnt in the file `saved`; nothing comes back where Ctrl-C ended it. Beside the file lies
+    /// a backup meanwhile, which is of no more use when the training is done.
+    pub fn train(&self, trainer: &mut Trainer, data: &Dataset, fit: Fit, saved: &Path) -> Result<Option<History>> {
+        prepare(saved)?;
+        let backup = backup_of(saved);
+        let flag = INTERRUPTED.get_or_init(Default::default).clone();
+        let history = trainer.fit(data, self.apply(fit, &backup, flag.clone())?)?;
+        let ended = flag.load(Ordering::Relaxed);
+        ENDED.store(ended, Ordering::Relaxed);
+        trainer.save(saved)?;
+        if ended {
+            say("Interrupted: what was learnt is saved; --resume goes on from here.")?;
+            say(saved.display())?;
+            return Ok(None);
+        }
+        match std::fs::remove_file(&backup) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Io { path: backup, source }),
+            _ => Ok(Some(history)),
+        }
+    }
+
     /// A run that backs itself up in `path`, and that Ctrl-C ends after the present step; pressed again, at once.
-    pub fn apply(&self, fit: Fit, path: &Path) -> Result<Fit> {
+    fn apply(&self, fit: Fit, path: &Path, flag: Arc<AtomicBool>) -> Result<Fit> {
         let every = Duration::try_from_secs_f64(self.backup_every).map_err(|_| {
             Error::Config(format!("--backup-every: expected seconds of at least 0, got {}", self.backup_every))
         })?;
-        let flag = INTERRUPTED.get_or_init(Default::default).clone();
         let handler = {
             let flag = flag.clone();
             move || {
@@ -47,25 +71,12 @@ impl Running {
         let fit = if self.resume { fit.resume(path) } else { fit.backup(path) };
         Ok(fit.backup_every(every).callback(Interrupt::new(flag)))
     }
-
-    /// After what was learnt is saved: the backup is of no more use, unless Ctrl-C ended the run.
-    pub fn done(&self, path: &Path) -> Result<()> {
-        if interrupted() {
-            return say("Interrupted: what was learnt is saved; --resume goes on from here.");
-        }
-        match std::fs::remove_file(path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::Io { path: path.to_path_buf(), source })
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 /// What a shell gives a program that Ctrl-C ended.
 pub const ABORTED: i32 = 130;
 
 /// `m.keras` → `m.backup.safetensors`.
-pub fn backup_of(model: &Path) -> PathBuf {
+fn backup_of(model: &Path) -> PathBuf {
     model.with_extension("backup.safetensors")
 }

@@ -6,6 +6,8 @@ pub mod gemm;
 pub mod math;
 pub mod philox;
 pub mod pool;
+mod scratch;
 pub mod threads;
 
 pub use math::{Float, vectorize};
+pub(crate) use scratch::Scratch;

@@ -38,26 +38,24 @@ impl Staging {
         Ok(Staging { stream: Handle(stream), memory: Handle(memory.cast()), read, next: 0 })
     }
 
-    /// Waits until the card has read the slot that the next piece goes through.
-    pub fn wait(&self) -> Result<(), CudaError> {
-        self.read[self.next].wait()
+    /// Puts at most [`SLOT`] bytes into the next slot, once the card has read it. It needs no turn.
+    pub fn fill(&mut self, piece: &[u8]) -> Result<(), CudaError> {
+        debug_assert!(piece.len() <= SLOT);
+        self.read[self.next].wait()?;
+        // SAFETY: the slot lies inside the staging memory, which nobody else has and which the card is done with.
+        unsafe { self.memory.0.add(self.next * SLOT).copy_from_nonoverlapping(piece.as_ptr(), piece.len()) };
+        Ok(())
     }
 
-    /// Sends at most [`SLOT`] bytes to the address `to`; the caller has the turn.
-    pub fn send(&mut self, piece: &[u8], to: u64) -> Result<()> {
-        debug_assert!(piece.len() <= SLOT);
+    /// Sends the bytes of the slot that was filled, so many, to the address `to`; the caller has the turn.
+    pub fn send(&mut self, bytes: usize, to: u64) -> Result<()> {
         let slot = self.next;
-        self.wait()?;
         self.next = (slot + 1) % SLOTS;
-        // SAFETY: the slot lies inside the staging memory, which nobody else has and which the card is done with.
-        let start = unsafe {
-            let start = self.memory.0.add(slot * SLOT);
-            start.copy_from_nonoverlapping(piece.as_ptr(), piece.len());
-            start
-        };
+        // SAFETY: the slot lies inside the staging memory.
+        let start = unsafe { self.memory.0.add(slot * SLOT) };
         // SAFETY: the slot stays as it is until its event has happened; `to` has room, as the callers see to.
-        let result = unsafe { sys::cuMemcpyHtoDAsync_v2(to, start.cast(), piece.len(), self.stream.0) };
-        check(result, || format!("cuMemcpyHtoDAsync of {} bytes", piece.len()))?;
+        let result = unsafe { sys::cuMemcpyHtoDAsync_v2(to, start.cast(), bytes, self.stream.0) };
+        check(result, || format!("cuMemcpyHtoDAsync of {bytes} bytes"))?;
         self.read[slot].record(self.stream.0)?;
         Ok(())
     }
@@ -85,7 +83,8 @@ impl CudaDevice {
             empty => empty.insert(Staging::new(self.compute())?),
         };
         for (i, piece) in from.chunks(SLOT).enumerate() {
-            staging.send(piece, to + (i * SLOT) as u64)?;
+            staging.fill(piece)?;
+            staging.send(piece.len(), to + (i * SLOT) as u64)?;
         }
         Ok(())
     }

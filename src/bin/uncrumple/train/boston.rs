@@ -52,7 +52,7 @@ fn cross_validate(rest: &Table, target: &Target, space: &FeatureSpace, plan: &Pl
     let mut errors = Vec::new();
     for (i, (train, validation)) in rest.k_fold(k, &Split::random().seed(plan.seed))?.into_iter().enumerate() {
         let tabular = Tabular { space: space.clone().adapt(&train)?, target: target.clone() };
-        let (train, validation) = (tabular.dataset(&train)?, tabular.dataset(&validation)?.held_out());
+        let (train, validation) = (tabular.dataset(&train)?, tabular.dataset(&validation)?);
         let parts = Parts { tabular, test: validation.clone(), train, validation, about: vec![] };
         let mut trainer = plan.trainer(&parts)?;
         // No early stopping: it would choose the epoch by what is validated on.

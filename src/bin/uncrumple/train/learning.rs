@@ -1,9 +1,9 @@
 //! How a network learns from the parts of a table, and what it leaves behind.
 
 use super::parts::Parts;
-use super::{tune, verdict};
+use super::{print_left, tune, verdict};
 use crate::options::{Compute, Policy, describe};
-use crate::running::{self, Running};
+use crate::running::Running;
 use crate::{plot, say};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -125,7 +125,7 @@ impl Learning {
             balanced: self.balanced,
             precision: self.precision.into(),
             device: self.compute.start()?,
-            seed: self.compute.seed,
+            seed: self.compute.seed(),
         })
     }
 
@@ -145,22 +145,20 @@ impl Learning {
         if let Some(path) = &self.profile {
             fit = fit.callback(Profiler::new(path));
         }
-        let (saved, backup) = (out.join("model.keras"), out.join("backup.safetensors"));
-        let history = trainer.fit(&parts.train, self.running.apply(fit, &backup)?)?;
-        trainer.save(&saved)?;
-        self.running.done(&backup)?;
-        if running::interrupted() {
-            return say(saved.display());
+        let saved = out.join("model.keras");
+        let trained = self.running.train(&mut trainer, &parts.train, fit, &saved);
+        // The weights of the best epoch are in their place again.
+        if matches!(trained, Err(Error::Diverged { .. })) && trainer.history().epochs.len() > 1 {
+            trainer.save(&saved)?;
+            say(format!("\nThe weights of the best epoch before the loss was lost are saved:\n{}", saved.display()))?;
         }
+        let Some(history) = trained? else { return Ok(()) };
         let figures = trainer.evaluate_with(&parts.test, 1000)?;
         say("")?;
         verdict::print(problem, &parts.train, &parts.test, &figures)?;
         plot::learning_curves(&history, problem.metric(), &out.join("learning-curves.png"))?;
         say("")?;
-        for (name, what) in LEFT {
-            say(format!("{:<34}  {what}", out.join(name).display()))?;
-        }
-        Ok(())
+        print_left(out, &LEFT)
     }
 }
 

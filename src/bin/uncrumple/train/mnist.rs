@@ -1,7 +1,8 @@
 //! `uncrumple train mnist`: handwritten digits.
 
+use super::print_left;
 use crate::options::{Compute, Policy, describe};
-use crate::running::{self, Running};
+use crate::running::Running;
 use crate::{plot, say};
 use clap::Args;
 use std::path::PathBuf;
@@ -62,7 +63,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let (train, test) = (vectors(&train, arguments.limit)?, vectors(&test, arguments.limit)?);
 
     let model = programs::find("dense-categorical")?.model()?;
-    let model = model.seed(arguments.compute.seed)?.precision(arguments.precision.into()).on(device.clone());
+    let model = model.seed(arguments.compute.seed())?.precision(arguments.precision.into()).on(device.clone());
     say(format!(
         "dense-categorical (784 → 512 → 512 → 10) on {}\n{} pictures, a tenth of them for validation, and {} to be tested on\n",
         describe(&device),
@@ -77,26 +78,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         .callback(LearningRateScheduler::new(fall))
         .callback(CSVLogger::new(out.join("history.csv")))
         .callback(ProgressBar::new());
-    let (saved, backup) = (out.join("model.keras"), out.join("backup.safetensors"));
     if let Some(path) = &arguments.profile {
         fit = fit.callback(Profiler::new(path));
     }
-    let history = trainer.fit(&train, arguments.running.apply(fit, &backup)?)?;
-    trainer.save(&saved)?;
-    arguments.running.done(&backup)?;
-    if running::interrupted() {
-        return say(saved.display());
-    }
+    let trained = arguments.running.train(&mut trainer, &train, fit, &out.join("model.keras"))?;
+    let Some(history) = trained else { return Ok(()) };
 
     let accuracy = trainer.evaluate_with(&test, 1000)?.get("accuracy").unwrap_or(f64::NAN);
     let confusion = confusion(trainer.model(), &test)?;
     plot::learning_curves(&history, "accuracy", &out.join("learning-curves.png"))?;
     plot::confusion_matrix(&confusion, accuracy, &out.join("confusion-matrix.png"))?;
     say(format!("\n{}\n", verdict(accuracy, test.len())))?;
-    for (name, what) in LEFT {
-        say(format!("{:<34}  {what}", out.join(name).display()))?;
-    }
-    Ok(())
+    print_left(out, &LEFT)
 }
 
 /// What a run leaves in its folder.
@@ -120,7 +113,7 @@ fn verdict(accuracy: f64, pictures: usize) -> String {
 fn vectors(data: &Dataset, limit: Option<u32>) -> Result<Dataset> {
     let data = data.take(limit.map_or(data.len(), |n| n as usize))?;
     let pictures = data.inputs()[0].reshape([data.len(), 28 * 28])?;
-    Dataset::new(pictures, data.targets()[0].clone())
+    data.with_inputs(pictures)
 }
 
 /// How many pictures of each digit (rows) were taken for each digit (columns).

@@ -11,7 +11,9 @@ mod source;
 mod tune;
 mod verdict;
 
+use crate::say;
 use clap::{Args, Subcommand};
+use std::path::Path;
 use uncrumple::Result;
 
 /// Train a network on data that comes with the project, or on a table
@@ -39,4 +41,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         What::Phonemes(arguments) => phonemes::run(arguments),
         What::Csv(arguments) => csv::run(arguments),
     }
+}
+
+/// Prints which files a run has left in its folder, each with what it is.
+fn print_left(folder: &Path, files: &[(&str, &str)]) -> Result<()> {
+    files.iter().try_for_each(|(name, what)| say(format!("{:<34}  {what}", folder.join(name).display())))
 }

@@ -31,11 +31,11 @@ impl Parts {
     pub fn new(table: &Table, target: &Target, space: FeatureSpace, division: &Division) -> Result<Parts> {
         let Division { fractions, split, how, seed } = division;
         let (rest, test) = table.split(fractions[0], &split(table)?.seed(*seed))?;
-        let (train, validation) = rest.split(fractions[1], &split(&rest)?.seed(seed + 1))?;
-        let tabular = Tabular { space: space.adapt(&train)?, target: target.clone() };
+        let (train, validation) = rest.split(fractions[1], &split(&rest)?.seed(seed.wrapping_add(1)))?;
+        let tabular = Tabular { space: space.kinds_of(table).adapt(&train)?, target: target.clone() };
         let about = about(table, &tabular, [&train, &validation, &test], how);
-        let set = |part: &Table| tabular.dataset(part);
-        let (train, validation, test) = (set(&train)?, set(&validation)?.held_out(), set(&test)?.held_out());
+        let [train, validation, test] = [&train, &validation, &test].map(|part| tabular.dataset(part));
+        let (train, validation, test) = (train?, validation?, test?);
         Ok(Parts { train, validation, test, about, tabular })
     }
 
@@ -56,9 +56,11 @@ pub fn numbered(table: &Table, name: &str) -> Result<Vec<i64>> {
 
 /// At random, of each class the same share where there are classes and each has rows enough.
 pub fn by_class(table: &Table, target: &Target) -> Result<Split> {
-    let enough = table.column(target.column())?.counts().iter().all(|(_, count)| *count >= 2);
+    let enough = target.counts(table)?.iter().all(|(_, count)| *count >= 2);
     match target.problem() {
-        Problem::Binary | Problem::Categorical if enough => Ok(Split::stratified(numbered(table, target.column())?)),
+        Problem::Binary | Problem::Categorical if enough => {
+            Ok(Split::stratified(target.tensor(table)?.cast(DType::I64)?.to_vec::<i64>()?))
+        }
         _ => Ok(Split::random()),
     }
 }
@@ -71,7 +73,7 @@ fn some(words: Vec<String>, most: usize) -> String {
 
 fn about(table: &Table, tabular: &Tabular, [train, validation, test]: [&Table; 3], how: &str) -> Vec<String> {
     let (space, target) = (&tabular.space, &tabular.target);
-    let counts = table.column(target.column()).map(|c| c.counts()).unwrap_or_default();
+    let counts = target.counts(table).unwrap_or_default();
     let classes = match target.problem() {
         Problem::Regression => String::new(),
         Problem::Multilabel => format!(" ({} labels)", target.classes().len()),

@@ -74,6 +74,15 @@ impl From<Kind> for Problem {
     }
 }
 
+/// Whether a time is written as ISO 8601 has it, from the year on and without an offset from UTC.
+fn is_iso(text: &str) -> bool {
+    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let (date, time) = shape.split_at_checked(10).unwrap_or((&shape, ""));
+    let time = time.strip_suffix('Z').unwrap_or(time);
+    let clock = |time: &str| time.starts_with("00:00") && time.chars().all(|c| "0:.".contains(c));
+    date == "0000-00-00" && (time.is_empty() || time.strip_prefix(['T', ' ']).is_some_and(clock))
+}
+
 impl Source {
     /// What the file is called.
     pub fn name(&self) -> String {
@@ -86,16 +95,8 @@ impl Source {
         let named = self.time.iter().chain(&self.group).chain(&self.exclude);
         let told = self.categorical.iter().chain(&self.text);
         named.clone().chain(told).try_for_each(|name| whole.column(name).map(drop))?;
-        let rows = whole.rows();
-        let table = match self.kind {
-            Some(Kind::Multilabel) => whole,
-            _ => {
-                let cells = whole.column(&self.target)?.cells();
-                let known: Vec<i32> = (0..).zip(cells).filter_map(|(i, cell)| cell.map(|_| i)).collect();
-                if known.len() == rows { whole } else { whole.take(&known)? }
-            }
-        };
-        let target = Target::new(&table, &self.target, self.kind.map(Problem::from))?;
+        let target = Target::new(&whole, &self.target, self.kind.map(Problem::from))?;
+        let (table, without) = target.known(&whole)?;
         let mut space = FeatureSpace::new().exclude(&self.target);
         for name in named {
             space = space.exclude(name);
@@ -114,7 +115,6 @@ impl Source {
         let split = |table: &Table| self.split(table, &target);
         let division = Division { fractions: [self.test_split, self.validation_split], split: &split, how: &how, seed };
         let mut parts = Parts::new(&table, &target, space, &division)?;
-        let without = rows - table.rows();
         if without > 0 {
             parts.about.insert(0, format!("left out {without} rows that have no {}", self.target));
         }
@@ -123,13 +123,24 @@ impl Source {
     }
 
     fn split(&self, table: &Table, target: &Target) -> Result<Split> {
+        let whole = |option: &str, name: &String| -> Result<()> {
+            match table.column(name)?.missing() {
+                0 => Ok(()),
+                n => Err(Error::Data(format!("{option}: column `{name}` has {n} cells without a value"))),
+            }
+        };
         if let Some(name) = &self.group {
+            whole("--group", name)?;
             return Ok(Split::grouped(numbered(table, name)?));
         }
         if let Some(name) = &self.time {
+            whole("--time", name)?;
             let column = table.column(name)?;
-            if column.missing() > 0 {
-                let message = format!("--time: column `{name}` has {} cells without a value", column.missing());
+            if let (ColumnKind::Category, Some(text)) = (column.kind(), column.cells().flatten().find(|c| !is_iso(c))) {
+                let message = format!(
+                    "--time: column `{name}` holds `{text}`: expected numbers, or times as in 2026-01-31 or \
+                     2026-01-31T23:59:59Z, whose characters have their order"
+                );
                 return Err(Error::Data(message));
             }
             return Ok(match column.kind() {
@@ -138,5 +149,22 @@ impl Source {
             });
         }
         by_class(table, target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_iso;
+
+    #[test]
+    fn times_have_the_order_of_their_characters() {
+        for sound in ["2026-01-31", "2026-01-31T23:59", "2026-01-31 23:59:59.5", "2026-01-31T23:59:59Z"] {
+            assert!(is_iso(sound), "{sound}");
+        }
+        for other in
+            ["31/12/2025", "2026-1-31", "Jan 31", "2026-01-31T23:59+02:00", "2026-01-31x", "2026-01-31T", "", "é"]
+        {
+            assert!(!is_iso(other), "{other}");
+        }
     }
 }

@@ -28,9 +28,17 @@ const STREAM: u32 = u32::MAX - 2;
 pub fn search(parts: &Parts, plan: &Plan, trials: usize, out: &Path) -> Result<Sizes> {
     let path = out.join(TRIALS);
     // What a trial's result depends on beside its own sizes.
-    let rows = [parts.train.len(), parts.validation.len()];
-    let space = parts.tabular.space.to_json();
-    let key = json!([plan.seed, plan.epochs, plan.batch_size, plan.balanced, space, rows]);
+    let Sizes { width, depth, dropout, learning_rate } = plan.sizes;
+    let key = json!({
+        "seed": plan.seed,
+        "epochs": plan.epochs,
+        "batch_size": plan.batch_size,
+        "balanced": plan.balanced,
+        "precision": plan.precision.name(),
+        "first": [width, depth, dropout, learning_rate],
+        "columns": parts.tabular.to_json(),
+        "data": [parts.train.checksum()?, parts.validation.checksum()?],
+    });
     let mut done = known(&path, &key);
     let head = ["trial", "width", "depth", "dropout", "learning_rate", "epochs", "val_loss"];
     let line = |c: [&str; 7]| {

@@ -1,8 +1,21 @@
-//! Convolutions on the CPU.
+//! Convolutions on the CPU: dense ones as products that read their input where it lies (`correlate.rs`, `kernel_grad.rs`),
+//! depthwise ones directly (`depthwise.rs`), and those of one element as plain products.
+
+mod along;
+mod band;
+mod correlate;
+mod depthwise;
+mod kernel_grad;
+#[cfg(test)]
+mod tests;
+mod winograd;
+mod winograd_grad;
 
 use super::Float;
-use super::gemm::Finish;
+use super::gemm::{Finish, View, gemm};
 use crate::error::Result;
+use along::Along;
+use correlate::Correlation;
 
 /// The movement of a convolution's window along one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,14 +50,6 @@ pub struct Geometry {
     pub groups: usize,
 }
 
-impl Axis {
-    /// The input's element that element `k` of the kernel sees at `step`, if it is inside.
-    #[inline(always)]
-    fn at(&self, step: usize, k: usize) -> Option<usize> {
-        (step * self.stride + k * self.dilation).checked_sub(self.before).filter(|&i| i < self.input)
-    }
-}
-
 impl Geometry {
     /// Multiplications with their additions, those with the zeros around the input among them.
     pub fn products(&self) -> usize {
@@ -52,70 +57,113 @@ impl Geometry {
         self.batch * spatial * (self.channels / self.groups.max(1)) * self.filters
     }
 
-    /// Calls `f(output position, kernel position, input position)` for all that meet, positions counted over batch and space.
-    fn each(&self, mut f: impl FnMut(usize, usize, usize)) {
-        let [a, b, c] = &self.axes;
-        for n in 0..self.batch {
-            for (i, j, k) in positions([a.output, b.output, c.output]) {
-                let y = ((n * a.output + i) * b.output + j) * c.output + k;
-                for (p, q, r) in positions([a.size, b.size, c.size]) {
-                    if let (Some(u), Some(v), Some(w)) = (a.at(i, p), b.at(j, q), c.at(k, r)) {
-                        f(y, (p * b.size + q) * c.size + r, ((n * a.input + u) * b.input + v) * c.input + w);
-                    }
-                }
-            }
+    /// Rows and columns of the matrix that each element of the kernel is, in one group.
+    fn group(&self) -> (usize, usize) {
+        (self.channels / self.groups, self.filters / self.groups)
+    }
+
+    /// Whether each output sees one element, so that the whole is a product of matrices: of how many rows.
+    fn is_product(&self) -> Option<usize> {
+        let plain = |a: &Axis| a.size == 1 && a.stride == 1 && a.before == 0 && a.input == a.output;
+        let pixels = self.batch * self.axes.iter().map(|a| a.output).product::<usize>();
+        (self.groups == 1 && self.axes.iter().all(plain)).then_some(pixels)
+    }
+
+    fn is_depthwise(&self) -> bool {
+        self.groups == self.channels && self.groups > 1
+    }
+
+    /// The convolution of one group.
+    fn forward(&self, group: usize) -> Correlation {
+        let (depth, width) = self.group();
+        Correlation {
+            batch: self.batch,
+            axes: self.axes.each_ref().map(Along::forward),
+            sizes: self.sizes(),
+            from: (self.channels, group * depth..(group + 1) * depth),
+            to: (self.filters, group * width..(group + 1) * width),
         }
+    }
+
+    /// The phases of the stride that inputs have.
+    fn phases(&self) -> impl Iterator<Item = (usize, usize, usize)> + use<> {
+        positions(self.axes.map(|a| a.stride.min(a.input)))
+    }
+
+    fn sizes(&self) -> [usize; 3] {
+        self.axes.map(|a| a.size)
     }
 }
 
-fn positions([a, b, c]: [usize; 3]) -> impl Iterator<Item = (usize, usize, usize)> {
-    (0..a).flat_map(move |i| (0..b).flat_map(move |j| (0..c).map(move |k| (i, j, k))))
-}
-
 /// `out = x * kernel`, then `finish` over the rows of `out`.
+///
+/// # Errors
+/// No memory for the packed kernel.
 pub fn forward<T: Float>(g: &Geometry, x: &[T], kernel: &[T], out: &mut [T], finish: Option<Finish<T>>) -> Result<()> {
-    let (depth, width) = (g.channels / g.groups, g.filters / g.groups);
-    out.fill(T::ZERO);
-    g.each(|y, k, i| {
-        for f in 0..g.filters {
-            let from = &x[i * g.channels + f / width * depth..][..depth];
-            for (c, &x) in from.iter().enumerate() {
-                out[y * g.filters + f] += x * kernel[(k * depth + c) * g.filters + f];
-            }
-        }
-    });
-    if let Some(finish) = finish {
-        out.chunks_mut(g.filters.max(1)).enumerate().for_each(|(row, out)| finish(row, 0, out));
+    let (depth, width) = g.group();
+    if let Some(rows) = g.is_product() {
+        let (x, kernel) = (View::new(x, g.channels, false), View::new(kernel, g.filters, false));
+        return gemm([rows, g.filters, g.channels], x, kernel, out, false, finish);
+    }
+    if g.is_depthwise() {
+        return depthwise::forward(g, x, kernel, out, finish);
+    }
+    for group in 0..g.groups {
+        let matrix = |k: usize| View::new(&kernel[k * depth * g.filters + group * width..], g.filters, false);
+        g.forward(group).run(x, &matrix, out, finish)?;
     }
     Ok(())
 }
 
 /// `dx`, the gradient of the input.
+///
+/// # Errors
+/// As for [`forward`].
 pub fn input_grad<T: Float>(g: &Geometry, dy: &[T], kernel: &[T], dx: &mut [T]) -> Result<()> {
-    let (depth, width) = (g.channels / g.groups, g.filters / g.groups);
-    dx.fill(T::ZERO);
-    g.each(|y, k, i| {
-        for f in 0..g.filters {
-            for c in 0..depth {
-                dx[i * g.channels + f / width * depth + c] +=
-                    dy[y * g.filters + f] * kernel[(k * depth + c) * g.filters + f];
-            }
+    let (depth, width) = g.group();
+    if let Some(rows) = g.is_product() {
+        let (dy, kernel) = (View::new(dy, g.filters, false), View::new(kernel, g.filters, true));
+        return gemm([rows, g.channels, g.filters], dy, kernel, dx, false, None);
+    }
+    if g.is_depthwise() {
+        return depthwise::input_grad(g, dy, kernel, dx);
+    }
+    for group in 0..g.groups {
+        for (i, j, k) in g.phases() {
+            let [a, b, c] = &g.axes;
+            let correlation = Correlation {
+                batch: g.batch,
+                axes: [Along::backward(a, i), Along::backward(b, j), Along::backward(c, k)],
+                sizes: g.sizes(),
+                from: (g.filters, group * width..(group + 1) * width),
+                to: (g.channels, group * depth..(group + 1) * depth),
+            };
+            let matrix = |k: usize| View::new(&kernel[k * depth * g.filters + group * width..], g.filters, true);
+            correlation.run(dy, &matrix, dx, None)?;
         }
-    });
+    }
     Ok(())
 }
 
 /// `dw`, the gradient of the kernel.
+///
+/// # Errors
+/// As for [`forward`].
 pub fn kernel_grad<T: Float>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) -> Result<()> {
-    let (depth, width) = (g.channels / g.groups, g.filters / g.groups);
-    dw.fill(T::ZERO);
-    g.each(|y, k, i| {
-        for f in 0..g.filters {
-            for c in 0..depth {
-                dw[(k * depth + c) * g.filters + f] +=
-                    dy[y * g.filters + f] * x[i * g.channels + f / width * depth + c];
-            }
-        }
-    });
+    if let Some(rows) = g.is_product() {
+        let (x, dy) = (View::new(x, g.channels, true), View::new(dy, g.filters, false));
+        return gemm([g.channels, g.filters, rows], x, dy, dw, false, None);
+    }
+    if g.is_depthwise() {
+        return depthwise::kernel_grad(g, x, dy, dw);
+    }
+    for group in 0..g.groups {
+        g.forward(group).kernel_grad(x, dy, dw)?;
+    }
     Ok(())
+}
+
+/// All positions in a box of these extents.
+fn positions([a, b, c]: [usize; 3]) -> impl Iterator<Item = (usize, usize, usize)> {
+    (0..a).flat_map(move |i| (0..b).flat_map(move |j| (0..c).map(move |k| (i, j, k))))
 }

@@ -5,26 +5,43 @@ use super::x86;
 use crate::device::cpu::Float;
 use std::sync::LazyLock;
 
+/// As many rows as a tile of any kernel has.
+pub const MAX_ROWS: usize = 12;
+
 /// One call of the kernel: `c += a · b` for a tile of C.
+///
+/// The product's depth is cut into taps of equal depth: places from which the columns of A are read side by side, while the
+/// rows of B follow each other. A matrix has one tap; a convolution reads its input where it lies with several.
 pub struct Step<'a, T> {
-    /// Columns of A and rows of B.
+    /// Where the columns of A begin, in elements.
+    pub taps: &'a [usize],
+    /// Columns of A, and rows of B, of one tap.
     pub depth: usize,
-    /// Rows of the tile, at most [`Tile::rows`].
-    pub height: usize,
+    /// Where the rows of A begin, in elements from a tap.
+    pub rows: Rows<'a>,
     /// Columns of the tile, at most [`Tile::columns`].
     pub width: usize,
-    /// A's rows: packed in groups of [`Tile::rows`], or in place.
+    /// A.
     pub a: &'a [T],
-    /// The distance of A's rows where they are read in place.
-    pub a_rows: Option<usize>,
-    /// B's columns, packed; as many lanes a row as hold `width`.
+    /// B's rows, of as many lanes as hold `width`.
     pub b: &'a [T],
+    /// The distance of B's rows.
+    pub b_rows: usize,
     /// The first element of the tile of C.
     pub c: *mut T,
-    /// The distance of C's rows.
-    pub c_stride: usize,
+    /// Where the rows of C begin, in elements from `c`, for each row of A.
+    pub c_rows: &'a [usize],
     /// Whether the product is added to C instead of replacing it.
     pub accumulate: bool,
+}
+
+/// The rows of A in one tile, at most [`Tile::rows`] of them.
+#[derive(Clone, Copy)]
+pub enum Rows<'a> {
+    /// They begin at these places, and their elements lie side by side.
+    Apart(&'a [usize]),
+    /// So many rows lie side by side, and their elements are `distance` apart.
+    SideBySide { height: usize, distance: usize },
 }
 
 /// The kernel that this machine runs for one element type, and the size of its tile.
@@ -35,33 +52,51 @@ pub struct Tile<T: 'static> {
     pub columns: usize,
     /// Columns of one vector.
     pub lanes: usize,
-    /// Indexed by rows − 1, then by vectors − 1, then by whether A is packed.
+    /// Indexed by rows − 1, then by vectors − 1, then by whether A's rows lie side by side.
     kernels: &'static [[[Raw<T>; 2]; 2]],
 }
 
-/// `(depth, a, a_rows, b, c, c_stride, width, accumulate)`
-type Raw<T> = unsafe fn(usize, *const T, usize, *const T, *mut T, usize, usize, bool);
+/// `(taps, depth, a, where its rows begin, the distance of its columns, b, b_rows, c, c_rows, width, accumulate)`
+type Raw<T> =
+    unsafe fn(&[usize], usize, *const T, *const usize, usize, *const T, usize, *mut T, *const usize, usize, bool);
 
 impl<T: Float> Tile<T> {
     /// Runs the kernel for one tile.
     ///
     /// # Safety
-    /// From `c` on there are `height` rows of `width` elements, `c_stride` apart, that nobody else touches meanwhile.
+    /// From `c` on there are `width` elements at each of the first `c_rows`, that nobody else touches meanwhile.
     #[inline]
     pub unsafe fn run(&self, step: Step<T>) {
-        let vectors = step.width.div_ceil(self.lanes);
+        let Step { taps, depth, rows, width, a, b, b_rows, c, c_rows, accumulate } = step;
+        let vectors = width.div_ceil(self.lanes);
         let lanes = vectors * self.lanes;
-        let a_last = match step.a_rows {
-            Some(stride) => (step.height - 1) * stride + step.depth,
-            None => (step.depth - 1) * self.rows + step.height,
+        let (height, distance, starts, last) = match rows {
+            Rows::Apart(starts) => (starts.len(), 1, starts.as_ptr(), starts.iter().max().copied().unwrap_or(0)),
+            Rows::SideBySide { height, distance } => (height, distance, std::ptr::null(), height.saturating_sub(1)),
         };
-        assert!(step.height - 1 < self.kernels.len() && (1..=2).contains(&vectors) && step.depth > 0);
-        assert!(a_last <= step.a.len() && step.depth * lanes <= step.b.len());
-        let kernel = self.kernels[step.height - 1][vectors - 1][usize::from(step.a_rows.is_none())];
-        let (a, a_rows, b) = (step.a.as_ptr(), step.a_rows.unwrap_or(0), step.b.as_ptr());
+        let tap = taps.iter().max().copied().unwrap_or(0);
+        assert!((1..=self.kernels.len()).contains(&height) && c_rows.len() >= height);
+        assert!((1..=2).contains(&vectors) && depth > 0 && !taps.is_empty());
+        assert!(tap + last + (depth - 1) * distance < a.len());
+        assert!((taps.len() * depth - 1) * b_rows + lanes <= b.len());
+        let kernel = self.kernels[height - 1][vectors - 1][usize::from(starts.is_null())];
         // SAFETY: the assertions above bound every access to A and B, the caller's promise those to C; the machine has the
         // instructions, or the table would be another.
-        unsafe { kernel(step.depth, a, a_rows, b, step.c, step.c_stride, step.width, step.accumulate) }
+        unsafe {
+            kernel(
+                taps,
+                depth,
+                a.as_ptr(),
+                starts,
+                distance,
+                b.as_ptr(),
+                b_rows,
+                c,
+                c_rows.as_ptr(),
+                width,
+                accumulate,
+            );
+        }
     }
 }
 
@@ -84,13 +119,16 @@ pub(super) trait Vector: Copy {
 /// The pointers must reach as far as [`Tile::run`] asserts.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const PACKED: usize>(
+unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const SIDE_BY_SIDE: bool>(
+    taps: &[usize],
     depth: usize,
     a: *const V::T,
-    a_rows: usize,
+    starts: *const usize,
+    distance: usize,
     b: *const V::T,
+    b_rows: usize,
     c: *mut V::T,
-    c_stride: usize,
+    c_rows: *const usize,
     width: usize,
     accumulate: bool,
 ) where
@@ -100,22 +138,26 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const PACKED:
     unsafe {
         let mut sums = [[V::splat(V::T::ZERO); VECTORS]; ROWS];
         let mut b = b;
-        for p in 0..depth {
-            let mut columns = [V::splat(V::T::ZERO); VECTORS];
-            for (j, column) in columns.iter_mut().enumerate() {
-                *column = V::load(b.add(j * V::LANES));
-            }
-            b = b.add(VECTORS * V::LANES);
-            for (i, sums) in sums.iter_mut().enumerate() {
-                let x = V::splat(*if PACKED > 0 { a.add(p * PACKED + i) } else { a.add(i * a_rows + p) });
-                for (sum, &column) in sums.iter_mut().zip(&columns) {
-                    *sum = x.mul_add(column, *sum);
+        for &tap in taps {
+            let rows: [*const V::T; ROWS] =
+                std::array::from_fn(|i| a.add(if SIDE_BY_SIDE { tap + i } else { tap + *starts.add(i) }));
+            for p in 0..depth {
+                let mut columns = [V::splat(V::T::ZERO); VECTORS];
+                for (j, column) in columns.iter_mut().enumerate() {
+                    *column = V::load(b.add(j * V::LANES));
+                }
+                b = b.wrapping_add(b_rows);
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    let x = V::splat(*rows[i].add(if SIDE_BY_SIDE { p * distance } else { p }));
+                    for (sum, &column) in sums.iter_mut().zip(&columns) {
+                        *sum = x.mul_add(column, *sum);
+                    }
                 }
             }
         }
         for (i, sums) in sums.iter().enumerate() {
             for (j, sum) in sums.iter().enumerate() {
-                let to = c.add(i * c_stride + j * V::LANES);
+                let to = c.add(*c_rows.add(i) + j * V::LANES);
                 let lanes = width - j * V::LANES;
                 if lanes >= V::LANES {
                     let sum = if accumulate { V::load(to).add(*sum) } else { *sum };
@@ -141,24 +183,31 @@ macro_rules! kernels {
     ($vector:ty, $element:ty, $features:literal, $rows:literal: $($height:literal)*) => {{
         #[target_feature(enable = $features)]
         #[allow(clippy::too_many_arguments)]
-        unsafe fn run<const ROWS: usize, const VECTORS: usize, const PACKED: usize>(
+        unsafe fn run<const ROWS: usize, const VECTORS: usize, const SIDE_BY_SIDE: bool>(
+            taps: &[usize],
             depth: usize,
             a: *const $element,
-            a_rows: usize,
+            starts: *const usize,
+            distance: usize,
             b: *const $element,
+            b_rows: usize,
             c: *mut $element,
-            c_stride: usize,
+            c_rows: *const usize,
             width: usize,
             accumulate: bool,
         ) {
             // SAFETY: passed on from the caller.
-            unsafe { tile::<$vector, ROWS, VECTORS, PACKED>(depth, a, a_rows, b, c, c_stride, width, accumulate) }
+            unsafe {
+                tile::<$vector, ROWS, VECTORS, SIDE_BY_SIDE>(
+                    taps, depth, a, starts, distance, b, b_rows, c, c_rows, width, accumulate,
+                )
+            }
         }
         Tile {
             rows: $rows,
             columns: 2 * <$vector as Vector>::LANES,
             lanes: <$vector as Vector>::LANES,
-            kernels: &[$([[run::<$height, 1, 0>, run::<$height, 1, $rows>], [run::<$height, 2, 0>, run::<$height, 2, $rows>]]),*],
+            kernels: &[$([[run::<$height, 1, false>, run::<$height, 1, true>], [run::<$height, 2, false>, run::<$height, 2, true>]]),*],
         }
     }};
 }
@@ -264,20 +313,20 @@ fn plain<T: Float>() -> Tile<T> {
         kernels: const {
             &[
                 [
-                    [tile::<Plain<T>, 1, 1, 0>, tile::<Plain<T>, 1, 1, 4>],
-                    [tile::<Plain<T>, 1, 2, 0>, tile::<Plain<T>, 1, 2, 4>],
+                    [tile::<Plain<T>, 1, 1, false>, tile::<Plain<T>, 1, 1, true>],
+                    [tile::<Plain<T>, 1, 2, false>, tile::<Plain<T>, 1, 2, true>],
                 ],
                 [
-                    [tile::<Plain<T>, 2, 1, 0>, tile::<Plain<T>, 2, 1, 4>],
-                    [tile::<Plain<T>, 2, 2, 0>, tile::<Plain<T>, 2, 2, 4>],
+                    [tile::<Plain<T>, 2, 1, false>, tile::<Plain<T>, 2, 1, true>],
+                    [tile::<Plain<T>, 2, 2, false>, tile::<Plain<T>, 2, 2, true>],
                 ],
                 [
-                    [tile::<Plain<T>, 3, 1, 0>, tile::<Plain<T>, 3, 1, 4>],
-                    [tile::<Plain<T>, 3, 2, 0>, tile::<Plain<T>, 3, 2, 4>],
+                    [tile::<Plain<T>, 3, 1, false>, tile::<Plain<T>, 3, 1, true>],
+                    [tile::<Plain<T>, 3, 2, false>, tile::<Plain<T>, 3, 2, true>],
                 ],
                 [
-                    [tile::<Plain<T>, 4, 1, 0>, tile::<Plain<T>, 4, 1, 4>],
-                    [tile::<Plain<T>, 4, 2, 0>, tile::<Plain<T>, 4, 2, 4>],
+                    [tile::<Plain<T>, 4, 1, false>, tile::<Plain<T>, 4, 1, true>],
+                    [tile::<Plain<T>, 4, 2, false>, tile::<Plain<T>, 4, 2, true>],
                 ],
             ]
         },

@@ -12,11 +12,11 @@ mod pack;
 mod x86;
 
 pub use kernel::Kernels;
+pub(super) use kernel::{MAX_ROWS, Rows, Step, Tile};
+pub(super) use pack::columns as pack_columns;
 
-use super::{Float, threads};
-use crate::device::{Device, Storage};
+use super::{Float, Scratch, threads};
 use crate::error::Result;
-use kernel::Tile;
 use std::ops::Range;
 
 /// A matrix in memory: element (i, j) stands at `i * rows + j * columns`.
@@ -34,7 +34,7 @@ impl<'a, T> View<'a, T> {
     }
 }
 
-/// What runs on each finished piece of a row of C: the row, the first column, and the piece.
+/// What runs on each finished piece of a row of C, or on several whole rows: the first row, the first column, and the piece.
 pub type Finish<'a, T> = &'a (dyn Fn(usize, usize, &mut [T]) + Sync);
 
 /// The depth of one pass over A and B: a panel of B (32 columns of `f32`) then fits the first-level cache.
@@ -64,11 +64,8 @@ pub fn gemm<T: Float>(
     let tile = T::tile();
     let grid = Grid::new(m, n, k, &tile);
     let work = Workspace::new(&grid, &tile, k, &a);
-    let mut storage = Storage::new(&Device::Cpu, work.elements * grid.pieces() * size_of::<T>())?;
-    let scratch: &mut [T] = match storage.get_mut() {
-        Some(crate::device::Buffer::Cpu(block)) => bytemuck::cast_slice_mut(block.bytes_mut()),
-        _ => unreachable!("a new storage of the CPU has one owner"),
-    };
+    let mut scratch = Scratch::new(work.elements * grid.pieces())?;
+    let scratch = scratch.elements();
     let (scratch, c) = (threads::Parts::new(scratch), threads::Parts::new(c));
     threads::for_each(grid.pieces(), &|piece| {
         let (rows, columns) = grid.region(piece);
@@ -166,6 +163,7 @@ fn region<T: Float>(
         return;
     }
     let depth = depth(k);
+    let [a_rows, c_rows] = [a.rows, c_stride].map(|distance| std::array::from_fn::<_, MAX_ROWS, _>(|i| i * distance));
     for p in (0..k).step_by(depth) {
         let depth = depth.min(k - p);
         let pack_a = a.columns != 1;
@@ -178,22 +176,23 @@ fn region<T: Float>(
             pack::columns(b, p..p + depth, j..j + width, lanes, packed_b);
             for i in rows.clone().step_by(tile.rows) {
                 let height = tile.rows.min(rows.end - i);
-                let (a, a_rows) = if pack_a {
-                    (&packed_a[(i - rows.start) * depth..], None)
+                let (a, rows) = if pack_a {
+                    (&packed_a[(i - rows.start) * depth..], Rows::SideBySide { height, distance: tile.rows })
                 } else {
-                    (&a.data[i * a.rows + p..], Some(a.rows))
+                    (&a.data[i * a.rows + p..], Rows::Apart(&a_rows[..height]))
                 };
                 // The rows between belong to other regions too, so this is a pointer and no slice.
                 let out = c.pointer(i * c_stride + j..(i + height - 1) * c_stride + j + width);
-                let step = kernel::Step {
+                let step = Step {
+                    taps: &[0],
                     depth,
-                    height,
+                    rows,
                     width,
                     a,
-                    a_rows,
                     b: &packed_b[..depth * lanes],
+                    b_rows: lanes,
                     c: out,
-                    c_stride,
+                    c_rows: &c_rows,
                     accumulate: accumulate || p > 0,
                 };
                 // SAFETY: from the first row's first element to the last row's last, the tile is inside C (`pointer`);

@@ -1,11 +1,14 @@
-//! Convolutions over one to three spatial axes: forward, transposed, and the gradient of the kernel, each of which is made
-//! of the other two backwards.
+//! Convolutions over one to three spatial axes: forward, transposed, and the gradient of the kernel, each of which is
+//! made of the other two backwards.
+
+mod cuda;
 
 use super::activation::Activation;
 use super::unary::SlopeOf;
 use super::window::{Padding, SPATIAL, Slide, Window, spatial};
 use crate::device::cpu::conv::{self, Axis, Geometry};
 use crate::device::cpu::convert::require_float;
+use crate::device::cpu::gemm::Finish;
 use crate::device::cuda::CudaDevice;
 use crate::error::{Error, Result};
 use crate::profile;
@@ -18,8 +21,8 @@ use crate::with_float;
 /// `activation(x * kernel + bias)`: x is `(batch, …, channels)`, the kernel `(…, channels / groups, filters)`, the bias
 /// `(filters,)` and may be left out, the output `(batch, …, filters)`.
 ///
-/// y[n, i, f] = Σ x[n, i · stride + k · dilation − before, c] · kernel[k, c, f] over the kernel's positions k and the channels
-/// c of f's group, with zeros around x. With as many groups as channels it is a depthwise convolution.
+/// y[n, i, f] = Σ x[n, i · stride + k · dilation − before, c] · kernel[k, c, f] over the kernel's positions k and the
+/// channels c of f's group, with zeros around x. With as many groups as channels it is a depthwise convolution.
 ///
 /// An activation whose slope is computed from its argument adds a second output, the sum before it.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +32,8 @@ pub struct Conv {
     activation: Activation,
 }
 
-/// What [`Conv`] is for its input, backwards: from y `(batch, …, filters)` and the kernel to `(batch, extents…, channels)`.
+/// What [`Conv`] is for its input, backwards: from y `(batch, …, filters)` and the kernel to `(batch, extents…,
+/// channels)`.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvTranspose {
     window: Window,
@@ -46,13 +50,14 @@ pub struct ConvKernelGrad {
 }
 
 impl Tensor {
-    /// `activation(self * kernel + bias)`, the convolution of [Keras](https://keras.io/api/ops/nn/#conv-function) (which is a
-    /// cross-correlation): `(batch, …, channels) * (…, channels / groups, filters) → (batch, …, filters)` over one to three
-    /// spatial axes. Floating-point, one dtype. With as many groups as channels it is a depthwise convolution.
+    /// `activation(self * kernel + bias)`, the convolution of [Keras](https://keras.io/api/ops/nn/#conv-function)
+    /// (which is a cross-correlation): `(batch, …, channels) * (…, channels / groups, filters) → (batch, …, filters)`
+    /// over one to three spatial axes. Floating-point, one dtype. With as many groups as channels it is a depthwise
+    /// convolution.
     ///
     /// # Errors
-    /// Shapes that do not fit each other or the window, groups that do not divide channels and filters, dtypes that differ or
-    /// are no floats.
+    /// Shapes that do not fit each other or the window, groups that do not divide channels and filters, dtypes that
+    /// differ or are no floats.
     pub fn conv(
         &self,
         kernel: &Tensor,
@@ -68,8 +73,8 @@ impl Tensor {
         }
     }
 
-    /// The transposed convolution ([Keras](https://keras.io/api/ops/nn/#conv_transpose-function)): what [`Tensor::conv`] over
-    /// a tensor `(batch, extents…, channels)` with this kernel and window does to a gradient,
+    /// The transposed convolution ([Keras](https://keras.io/api/ops/nn/#conv_transpose-function)): what
+    /// [`Tensor::conv`] over a tensor `(batch, extents…, channels)` with this kernel and window does to a gradient,
     /// `(batch, …, filters) → (batch, extents…, channels)`.
     ///
     /// # Errors
@@ -82,6 +87,14 @@ impl Tensor {
         let mut three = [1; SPATIAL];
         three[SPATIAL - extents.len()..].copy_from_slice(extents);
         apply_one(ConvTranspose { window, groups, extents: three }, &[self, kernel])
+    }
+
+    /// The gradient of the kernel of [`Tensor::conv`] over `self` with this window, from the gradient `dy` of its output.
+    ///
+    /// # Errors
+    /// As for [`Tensor::conv`].
+    pub fn conv_kernel_grad(&self, dy: &Tensor, window: Window, groups: usize) -> Result<Tensor> {
+        apply_one(ConvKernelGrad { window, groups }, &[self, dy])
     }
 }
 
@@ -116,8 +129,7 @@ fn geometry(window: &Window, groups: usize, x: [usize; SPATIAL], y: &Shape, chan
         let Slide { size, stride, dilation, before, .. } = slides[a];
         Axis { input: x[a], output: output[a], size, stride, dilation, before }
     };
-    let geometry =
-        Geometry { batch: y[0], axes: std::array::from_fn(axis), channels, filters: y.last(), groups };
+    let geometry = Geometry { batch: y[0], axes: std::array::from_fn(axis), channels, filters: y.last(), groups };
     profile::operations(2 * geometry.products());
     geometry
 }
@@ -156,13 +168,15 @@ impl Op for Conv {
         let geometry = geometry(&self.window, self.groups, spatial(&x.shape()), &outputs[0].shape(), x.shape().last());
         with_float!(x.dtype(), "conv", T => {
             let bias = inputs.get(2).map(|b| b.data::<T>()).transpose()?;
-            let finish = if keeps_sum { Activation::Linear } else { activation }.after(bias);
+            let fused = if keeps_sum { Activation::Linear } else { activation };
+            let after = fused.after(bias);
+            let finish: Option<Finish<T>> = (bias.is_some() || fused != Activation::Linear).then_some(&after);
             let (x, kernel) = (x.data::<T>()?, inputs[1].data::<T>()?);
             let [out, sums @ ..] = outputs else { return Err(Error::Internal("conv has an output".into())) };
             match sums {
-                [] => conv::forward(&geometry, x, kernel, out.data_mut()?, Some(&finish)),
+                [] => conv::forward(&geometry, x, kernel, out.data_mut()?, finish),
                 [sum, ..] => {
-                    conv::forward(&geometry, x, kernel, sum.data_mut()?, Some(&finish))?;
+                    conv::forward(&geometry, x, kernel, sum.data_mut()?, finish)?;
                     activation.cpu_from(sum.data::<T>()?, out.data_mut::<T>()?);
                     Ok(())
                 }
@@ -171,8 +185,14 @@ impl Op for Conv {
     }
 
     fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
-        let _ = (device, inputs, outputs);
-        Err(Error::Internal("conv on CUDA is being written".into()))
+        let x = inputs[0];
+        let sum = outputs.last().ok_or_else(|| Error::Internal("conv has an output".into()))?;
+        let geometry = geometry(&self.window, self.groups, spatial(&x.shape()), &sum.shape(), x.shape().last());
+        let fused = self.activation == Activation::Relu;
+        let conv = cuda::Conv::new(device, &geometry, x.dtype());
+        conv.forward(x, inputs[1], inputs.get(2).copied(), sum, fused)?;
+        // In place where the sum is not kept: an element-wise kernel reads each element before it writes it.
+        if fused { Ok(()) } else { self.activation.cuda(device, sum, &outputs[0]) }
     }
 
     fn keeps(&self) -> Option<Keeps> {
@@ -194,7 +214,11 @@ impl Op for Conv {
         let transpose = ConvTranspose { window, groups, extents: spatial(&x.shape()) };
         let mut gradients = Gradients::new();
         gradients.push(if node.wants(0) { Some(apply_one(transpose, &[&dz, kernel])?) } else { None });
-        gradients.push(if node.wants(1) { Some(apply_one(ConvKernelGrad { window, groups }, &[x, &dz])?) } else { None });
+        gradients.push(if node.wants(1) {
+            Some(apply_one(ConvKernelGrad { window, groups }, &[x, &dz])?)
+        } else {
+            None
+        });
         if node.input_count() > 2 {
             let rows = dz.reshape([dz.shape().rows(), dz.shape().last()])?;
             gradients.push(if node.wants(2) { Some(rows.sum(&[0], false)?) } else { None });
@@ -203,7 +227,8 @@ impl Op for Conv {
     }
 
     fn cases() -> Vec<Case> {
-        let mut cases: Vec<Case> = CASES.iter().enumerate().map(|(i, case)| case.conv(i % 2 == 0, Activation::Linear)).collect();
+        let mut cases: Vec<Case> =
+            CASES.iter().enumerate().map(|(i, case)| case.conv(i % 2 == 0, Activation::Linear)).collect();
         let smooth = [Activation::Sigmoid, Activation::Tanh, Activation::Gelu, Activation::Silu];
         cases.extend(smooth.iter().map(|&activation| CASES[0].conv(true, activation)));
         cases
@@ -223,11 +248,8 @@ impl Op for ConvTranspose {
         require_one_dtype("conv_transpose", inputs)?;
         let filters = filters("conv_transpose", &self.window, self.groups, None, &kernel.shape)?;
         let channels = kernel.shape[kernel.shape.rank() - 2].saturating_mul(self.groups);
-        let out = image(
-            y.shape.first().copied().unwrap_or(0),
-            &self.extents[SPATIAL - self.window.rank()..],
-            channels,
-        )?;
+        let out =
+            image(y.shape.first().copied().unwrap_or(0), &self.extents[SPATIAL - self.window.rank()..], channels)?;
         let want = image(out[0], &self.window.steps("conv_transpose", &out)?, filters)?;
         if y.shape != want {
             let message = format!("expected an input of shape {want} for an output of {out}, got {}", y.shape);
@@ -237,16 +259,16 @@ impl Op for ConvTranspose {
     }
 
     fn cpu(&self, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
-        let geometry =
-            geometry(&self.window, self.groups, self.extents, &inputs[0].shape(), outputs[0].shape().last());
+        let geometry = geometry(&self.window, self.groups, self.extents, &inputs[0].shape(), outputs[0].shape().last());
         with_float!(inputs[0].dtype(), "conv_transpose", T => {
             conv::input_grad(&geometry, inputs[0].data::<T>()?, inputs[1].data::<T>()?, outputs[0].data_mut::<T>()?)
         })
     }
 
     fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
-        let _ = (device, inputs, outputs);
-        Err(Error::Internal("conv on CUDA is being written".into()))
+        let (y, dx) = (inputs[0], &outputs[0]);
+        let geometry = geometry(&self.window, self.groups, self.extents, &y.shape(), dx.shape().last());
+        cuda::Conv::new(device, &geometry, y.dtype()).input_grad(y, inputs[1], dx)
     }
 
     fn keeps(&self) -> Option<Keeps> {
@@ -257,7 +279,11 @@ impl Op for ConvTranspose {
         let ConvTranspose { window, groups, .. } = *self;
         let (y, kernel, g) = (node.input(0)?, node.input(1)?, node.grad()?);
         let mut gradients = Gradients::new();
-        gradients.push(if node.wants(0) { Some(g.conv(kernel, None, window, groups, Activation::Linear)?) } else { None });
+        gradients.push(if node.wants(0) {
+            Some(g.conv(kernel, None, window, groups, Activation::Linear)?)
+        } else {
+            None
+        });
         gradients.push(if node.wants(1) { Some(apply_one(ConvKernelGrad { window, groups }, &[g, y])?) } else { None });
         Ok(gradients)
     }
@@ -279,12 +305,14 @@ impl Op for ConvKernelGrad {
         require_float("conv_kernel_grad", x.dtype)?;
         require_one_dtype("conv_kernel_grad", inputs)?;
         let (channels, filters) = (x.shape.last(), dy.shape.last());
-        let want = image(x.shape.first().copied().unwrap_or(0), &self.window.steps("conv_kernel_grad", &x.shape)?, filters)?;
+        let want =
+            image(x.shape.first().copied().unwrap_or(0), &self.window.steps("conv_kernel_grad", &x.shape)?, filters)?;
         if dy.shape != want {
             return Err(Error::shape("conv_kernel_grad", format!("expected a gradient of {want}, got {}", dy.shape)));
         }
         if self.groups == 0 || channels % self.groups != 0 || filters % self.groups != 0 {
-            let message = format!("expected groups that divide {channels} channels and {filters} filters, got {}", self.groups);
+            let message =
+                format!("expected groups that divide {channels} channels and {filters} filters, got {}", self.groups);
             return Err(Error::shape("conv_kernel_grad", message));
         }
         let sizes = self.window.slides().iter().map(|s| s.size).chain([channels / self.groups, filters]);
@@ -300,8 +328,9 @@ impl Op for ConvKernelGrad {
     }
 
     fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
-        let _ = (device, inputs, outputs);
-        Err(Error::Internal("conv on CUDA is being written".into()))
+        let (x, dy) = (inputs[0], inputs[1]);
+        let geometry = geometry(&self.window, self.groups, spatial(&x.shape()), &dy.shape(), x.shape().last());
+        cuda::Conv::new(device, &geometry, x.dtype()).kernel_grad(x, dy, &outputs[0])
     }
 
     fn keeps(&self) -> Option<Keeps> {
@@ -339,7 +368,13 @@ struct Sizes {
 
 impl Sizes {
     /// A window that moves by one, and no groups.
-    const fn new(batch: usize, extents: &'static [usize], channels: usize, size: &'static [usize], filters: usize) -> Sizes {
+    const fn new(
+        batch: usize,
+        extents: &'static [usize],
+        channels: usize,
+        size: &'static [usize],
+        filters: usize,
+    ) -> Sizes {
         Sizes { batch, extents, channels, filters, size, stride: 1, dilation: 1, padding: Padding::Valid, groups: 1 }
     }
 
@@ -385,7 +420,8 @@ impl Sizes {
         // A half that is rounded near ±1 says little of a slope that is nearly 0 there.
         let x = if activation == Activation::Linear { self.x() } else { Sample { range: -0.4..0.4, ..self.x() } };
         let inputs = [Some(x), Some(self.kernel()), bias.then(|| Sample::new(self.filters))];
-        Case::new(Conv { window: self.window(), groups: self.groups, activation }, inputs.into_iter().flatten()).shown(1)
+        Case::new(Conv { window: self.window(), groups: self.groups, activation }, inputs.into_iter().flatten())
+            .shown(1)
     }
 
     fn transpose(&self) -> Case {
@@ -419,4 +455,13 @@ const CASES: &[Sizes] = &[
     Sizes::new(1, &[5, 4, 6], 3, &[3, 2, 3], 2).stride(2),
     Sizes::new(2, &[15, 17], 35, &[3, 3], 33),
     Sizes::new(1, &[16, 16], 32, &[3, 3], 64).padding(Padding::Same),
+    // Channels that a card reads 16 bytes of at once, in tiles that are not full.
+    Sizes::new(2, &[15, 13], 24, &[3, 3], 40).padding(Padding::Same).stride(2),
+    Sizes::new(2, &[13, 12], 32, &[3, 3], 16).groups(2),
+    Sizes::new(1, &[12, 9], 8, &[3, 3], 72).padding(Padding::Same).stride(2).dilation(2),
+    Sizes::new(3, &[97], 16, &[5], 48).padding(Padding::Causal).dilation(3).stride(2),
+    Sizes::new(2, &[9, 9], 128, &[3, 3], 128).groups(128).padding(Padding::Same),
+    Sizes::new(2, &[9, 8], 8, &[4, 4], 8).groups(8).stride(3),
+    Sizes::new(1, &[7, 9], 2, &[3, 3], 16).groups(2).padding(Padding::Same),
+    Sizes::new(2, &[6, 5], 8, &[1, 1], 24),
 ];
