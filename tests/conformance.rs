@@ -29,7 +29,7 @@ struct Outcome {
 
 impl Run {
     fn new(case: &Case, dtype: DType) -> Result<Run> {
-        let input = |(i, sample): (usize, &_)| fill(sample, sample.dtype.unwrap_or(dtype), i as u64);
+        let input = |(i, sample): (usize, &_)| fill(sample, sample.dtype_for(dtype), i as u64);
         Ok(Run {
             op: case.op.clone(),
             dtype,
