@@ -205,7 +205,8 @@ fn gradients_agree_with_finite_differences() {
 /// What is listed is checked: every op has a case in f32, and a gradient unless it is one of these.
 #[test]
 fn every_op_of_the_list_is_checked() {
-    let without_gradient = ["Argmax", "Compare", "OneHot", "RandomNormal", "RandomTruncatedNormal", "RandomUniform"];
+    let without_gradient =
+        ["Argmax", "Compare", "OneHot", "RandomNormal", "RandomTruncatedNormal", "RandomUniform"];
     for (name, cases) in uncrumple::ops::all() {
         assert!(cases.iter().any(|c| c.dtypes.contains(&DType::F32)), "{name} has no case in float32");
         let has_gradient = cases.iter().any(|c| c.op.keeps().is_some());
@@ -306,8 +307,21 @@ fn a_dtype_that_no_case_names_is_an_error_with_words() {
 #[test]
 fn the_list_of_ops_is_the_folder() -> std::io::Result<()> {
     // Files that several ops share, and the operators that stand for methods.
-    let helpers =
-        ["mod", "activation", "binary", "copy", "fold", "index", "operators", "random", "reduce", "rows", "unary"];
+    let helpers = [
+        "mod",
+        "activation",
+        "binary",
+        "copy",
+        "fold",
+        "index",
+        "operators",
+        "pool",
+        "random",
+        "reduce",
+        "rows",
+        "unary",
+        "window",
+    ];
     let mut folder = BTreeSet::new();
     for entry in std::fs::read_dir(uncrumple::files::repository().join("src/ops"))? {
         let name = entry?.file_name().to_string_lossy().into_owned();

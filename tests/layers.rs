@@ -154,8 +154,20 @@ fn every_layer_has_a_golden() {
 
 #[test]
 fn the_list_of_layers_is_the_folder() {
-    let helpers =
-        ["activation_fn", "call", "config", "constant", "encoding", "merge", "mod", "moved", "parameter", "symbol"];
+    let helpers = [
+        "activation_fn",
+        "call",
+        "config",
+        "constant",
+        "encoding",
+        "merge",
+        "mod",
+        "moved",
+        "parameter",
+        "pooling",
+        "spatial",
+        "symbol",
+    ];
     let folder = std::fs::read_dir(uncrumple::files::repository().join("src/layers")).unwrap();
     let files = folder.map(|f| f.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned());
     let files: BTreeSet<String> = files.filter(|f| !helpers.contains(&f.as_str())).collect();
@@ -270,6 +282,21 @@ fn dropout_drops_in_training_and_scales_the_rest() -> Result<()> {
 }
 
 #[test]
+fn poolings_take_extents_that_the_data_decides_and_short_names() -> Result<()> {
+    let open = || Input::of(Spec { dims: vec![None, None, Some(9), Some(3)], dtype: DType::F32 }, None);
+    let spec = |y: Symbol| y.spec().to_string();
+    assert_eq!(spec(MaxPool2D::new(2).call(&open())?), "(None, None, 4, 3)");
+    assert_eq!(spec(AvgPool2D::new([3, 2]).strides(1).padding(Padding::Same).call(&open())?), "(None, None, 9, 3)");
+    assert_eq!(spec(GlobalAvgPool2D::new().call(&open())?), "(None, 3)");
+    assert_eq!(spec(GlobalMaxPool2D::new().keepdims(true).call(&open())?), "(None, 1, 1, 3)");
+    for short in ["MaxPool1D", "AvgPool2D", "GlobalMaxPool3D", "GlobalAvgPool1D"] {
+        let class = layers::from_config(short, &object(json!({})))?.layer().class_name();
+        assert_eq!(class, short.replace("Avg", "Average").replace("Pool", "Pooling"));
+    }
+    Ok(())
+}
+
+#[test]
 fn noise_has_the_moments_that_it_says() -> Result<()> {
     let n = 40_000;
     let x = Tensor::full(&Device::Cpu, [200, 200], DType::F32, 2.0)?;
@@ -323,6 +350,19 @@ fn layers_reject_what_they_cannot_take() {
         (
             wrong(ReLU::new().threshold(-1.0).shared(), &[&[3]]),
             "layer `re_lu`: argument `threshold`: expected a non-negative number, got -1",
+        ),
+        (
+            wrong(MaxPooling2D::new(2).shared(), &[&[4, 3]]),
+            "layer `max_pooling2d`: expected 4 axes (batch, 2 spatial, channels), got shape (None, 4, 3)",
+        ),
+        (
+            wrong(AveragePooling1D::new(5).shared(), &[&[4, 3]]),
+            "layer `average_pooling1d`: computed output size would be zero or negative: got inputs shape=(None, 4, 3), \
+             pool_size=[5], strides=[5], padding=valid",
+        ),
+        (
+            wrong(MaxPooling1D::new(2).padding(Padding::Causal).shared(), &[&[4, 3]]),
+            "layer `max_pooling1d`: argument `padding`: expected valid or same, got causal",
         ),
         (
             wrong(GaussianDropout::new(1.0).shared(), &[&[3]]),
@@ -428,6 +468,16 @@ fn configs_say_what_is_wrong_with_them() {
             "LayerNormalization",
             json!({"rms_scaling": true}),
             "argument `rms_scaling`: expected null, since this engine does not have it, got true",
+        ),
+        (
+            "MaxPooling2D",
+            json!({"data_format": "channels_first"}),
+            "argument `data_format`: expected channels_last, got channels_first",
+        ),
+        (
+            "AvgPool2D",
+            json!({"pool_size": [2, 2, 2]}),
+            "argument `pool_size`: expected a tuple of 2 integers, got [2,2,2]",
         ),
         ("Permute", json!({}), "argument `dims` is missing"),
         ("Dot", json!({}), "argument `axes` is missing"),

@@ -176,6 +176,40 @@ def normalizing(folder):
     case("axes_1_3", unit(axis=[1, 3]), image)
 
 
+def pooling(folder):
+    sequence, image, volume = (3, 11, 5), (2, 7, 6, 3), (2, 5, 4, 6, 2)
+    # Few values, so that most windows have several largest elements.
+    ties = common.rng("ties").integers(-1, 2, (2, 6, 5, 4)).astype("float32")
+    for kind, default in ("Max", {}), ("Average", {"pool_size": 2}):
+        def case(rank, label, x, *arguments, **options):
+            name = f"{kind.lower()}_pooling{rank}d"
+            layer = getattr(layers, f"{kind}Pooling{rank}D")(*arguments, **options, name=name)
+            write_layer(folder, f"{name}_{label}", layer, x)
+
+        case(1, "default", sequence, **default)
+        case(1, "overlapping", sequence, 4, strides=1, padding="same")
+        case(1, "apart", sequence, 2, strides=5)
+        case(1, "one_channel", (1, 9, 1), 3, padding="same")
+        case(2, "default", image, **default)
+        case(2, "same", image, 2, padding="same")
+        case(2, "overlapping", image, 3, strides=2, padding="same")
+        case(2, "uneven", image, (3, 2), strides=(1, 2))
+        case(2, "apart", image, (1, 2), strides=(3, 4), padding="same")
+        case(2, "whole", (1, 4, 3, 17), (4, 3))
+        case(2, "larger_than_input", (1, 3, 2, 2), (5, 4), strides=1, padding="same")
+        case(2, "ties", ties, 3, strides=1, padding="same")
+        case(3, "default", volume, **default)
+        case(3, "overlapping", volume, (3, 2, 3), strides=(2, 1, 1), padding="same")
+        case(3, "uneven", volume, (2, 3, 1), strides=(3, 1, 2))
+        for rank, x in (1, sequence), (2, image), (3, volume):
+            for keep in (False, True):
+                name = f"global_{kind.lower()}_pooling{rank}d"
+                layer = getattr(layers, f"Global{kind}Pooling{rank}D")(keepdims=keep, name=name)
+                write_layer(folder, f"{name}{'_keepdims' if keep else ''}", layer, x)
+        name = f"global_{kind.lower()}_pooling2d"
+        write_layer(folder, f"{name}_ties", getattr(layers, f"Global{kind}Pooling2D")(name=name), ties)
+
+
 def shapes(folder):
     for name, dims, shape in [("2", (2, 1), (3, 4, 5)), ("3", (3, 1, 2), (2, 3, 4, 5)), ("same", (1, 2), (3, 4, 5))]:
         write_layer(folder, f"permute_{name}", layers.Permute(dims, name="permute"), shape)
@@ -293,7 +327,9 @@ def preprocessing(folder):
 
 def main():
     folder = common.output_folder()
-    for family in (dense, activation, activation_layers, dropout, noise, normalizing, shapes, merging, preprocessing):
+    for family in (
+        dense, activation, activation_layers, dropout, noise, normalizing, pooling, shapes, merging, preprocessing,
+    ):
         family(folder)
 
 

@@ -10,6 +10,8 @@ mod encoding;
 mod merge;
 mod moved;
 mod parameter;
+mod pooling;
+mod spatial;
 mod symbol;
 
 pub use activation_fn::ActivationFn;
@@ -17,6 +19,8 @@ pub use call::{Call, Precision, Updates};
 pub use config::{Config, Read, object};
 pub use constant::Constant;
 pub use parameter::Parameter;
+pub use pooling::{GlobalPooling, Pool, Pooling};
+pub use spatial::PerAxis;
 pub(crate) use symbol::snake_case;
 pub use symbol::{CallNode, Input, Inputs, LayerRef, Source, Spec, Symbol};
 
@@ -102,12 +106,27 @@ fn one(inputs: &[Spec]) -> Result<&Spec> {
     }
 }
 
-/// Lists the layers: `module: Layer;`.
+/// The kinds of [`Pooling`].
+pub mod kinds {
+    pub use super::pooling::{Average, Max};
+}
+
+/// The short names that Keras has for poolings.
+pub mod short {
+    pub use super::average_pooling::{AvgPool1D, AvgPool2D, AvgPool3D};
+    pub use super::global_average_pooling::{GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D};
+    pub use super::global_max_pooling::{GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D};
+    pub use super::max_pooling::{MaxPool1D, MaxPool2D, MaxPool3D};
+}
+
+/// Lists the layers: `module: Layer "alias" …, …;`, the other names that Keras has for the class.
 macro_rules! layers {
-    ($($module:ident: $layer:ident;)*) => {
+    ($($module:ident: $($layer:ident $($alias:literal)*),+;)*) => {
         $(
             mod $module;
-            pub use $module::$layer;
+            pub use $module::{$($layer),+};
+        )*
+        $($(
             impl $layer {
                 /// Calls the layer on symbols, which adds it to the graph that they grow.
                 ///
@@ -133,18 +152,18 @@ macro_rules! layers {
                     LayerRef::new(self)
                 }
             }
-        )*
+        )+)*
 
         /// Every layer, for the prelude.
         pub mod all {
-            $(pub use super::$module::$layer;)*
+            $(pub use super::$module::{$($layer),+};)*
         }
 
         /// The modules that hold a layer, for the test that compares them with the folder.
         pub const MODULES: &[&str] = &[$(stringify!($module)),*];
 
         /// The classes that a model file can name.
-        pub const CLASSES: &[&str] = &[$(stringify!($layer)),*];
+        pub const CLASSES: &[&str] = &[$($(stringify!($layer)),+),*];
 
         /// The layer that a Keras config describes.
         ///
@@ -152,7 +171,7 @@ macro_rules! layers {
         /// A class or an argument that this engine does not know.
         pub fn from_config(class_name: &str, config: &Config) -> Result<LayerRef> {
             match class_name {
-                $(stringify!($layer) => Ok(LayerRef::new($layer::from_config(config)?)),)*
+                $($(stringify!($layer) $(| $alias)* => Ok(LayerRef::new($layer::from_config(config)?)),)+)*
                 _ => Err(Error::Config(format!("unknown layer class `{class_name}`; known are {}", CLASSES.join(", ")))),
             }
         }
@@ -165,6 +184,7 @@ layers! {
     add: Add;
     alpha_dropout: AlphaDropout;
     average: Average;
+    average_pooling: AveragePooling1D "AvgPool1D", AveragePooling2D "AvgPool2D", AveragePooling3D "AvgPool3D";
     category_encoding: CategoryEncoding;
     concatenate: Concatenate;
     dense: Dense;
@@ -175,9 +195,14 @@ layers! {
     flatten: Flatten;
     gaussian_dropout: GaussianDropout;
     gaussian_noise: GaussianNoise;
+    global_average_pooling: GlobalAveragePooling1D "GlobalAvgPool1D", GlobalAveragePooling2D "GlobalAvgPool2D",
+        GlobalAveragePooling3D "GlobalAvgPool3D";
+    global_max_pooling: GlobalMaxPooling1D "GlobalMaxPool1D", GlobalMaxPooling2D "GlobalMaxPool2D",
+        GlobalMaxPooling3D "GlobalMaxPool3D";
     layer_normalization: LayerNormalization;
     leaky_relu: LeakyReLU;
     masking: Masking;
+    max_pooling: MaxPooling1D "MaxPool1D", MaxPooling2D "MaxPool2D", MaxPooling3D "MaxPool3D";
     maximum: Maximum;
     minimum: Minimum;
     multiply: Multiply;

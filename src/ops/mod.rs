@@ -9,6 +9,7 @@ mod copy;
 mod fold;
 mod index;
 mod operators;
+mod pool;
 mod random;
 mod reduce;
 mod rows;
@@ -48,6 +49,7 @@ ops! {
     absolute: Absolute, AbsoluteGrad;
     add: Add;
     argmax: Argmax;
+    average_pool: AveragePool, AveragePoolGrad;
     broadcast_to: BroadcastTo;
     cast: Cast;
     clip: Clip;
@@ -73,6 +75,7 @@ ops! {
     log_softmax: LogSoftmax, LogSoftmaxGrad;
     matmul: Matmul;
     max: Max;
+    max_pool: MaxPool, MaxPoolGrad;
     maximum: Maximum, MaximumSlope;
     mean: Mean;
     min: Min;
