@@ -412,3 +412,54 @@ fn windows_that_see_padding_alone_are_refused() -> Result<()> {
     assert!(of(huge).is_some());
     Ok(())
 }
+
+#[test]
+fn batch_norm_keeps_its_digits_far_from_zero() -> Result<()> {
+    // Ones and minus ones about 10 000, whose squares f32 cannot tell apart.
+    let (rows, channels) = (6000, 5);
+    let values: Vec<f32> =
+        (0..rows * channels).map(|i| 10_000.0 + if (i / channels) % 2 == 0 { 1.0 } else { -1.0 }).collect();
+    for device in devices() {
+        let x = Tensor::from_slice(&values, [rows, channels])?.to_device(&device)?;
+        let (y, [mean, variance]) = x.batch_norm(None, None, 1e-12)?;
+        for (got, want) in [(&mean, 10_000.0), (&variance, 1.0)] {
+            assert!(wide(got)?.iter().all(|x| (x / want - 1.0).abs() < 1e-5), "{:?} on {device}", wide(got)?);
+        }
+        assert!(wide(&y)?.iter().all(|y| (y.abs() - 1.0).abs() < 1e-3), "on {device}");
+    }
+    Ok(())
+}
+
+#[test]
+fn batch_norm_of_nothing_and_of_nan() -> Result<()> {
+    for device in devices() {
+        let empty = Tensor::zeros(&device, [0, 3, 2], DType::F32)?;
+        let (y, [mean, variance]) = empty.batch_norm(None, None, 1e-3)?;
+        assert_eq!(y.shape(), empty.shape());
+        expect(Ok(mean), &[0.0, 0.0])?;
+        expect(Ok(variance), &[0.0, 0.0])?;
+        // A channel is hurt alone.
+        let x = Tensor::from_slice(&[NAN, 1.0, 2.0, 3.0, 4.0, 5.0], [3, 2])?.to_device(&device)?;
+        let (y, [mean, _]) = x.batch_norm(None, None, 1e-3)?;
+        expect(Ok(mean), &[NAN, 3.0])?;
+        let y = wide(&y)?;
+        assert!(y.iter().step_by(2).all(|y| y.is_nan()) && y.iter().skip(1).step_by(2).all(|y| y.is_finite()));
+    }
+    Ok(())
+}
+
+#[test]
+fn batch_norm_refuses_in_words() -> Result<()> {
+    let x = Tensor::ones(&Device::Cpu, [2, 3], DType::BF16)?;
+    let half = Tensor::ones(&Device::Cpu, 3, DType::BF16)?;
+    let text = |gamma: &Tensor, epsilon| x.batch_norm(Some(gamma), None, epsilon).err().map(|e| e.to_string());
+    let want = "batch_norm: expected float32 (3,) for each vector of channels, got bfloat16 (3,) among bfloat16 (2, 3), \
+                bfloat16 (3,)";
+    assert_eq!(text(&half, 1e-3).as_deref(), Some(want));
+    let gamma = half.cast(DType::F32)?;
+    assert_eq!(text(&gamma, 0.0).as_deref(), Some("batch_norm: expected a positive epsilon, got 0"));
+    assert_eq!(text(&gamma, 1e-3), None);
+    let one = Tensor::ones(&Device::Cpu, (), DType::F32)?;
+    assert!(one.batch_norm(None, None, 1e-3).is_err());
+    Ok(())
+}

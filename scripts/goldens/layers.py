@@ -35,10 +35,10 @@ def write_layer(folder, name, layer, *inputs, adapt=None, training=False, notes=
             whole[i] = x
         fixed = [v.value for v in layer.non_trainable_variables]
         call = {"training": training} if layer._call_has_training_arg else {}
-        return layer.stateless_call(trainable, fixed, whole if len(whole) > 1 else whole[0], **call)[0]
+        return layer.stateless_call(trainable, fixed, whole if len(whole) > 1 else whole[0], **call)
 
     trainable = [v.value for v in layer.trainable_variables]
-    output, pull = jax.vjp(run, trainable, [inputs[i] for i in differentiable])
+    output, pull, fixed = jax.vjp(run, trainable, [inputs[i] for i in differentiable], has_aux=True)
     grad_output = common.normal(random, output.shape)
     grad_weights, grad_inputs = pull(grad_output)
 
@@ -47,6 +47,9 @@ def write_layer(folder, name, layer, *inputs, adapt=None, training=False, notes=
     arrays |= {"output": output, "grad_output": grad_output}
     arrays |= {f"grad_input.{i}": g for i, g in zip(differentiable, grad_inputs)}
     arrays |= {f"grad_weight.{names[w.path]}": g for w, g in zip(layer.trainable_weights, grad_weights)}
+    for variable, value in zip(layer.non_trainable_variables, fixed):
+        if variable.path in names and (np.array(value) != np.array(variable.value)).any():
+            arrays[f"updated.{names[variable.path]}"] = value
     golden = common.config(layer) | {
         "inputs": len(inputs),
         "training": training,
@@ -130,6 +133,11 @@ def dropout(folder):
     write_layer(folder, "dropout_inference", layer(0.3), (4, 7))
     write_layer(folder, "dropout_inference_3d", layer(0.5), (2, 3, 5))
     write_layer(folder, "dropout_rate_0_training", layer(0.0), (4, 7), training=True)
+    for rank, shape in (1, (2, 5, 3)), (2, (2, 3, 4, 3)), (3, (1, 2, 3, 2, 4)):
+        name = f"spatial_dropout{rank}d"
+        layer = lambda rate: getattr(layers, f"SpatialDropout{rank}D")(rate, seed=3, name=name)
+        write_layer(folder, f"{name}_inference", layer(0.3), shape)
+        write_layer(folder, f"{name}_rate_0_training", layer(0.0), shape, training=True)
 
 
 def noise(folder):
@@ -174,6 +182,42 @@ def normalizing(folder):
     case("default", unit(), (6, 13))
     case("axis_1", unit(axis=1), image)
     case("axes_1_3", unit(axis=[1, 3]), image)
+
+
+def batch_and_group(folder):
+    image = (3, 4, 5, 6)
+    for training in (True, False):
+        def case(label, shape, **options):
+            name = f"batch_normalization_{label}{'_training' if training else ''}"
+            initializers = {
+                "moving_mean_initializer": keras.initializers.RandomNormal(0.2, 1.0, seed=3),
+                "moving_variance_initializer": keras.initializers.RandomUniform(0.5, 2.0, seed=4),
+            }
+            layer = layers.BatchNormalization(**{**initializers, **options}, name="batch_normalization")
+            write_layer(folder, name, layer, shape, training=training)
+
+        case("2d", (9, 5))
+        case("image", image)
+        case("sequence", (2, 7, 3), momentum=0.5, epsilon=1e-5)
+        case("axis_1", image, axis=1)
+        case("no_scale", image, scale=False)
+        case("no_center", image, center=False, axis=-2)
+        case("neither", (2, 3, 2, 2, 4), center=False, scale=False)
+        case("one_channel", (4, 5, 3, 1))
+        case("one_image", (1, 4, 3, 2))
+        options = {"gamma_regularizer": "l2", "beta_constraint": "max_norm", "beta_initializer": "ones"}
+        case("options", (8, 70), moving_mean_initializer="zeros", moving_variance_initializer="ones", **options)
+    for label, shape, options in [
+        ("default", (2, 3, 4, 64), {}),
+        ("groups", image, {"groups": 2}),
+        ("instance", image, {"groups": -1}),
+        ("one_group", (2, 5, 6), {"groups": 1, "epsilon": 1e-5}),
+        ("2d", (4, 6), {"groups": 3}),
+        ("axis_1", image, {"groups": 2, "axis": 1}),
+        ("no_scale", image, {"groups": 3, "scale": False}),
+        ("neither", image, {"groups": 3, "scale": False, "center": False}),
+    ]:
+        write_layer(folder, f"group_normalization_{label}", layers.GroupNormalization(**options, name="group_normalization"), shape)
 
 
 def pooling(folder):
@@ -328,7 +372,8 @@ def preprocessing(folder):
 def main():
     folder = common.output_folder()
     for family in (
-        dense, activation, activation_layers, dropout, noise, normalizing, pooling, shapes, merging, preprocessing,
+        dense, activation, activation_layers, dropout, noise, normalizing, batch_and_group, pooling, shapes, merging,
+        preprocessing,
     ):
         family(folder)
 

@@ -3,6 +3,7 @@
 //! A new layer is a file here and one word in the list below. Names, arguments and defaults are Keras 3's.
 
 mod activation_fn;
+mod affine;
 mod call;
 mod config;
 mod constant;
@@ -111,6 +112,9 @@ pub mod kinds {
     pub use super::pooling::{Average, Max};
 }
 
+/// The dropout of [`SpatialDropout1D`] and its like.
+pub use spatial_dropout::SpatialDropout;
+
 /// The short names that Keras has for poolings.
 pub mod short {
     pub use super::average_pooling::{AvgPool1D, AvgPool2D, AvgPool3D};
@@ -185,6 +189,7 @@ layers! {
     alpha_dropout: AlphaDropout;
     average: Average;
     average_pooling: AveragePooling1D "AvgPool1D", AveragePooling2D "AvgPool2D", AveragePooling3D "AvgPool3D";
+    batch_normalization: BatchNormalization;
     category_encoding: CategoryEncoding;
     concatenate: Concatenate;
     dense: Dense;
@@ -199,6 +204,7 @@ layers! {
         GlobalAveragePooling3D "GlobalAvgPool3D";
     global_max_pooling: GlobalMaxPooling1D "GlobalMaxPool1D", GlobalMaxPooling2D "GlobalMaxPool2D",
         GlobalMaxPooling3D "GlobalMaxPool3D";
+    group_normalization: GroupNormalization;
     layer_normalization: LayerNormalization;
     leaky_relu: LeakyReLU;
     masking: Masking;
@@ -215,6 +221,7 @@ layers! {
     reshape: Reshape;
     rms_normalization: RMSNormalization;
     softmax: Softmax;
+    spatial_dropout: SpatialDropout1D, SpatialDropout2D, SpatialDropout3D;
     subtract: Subtract;
     unit_normalization: UnitNormalization;
 }

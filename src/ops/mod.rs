@@ -5,6 +5,7 @@
 
 mod activation;
 mod binary;
+mod channels;
 mod copy;
 mod fold;
 mod index;
@@ -17,6 +18,7 @@ mod unary;
 mod window;
 
 pub use activation::Activation;
+pub use moving_statistics::moving_statistics;
 pub use random::Generator;
 pub use window::{Padding, Slide, Window};
 
@@ -50,6 +52,7 @@ ops! {
     add: Add;
     argmax: Argmax;
     average_pool: AveragePool, AveragePoolGrad;
+    batch_norm: BatchNorm, BatchNormGrad;
     broadcast_to: BroadcastTo;
     cast: Cast;
     clip: Clip;
@@ -81,7 +84,9 @@ ops! {
     min: Min;
     minimum: Minimum;
     mish: Mish, MishGrad;
+    moving_statistics: MovingStatistics;
     multiply: Multiply;
+    normalize_channels: NormalizeChannels, NormalizeChannelsGrad;
     one_hot: OneHot;
     power: Power, BaseSlope, ExponentSlope;
     random_normal: RandomNormal;
