@@ -106,6 +106,7 @@ pub mod prelude {
         RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling, Zeros,
     };
     pub use crate::layers::all::*;
+    pub use crate::layers::short::*;
     pub use crate::layers::{ActivationFn, Input, LayerRef, Precision, Spec, Symbol};
     pub use crate::losses::Reduction;
     pub use crate::losses::all::*;

@@ -31,6 +31,8 @@ struct Outcome {
     input_gradients: Vec<Option<Tensor>>,
     /// Of the trainable weights, in order.
     weight_gradients: Vec<Tensor>,
+    /// The weights that the layer sets by itself, and what to.
+    updates: Vec<(usize, Tensor)>,
 }
 
 /// Output and gradients on a device, for the upstream gradient `upstream`.
@@ -50,7 +52,8 @@ fn run(
     let inputs = inputs.iter().map(|t| watch(t, t.dtype().is_float())).collect::<Result<Vec<_>>>()?;
     let pairs = weights.iter().zip(&graph.weights);
     let weights = pairs.map(|(t, (_, spec))| watch(t, spec.trainable)).collect::<Result<Vec<_>>>()?;
-    let output = graph.run(&weights, &inputs.iter().collect::<Vec<_>>(), mode, &mut Updates::new())?.remove(0);
+    let mut updates = Updates::new();
+    let output = graph.run(&weights, &inputs.iter().collect::<Vec<_>>(), mode, &mut updates)?.remove(0);
     let loss = output.cast(DType::F32)?.mul(&upstream.to_device(on)?)?.sum(&[], false)?;
     let floats: Vec<&Tensor> = inputs.iter().filter(|t| t.dtype().is_float()).collect();
     let trainable = weights.iter().zip(&graph.weights).filter(|(_, (_, spec))| spec.trainable).map(|(t, _)| t);
@@ -60,7 +63,7 @@ fn run(
     let weight_gradients = weight_gradients.collect();
     let mut gradients = gradients.into_iter();
     let input_gradients = inputs.iter().map(|t| if t.dtype().is_float() { gradients.next()? } else { None }).collect();
-    Ok(Outcome { output, input_gradients, weight_gradients })
+    Ok(Outcome { output, input_gradients, weight_gradients, updates: updates.values.into_iter().collect() })
 }
 
 /// The arrays `<prefix>.0`, `<prefix>.1`, ….
@@ -129,9 +132,16 @@ fn check(golden: &Golden) -> Result<Vec<String>> {
                 None => assert!(golden.find(&format!("grad_input.{i}"))?.is_none(), "no gradient of input {i}"),
             }
         }
+        for (i, value) in &outcome.updates {
+            compare(&format!("updated.{}", names[*i].0), value)?;
+        }
+        let updated = names.iter().filter(|(n, _)| golden.find(&format!("updated.{n}")).unwrap().is_some()).count();
         let trainable = names.iter().filter(|(_, trainable)| *trainable);
         for ((name, _), gradient) in trainable.zip(&outcome.weight_gradients) {
             compare(&format!("grad_weight.{name}"), gradient)?;
+        }
+        if outcome.updates.len() != updated {
+            wrong.push(format!("{} weights are set on {device}, not {updated}", outcome.updates.len()));
         }
     }
     Ok(wrong)
@@ -159,6 +169,7 @@ fn every_layer_has_a_golden() {
 fn the_list_of_layers_is_the_folder() {
     let helpers = [
         "activation_fn",
+        "affine",
         "call",
         "config",
         "constant",
@@ -171,6 +182,7 @@ fn the_list_of_layers_is_the_folder() {
         "mod",
         "moved",
         "parameter",
+        "pooling",
         "spatial",
         "symbol",
         "tone",
@@ -290,6 +302,41 @@ fn dropout_drops_in_training_and_scales_the_rest() -> Result<()> {
 }
 
 #[test]
+fn spatial_dropout_drops_whole_channels() -> Result<()> {
+    let x = Tensor::ones(&Device::Cpu, [20, 4, 5, 10], DType::F32)?;
+    for device in devices() {
+        let generator = Generator::new(7, &device)?;
+        let mode = Mode { training: true, generator: Some(&generator), ..Mode::INFERENCE };
+        let graph = graph_of(&SpatialDropout2D::new(0.5).shared(), std::slice::from_ref(&x))?;
+        let outcome = run(&graph, &[], std::slice::from_ref(&x), &x, mode, &device)?;
+        let y: Vec<f32> = outcome.output.to_vec()?;
+        assert_eq!(y, outcome.input_gradients[0].as_ref().unwrap().to_vec::<f32>()?);
+        assert!(y.iter().all(|&y| y == 0.0 || y == 2.0));
+        for sample in y.chunks(200) {
+            assert!(sample.chunks(10).all(|place| place == &sample[..10]), "a channel lives or dies everywhere");
+        }
+        let dropped = y.chunks(200).flat_map(|sample| &sample[..10]).filter(|y| **y == 0.0).count();
+        assert!((65..=135).contains(&dropped), "{dropped} of 200");
+    }
+    Ok(())
+}
+
+#[test]
+fn poolings_take_extents_that_the_data_decides_and_short_names() -> Result<()> {
+    let open = || Input::of(Spec { dims: vec![None, None, Some(9), Some(3)], dtype: DType::F32 }, None);
+    let spec = |y: Symbol| y.spec().to_string();
+    assert_eq!(spec(MaxPool2D::new(2).call(&open())?), "(None, None, 4, 3)");
+    assert_eq!(spec(AvgPool2D::new([3, 2]).strides(1).padding(Padding::Same).call(&open())?), "(None, None, 9, 3)");
+    assert_eq!(spec(GlobalAvgPool2D::new().call(&open())?), "(None, 3)");
+    assert_eq!(spec(GlobalMaxPool2D::new().keepdims(true).call(&open())?), "(None, 1, 1, 3)");
+    for short in ["MaxPool1D", "AvgPool2D", "GlobalMaxPool3D", "GlobalAvgPool1D"] {
+        let class = layers::from_config(short, &object(json!({})))?.layer().class_name();
+        assert_eq!(class, short.replace("Avg", "Average").replace("Pool", "Pooling"));
+    }
+    Ok(())
+}
+
+#[test]
 fn noise_has_the_moments_that_it_says() -> Result<()> {
     let n = 40_000;
     let x = Tensor::full(&Device::Cpu, [200, 200], DType::F32, 2.0)?;
@@ -343,6 +390,41 @@ fn layers_reject_what_they_cannot_take() {
         (
             wrong(ReLU::new().threshold(-1.0).shared(), &[&[3]]),
             "layer `re_lu`: argument `threshold`: expected a non-negative number, got -1",
+        ),
+        (
+            wrong(MaxPooling2D::new(2).shared(), &[&[4, 3]]),
+            "layer `max_pooling2d`: expected 4 axes (batch, 2 spatial, channels), got shape (None, 4, 3)",
+        ),
+        (
+            wrong(AveragePooling1D::new(5).shared(), &[&[4, 3]]),
+            "layer `average_pooling1d`: computed output size would be zero or negative: got inputs shape=(None, 4, 3), \
+             pool_size=[5], strides=[5], padding=valid",
+        ),
+        (
+            wrong(MaxPooling1D::new(2).padding(Padding::Causal).shared(), &[&[4, 3]]),
+            "layer `max_pooling1d`: argument `padding`: expected valid or same, got causal",
+        ),
+        (
+            wrong(BatchNormalization::new().momentum(1.5).shared(), &[&[3]]),
+            "layer `batch_normalization`: argument `momentum`: expected a number in [0, 1], got 1.5",
+        ),
+        (
+            wrong(BatchNormalization::new().axis(0).shared(), &[&[3]]),
+            "layer `batch_normalization`: argument `axis`: expected different axes behind the batch's, got [0] for the \
+             shape (None, 3)",
+        ),
+        (
+            wrong(GroupNormalization::new(32).shared(), &[&[4, 48]]),
+            "layer `group_normalization`: argument `groups`: expected a number that divides the 48 channels, got 32",
+        ),
+        (
+            wrong(GroupNormalization::new(-2).shared(), &[&[4, 48]]),
+            "layer `group_normalization`: argument `groups`: expected a positive integer, or -1 for instance \
+             normalization, got -2",
+        ),
+        (
+            wrong(SpatialDropout1D::new(0.5).shared(), &[&[3]]),
+            "layer `spatial_dropout1d`: expected 3 axes (batch, 1 spatial, channels), got shape (None, 3)",
         ),
         (
             wrong(GaussianDropout::new(1.0).shared(), &[&[3]]),
@@ -608,6 +690,22 @@ fn configs_say_what_is_wrong_with_them() {
             "LayerNormalization",
             json!({"rms_scaling": true}),
             "argument `rms_scaling`: expected null, since this engine does not have it, got true",
+        ),
+        (
+            "BatchNormalization",
+            json!({"synchronized": true}),
+            "argument `synchronized`: expected null, since this engine does not have it, got true",
+        ),
+        ("BatchNormalization", json!({"axis": [1, 2]}), "argument `axis`: expected one axis, got several"),
+        (
+            "MaxPooling2D",
+            json!({"data_format": "channels_first"}),
+            "argument `data_format`: expected channels_last, got channels_first",
+        ),
+        (
+            "AvgPool2D",
+            json!({"pool_size": [2, 2, 2]}),
+            "argument `pool_size`: expected a tuple of 2 integers, got [2,2,2]",
         ),
         ("Permute", json!({}), "argument `dims` is missing"),
         ("Dot", json!({}), "argument `axes` is missing"),

@@ -3,6 +3,7 @@
 //! A new layer is a file here and one word in the list below. Names, arguments and defaults are Keras 3's.
 
 mod activation_fn;
+mod affine;
 mod call;
 mod config;
 mod constant;
@@ -14,6 +15,7 @@ mod merge;
 mod mixing;
 mod moved;
 mod parameter;
+mod pooling;
 mod spatial;
 mod symbol;
 mod tone;
@@ -29,6 +31,7 @@ pub use image::Factor;
 pub use lambda::register_function;
 pub use mixing::Mixing;
 pub use parameter::Parameter;
+pub use pooling::{GlobalPooling, Pool, Pooling};
 pub use spatial::PerAxis;
 pub(crate) use symbol::snake_case;
 pub use symbol::{CallNode, Input, Inputs, LayerRef, Source, Spec, Symbol};
@@ -116,12 +119,24 @@ fn one(inputs: &[Spec]) -> Result<&Spec> {
     }
 }
 
-/// The kinds of [`Convolution`].
+/// The kinds of [`Convolution`] and of [`Pooling`].
 pub mod kinds {
     pub use super::conv::Full;
     pub use super::conv_transpose::Transposed;
     pub use super::depthwise_conv::Depthwise;
+    pub use super::pooling::{Average, Max};
     pub use super::separable_conv::Separable;
+}
+
+/// The dropout of [`SpatialDropout1D`] and its like.
+pub use spatial_dropout::SpatialDropout;
+
+/// The short names that Keras has for poolings.
+pub mod short {
+    pub use super::average_pooling::{AvgPool1D, AvgPool2D, AvgPool3D};
+    pub use super::global_average_pooling::{GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D};
+    pub use super::global_max_pooling::{GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D};
+    pub use super::max_pooling::{MaxPool1D, MaxPool2D, MaxPool3D};
 }
 
 registry!(
@@ -258,6 +273,8 @@ layers! {
     add: Add;
     alpha_dropout: AlphaDropout;
     average: Average;
+    average_pooling: AveragePooling1D "AvgPool1D", AveragePooling2D "AvgPool2D", AveragePooling3D "AvgPool3D";
+    batch_normalization: BatchNormalization;
     category_encoding: CategoryEncoding;
     center_crop: CenterCrop;
     concatenate: Concatenate;
@@ -275,10 +292,16 @@ layers! {
     flatten: Flatten;
     gaussian_dropout: GaussianDropout;
     gaussian_noise: GaussianNoise;
+    global_average_pooling: GlobalAveragePooling1D "GlobalAvgPool1D", GlobalAveragePooling2D "GlobalAvgPool2D",
+        GlobalAveragePooling3D "GlobalAvgPool3D";
+    global_max_pooling: GlobalMaxPooling1D "GlobalMaxPool1D", GlobalMaxPooling2D "GlobalMaxPool2D",
+        GlobalMaxPooling3D "GlobalMaxPool3D";
+    group_normalization: GroupNormalization;
     lambda: Lambda;
     layer_normalization: LayerNormalization;
     leaky_relu: LeakyReLU;
     masking: Masking;
+    max_pooling: MaxPooling1D "MaxPool1D", MaxPooling2D "MaxPool2D", MaxPooling3D "MaxPool3D";
     maximum: Maximum;
     minimum: Minimum;
     mix_up: MixUp;
@@ -302,6 +325,7 @@ layers! {
     rms_normalization: RMSNormalization;
     separable_conv: SeparableConv1D "SeparableConvolution1D", SeparableConv2D "SeparableConvolution2D";
     softmax: Softmax;
+    spatial_dropout: SpatialDropout1D, SpatialDropout2D, SpatialDropout3D;
     subtract: Subtract;
     unit_normalization: UnitNormalization;
     up_sampling: UpSampling1D, UpSampling2D, UpSampling3D;
