@@ -51,6 +51,14 @@ impl DType {
         matches!(self, DType::F32 | DType::F64 | DType::F16 | DType::BF16)
     }
 
+    /// The type that arithmetic on this one is done in: float32 for the halves, otherwise the type itself.
+    pub const fn arithmetic(self) -> DType {
+        match self {
+            DType::F16 | DType::BF16 => DType::F32,
+            other => other,
+        }
+    }
+
     /// Keras's name: `float32`, `int64`, `bool`, …
     pub const fn name(self) -> &'static str {
         match self {

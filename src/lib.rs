@@ -106,12 +106,13 @@ pub mod prelude {
         RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling, Zeros,
     };
     pub use crate::layers::all::*;
+    pub use crate::layers::short::*;
     pub use crate::layers::{ActivationFn, Input, LayerRef, Precision, Spec, Symbol};
     pub use crate::losses::Reduction;
     pub use crate::losses::all::*;
     pub use crate::metrics::all::*;
     pub use crate::model::{Model, Sequential};
-    pub use crate::ops::{FillMode, Interpolation};
+    pub use crate::ops::{FillMode, Interpolation, Padding};
     pub use crate::optimizers::all::*;
     pub use crate::regularizers::{L1, L1L2, L2, OrthogonalRegularizer};
     pub use crate::schedules::all::*;

@@ -6,11 +6,11 @@ use common::golden::{Golden, config_difference};
 use common::{difference, tolerance};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use uncrumple::GradientTape;
 use uncrumple::layers::{self, CLASSES, MODULES, Updates, object};
 use uncrumple::model::{Graph, Mode};
 use uncrumple::ops::Generator;
 use uncrumple::prelude::*;
+use uncrumple::{GradientTape, Shape};
 
 fn devices() -> Vec<Device> {
     std::iter::once(Device::Cpu).chain(common::cuda()).collect()
@@ -31,6 +31,8 @@ struct Outcome {
     input_gradients: Vec<Option<Tensor>>,
     /// Of the trainable weights, in order.
     weight_gradients: Vec<Tensor>,
+    /// The weights that the layer sets by itself, and what to.
+    updates: Vec<(usize, Tensor)>,
 }
 
 /// Output and gradients on a device, for the upstream gradient `upstream`.
@@ -50,7 +52,8 @@ fn run(
     let inputs = inputs.iter().map(|t| watch(t, t.dtype().is_float())).collect::<Result<Vec<_>>>()?;
     let pairs = weights.iter().zip(&graph.weights);
     let weights = pairs.map(|(t, (_, spec))| watch(t, spec.trainable)).collect::<Result<Vec<_>>>()?;
-    let output = graph.run(&weights, &inputs.iter().collect::<Vec<_>>(), mode, &mut Updates::new())?.remove(0);
+    let mut updates = Updates::new();
+    let output = graph.run(&weights, &inputs.iter().collect::<Vec<_>>(), mode, &mut updates)?.remove(0);
     let loss = output.cast(DType::F32)?.mul(&upstream.to_device(on)?)?.sum(&[], false)?;
     let floats: Vec<&Tensor> = inputs.iter().filter(|t| t.dtype().is_float()).collect();
     let trainable = weights.iter().zip(&graph.weights).filter(|(_, (_, spec))| spec.trainable).map(|(t, _)| t);
@@ -60,7 +63,7 @@ fn run(
     let weight_gradients = weight_gradients.collect();
     let mut gradients = gradients.into_iter();
     let input_gradients = inputs.iter().map(|t| if t.dtype().is_float() { gradients.next()? } else { None }).collect();
-    Ok(Outcome { output, input_gradients, weight_gradients })
+    Ok(Outcome { output, input_gradients, weight_gradients, updates: updates.values.into_iter().collect() })
 }
 
 /// The arrays `<prefix>.0`, `<prefix>.1`, ….
@@ -129,9 +132,16 @@ fn check(golden: &Golden) -> Result<Vec<String>> {
                 None => assert!(golden.find(&format!("grad_input.{i}"))?.is_none(), "no gradient of input {i}"),
             }
         }
+        for (i, value) in &outcome.updates {
+            compare(&format!("updated.{}", names[*i].0), value)?;
+        }
+        let updated = names.iter().filter(|(n, _)| golden.find(&format!("updated.{n}")).unwrap().is_some()).count();
         let trainable = names.iter().filter(|(_, trainable)| *trainable);
         for ((name, _), gradient) in trainable.zip(&outcome.weight_gradients) {
             compare(&format!("grad_weight.{name}"), gradient)?;
+        }
+        if outcome.updates.len() != updated {
+            wrong.push(format!("{} weights are set on {device}, not {updated}", outcome.updates.len()));
         }
     }
     Ok(wrong)
@@ -159,9 +169,11 @@ fn every_layer_has_a_golden() {
 fn the_list_of_layers_is_the_folder() {
     let helpers = [
         "activation_fn",
+        "affine",
         "call",
         "config",
         "constant",
+        "convolution",
         "encoding",
         "frame",
         "image",
@@ -170,6 +182,8 @@ fn the_list_of_layers_is_the_folder() {
         "mod",
         "moved",
         "parameter",
+        "pooling",
+        "spatial",
         "symbol",
         "tone",
         "warp",
@@ -288,6 +302,41 @@ fn dropout_drops_in_training_and_scales_the_rest() -> Result<()> {
 }
 
 #[test]
+fn spatial_dropout_drops_whole_channels() -> Result<()> {
+    let x = Tensor::ones(&Device::Cpu, [20, 4, 5, 10], DType::F32)?;
+    for device in devices() {
+        let generator = Generator::new(7, &device)?;
+        let mode = Mode { training: true, generator: Some(&generator), ..Mode::INFERENCE };
+        let graph = graph_of(&SpatialDropout2D::new(0.5).shared(), std::slice::from_ref(&x))?;
+        let outcome = run(&graph, &[], std::slice::from_ref(&x), &x, mode, &device)?;
+        let y: Vec<f32> = outcome.output.to_vec()?;
+        assert_eq!(y, outcome.input_gradients[0].as_ref().unwrap().to_vec::<f32>()?);
+        assert!(y.iter().all(|&y| y == 0.0 || y == 2.0));
+        for sample in y.chunks(200) {
+            assert!(sample.chunks(10).all(|place| place == &sample[..10]), "a channel lives or dies everywhere");
+        }
+        let dropped = y.chunks(200).flat_map(|sample| &sample[..10]).filter(|y| **y == 0.0).count();
+        assert!((65..=135).contains(&dropped), "{dropped} of 200");
+    }
+    Ok(())
+}
+
+#[test]
+fn poolings_take_extents_that_the_data_decides_and_short_names() -> Result<()> {
+    let open = || Input::of(Spec { dims: vec![None, None, Some(9), Some(3)], dtype: DType::F32 }, None);
+    let spec = |y: Symbol| y.spec().to_string();
+    assert_eq!(spec(MaxPool2D::new(2).call(&open())?), "(None, None, 4, 3)");
+    assert_eq!(spec(AvgPool2D::new([3, 2]).strides(1).padding(Padding::Same).call(&open())?), "(None, None, 9, 3)");
+    assert_eq!(spec(GlobalAvgPool2D::new().call(&open())?), "(None, 3)");
+    assert_eq!(spec(GlobalMaxPool2D::new().keepdims(true).call(&open())?), "(None, 1, 1, 3)");
+    for short in ["MaxPool1D", "AvgPool2D", "GlobalMaxPool3D", "GlobalAvgPool1D"] {
+        let class = layers::from_config(short, &object(json!({})))?.layer().class_name();
+        assert_eq!(class, short.replace("Avg", "Average").replace("Pool", "Pooling"));
+    }
+    Ok(())
+}
+
+#[test]
 fn noise_has_the_moments_that_it_says() -> Result<()> {
     let n = 40_000;
     let x = Tensor::full(&Device::Cpu, [200, 200], DType::F32, 2.0)?;
@@ -343,6 +392,41 @@ fn layers_reject_what_they_cannot_take() {
             "layer `re_lu`: argument `threshold`: expected a non-negative number, got -1",
         ),
         (
+            wrong(MaxPooling2D::new(2).shared(), &[&[4, 3]]),
+            "layer `max_pooling2d`: expected 4 axes (batch, 2 spatial, channels), got shape (None, 4, 3)",
+        ),
+        (
+            wrong(AveragePooling1D::new(5).shared(), &[&[4, 3]]),
+            "layer `average_pooling1d`: computed output size would be zero or negative: got inputs shape=(None, 4, 3), \
+             pool_size=[5], strides=[5], padding=valid",
+        ),
+        (
+            wrong(MaxPooling1D::new(2).padding(Padding::Causal).shared(), &[&[4, 3]]),
+            "layer `max_pooling1d`: argument `padding`: expected valid or same, got causal",
+        ),
+        (
+            wrong(BatchNormalization::new().momentum(1.5).shared(), &[&[3]]),
+            "layer `batch_normalization`: argument `momentum`: expected a number in [0, 1], got 1.5",
+        ),
+        (
+            wrong(BatchNormalization::new().axis(0).shared(), &[&[3]]),
+            "layer `batch_normalization`: argument `axis`: expected different axes behind the batch's, got [0] for the \
+             shape (None, 3)",
+        ),
+        (
+            wrong(GroupNormalization::new(32).shared(), &[&[4, 48]]),
+            "layer `group_normalization`: argument `groups`: expected a number that divides the 48 channels, got 32",
+        ),
+        (
+            wrong(GroupNormalization::new(-2).shared(), &[&[4, 48]]),
+            "layer `group_normalization`: argument `groups`: expected a positive integer, or -1 for instance \
+             normalization, got -2",
+        ),
+        (
+            wrong(SpatialDropout1D::new(0.5).shared(), &[&[3]]),
+            "layer `spatial_dropout1d`: expected 3 axes (batch, 1 spatial, channels), got shape (None, 3)",
+        ),
+        (
             wrong(GaussianDropout::new(1.0).shared(), &[&[3]]),
             "layer `gaussian_dropout`: argument `rate`: expected a number in [0, 1), got 1",
         ),
@@ -379,6 +463,69 @@ fn layers_reject_what_they_cannot_take() {
             "layer `discretization`: argument `bin_boundaries`: expected ascending numbers, got [2.0,1.0]",
         ),
         (
+            wrong(Conv2D::new(4, 3).shared(), &[&[28, 28]]),
+            "layer `conv2d`: expected 4 axes (batch, 2 spatial, channels), got shape (None, 28, 28)",
+        ),
+        (
+            wrong(Conv2D::new(4, [3, 5]).shared(), &[&[3, 4, 1]]),
+            "layer `conv2d`: computed output size would be zero or negative: got inputs shape=(None, 3, 4, 1), \
+             kernel_size=[3, 5], dilation_rate=[1, 1], strides=[1, 1], padding=valid",
+        ),
+        (
+            wrong(SeparableConv1D::new(4, 3).dilation_rate(2).shared(), &[&[4, 1]]),
+            "layer `separable_conv1d`: computed output size would be zero or negative: got inputs shape=(None, 4, 1), \
+             kernel_size=[3], dilation_rate=[2], strides=[1], padding=valid",
+        ),
+        (
+            wrong(Conv2DTranspose::new(4, 2).padding(Padding::Same).output_padding(0).shared(), &[&[1, 4, 1]]),
+            "layer `conv2d_transpose`: computed output size would be zero or negative: got inputs shape=(None, 1, 4, 1), \
+             kernel_size=[2, 2], dilation_rate=[1, 1], strides=[1, 1], padding=same",
+        ),
+        (
+            wrong(Conv2DTranspose::new(4, 2).strides([3, 2]).output_padding([2, 2]).shared(), &[&[3, 4, 1]]),
+            "layer `conv2d_transpose`: `output_padding` must be strictly less than `strides` for all dimensions: got \
+             output_padding=[2, 2], strides=[3, 2]",
+        ),
+        (
+            wrong(Conv1D::new(4, 3).groups(3).shared(), &[&[9, 3]]),
+            "layer `conv1d`: the number of filters must be evenly divisible by the number of groups: got groups=3, \
+             filters=4",
+        ),
+        (
+            wrong(Conv2D::new(6, 3).groups(3).shared(), &[&[9, 9, 4]]),
+            "layer `conv2d`: the number of input channels must be evenly divisible by the number of groups: got \
+             groups=3, but the input has 4 channels (full input shape is (None, 9, 9, 4))",
+        ),
+        (
+            wrong(Conv3D::new(6, 3).strides([1, 2, 1]).dilation_rate([1, 1, 2]).shared(), &[&[9, 9, 9, 4]]),
+            "layer `conv3d`: `strides > 1` not supported in conjunction with `dilation_rate > 1`: got strides=[1, 2, 1] \
+             and dilation_rate=[1, 1, 2]",
+        ),
+        (
+            wrong(Conv2D::new(0, 3).shared(), &[&[9, 9, 4]]),
+            "layer `conv2d`: argument `filters`: expected a strictly positive value, got 0",
+        ),
+        (
+            wrong(DepthwiseConv2D::new(3).depth_multiplier(0).shared(), &[&[9, 9, 4]]),
+            "layer `depthwise_conv2d`: argument `depth_multiplier`: expected a strictly positive value, got 0",
+        ),
+        (
+            wrong(DepthwiseConv1D::new(3).depth_multiplier(usize::MAX).shared(), &[&[9, 4]]),
+            "layer `depthwise_conv1d`: shape: [3, 4, 18446744073709551615] has more elements than memory can hold",
+        ),
+        (
+            wrong(Conv2D::new(4, [3, 0]).shared(), &[&[9, 9, 4]]),
+            "layer `conv2d`: argument `kernel_size`: expected integers from 1 to 2147483647, got [3, 0]",
+        ),
+        (
+            wrong(Conv1DTranspose::new(4, 3).strides(0).shared(), &[&[9, 4]]),
+            "layer `conv1d_transpose`: argument `strides`: expected integers from 1 to 2147483647, got [0]",
+        ),
+        (
+            wrong(DepthwiseConv1D::new(3).padding(Padding::Causal).shared(), &[&[9, 4]]),
+            "layer `depthwise_conv1d`: argument `padding`: expected valid or same, got causal",
+        ),
+        (
             wrong(Dense::new(3).kernel_regularizer(L2::new(-1.0)).shared(), &[&[3]]),
             "layer `dense`: argument `l2` of a regularizer: expected a non-negative number, got -1",
         ),
@@ -410,6 +557,53 @@ fn layers_reject_what_they_cannot_take() {
     for (got, want) in cases {
         assert_eq!(got, want);
     }
+}
+
+/// Outputs and gradients of a batch without samples have their shapes, and the weights' are 0.
+#[test]
+fn convolutions_take_an_empty_batch() -> Result<()> {
+    let image = |extents: &[usize]| Tensor::zeros(&Device::Cpu, Shape::new(&[&[0], extents].concat())?, DType::F32);
+    let cases = [
+        (Conv1D::new(3, 2).padding(Padding::Causal).relu().shared(), image(&[5, 2])?, vec![0, 5, 3]),
+        (Conv2D::new(4, 2).groups(2).use_bias(false).shared(), image(&[5, 4, 2])?, vec![0, 4, 3, 4]),
+        (DepthwiseConv2D::new(3).depth_multiplier(2).shared(), image(&[5, 4, 2])?, vec![0, 3, 2, 4]),
+        (SeparableConv2D::new(3, 3).strides(2).softmax().shared(), image(&[5, 4, 2])?, vec![0, 2, 1, 3]),
+        (Conv3DTranspose::new(3, 2).strides(2).gelu().shared(), image(&[2, 3, 4, 2])?, vec![0, 4, 6, 8, 3]),
+    ];
+    for (layer, x, shape) in cases {
+        let graph = graph_of(&layer, std::slice::from_ref(&x))?;
+        let ones = |(_, spec): &(String, layers::WeightSpec)| Tensor::ones(&Device::Cpu, spec.shape, DType::F32);
+        let weights = graph.weights.iter().map(ones).collect::<Result<Vec<_>>>()?;
+        let upstream = Tensor::zeros(&Device::Cpu, &shape[..], DType::F32)?;
+        for device in devices() {
+            let outcome = run(&graph, &weights, std::slice::from_ref(&x), &upstream, Mode::INFERENCE, &device)?;
+            assert_eq!(outcome.output.shape().dims(), shape, "{layer:?}");
+            assert_eq!(outcome.input_gradients[0].as_ref().unwrap().shape(), x.shape(), "{layer:?}");
+            for (gradient, weight) in outcome.weight_gradients.iter().zip(&weights) {
+                assert_eq!(gradient.shape(), weight.shape(), "{layer:?}");
+                assert!(gradient.to_vec::<f32>()?.iter().all(|&g| g == 0.0), "{layer:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An image whose extents the data decides.
+#[test]
+fn convolutions_take_images_of_any_size() -> Result<()> {
+    let input = Input::of(Spec { dims: vec![None, None, Some(5), Some(2)], dtype: DType::F32 }, None);
+    let x = Conv2D::new(3, 3).padding(Padding::Same).strides(2).call(&input)?;
+    let output = Conv2DTranspose::new(2, 3).strides(2).call(&x)?;
+    assert_eq!(output.spec().dims, [None, None, Some(7), Some(2)]);
+    let model = uncrumple::model::Model::new(&input, &output)?;
+    for (height, want) in [(4, 5), (7, 9)] {
+        let x = Tensor::ones(&Device::Cpu, [2, height, 5, 2], DType::F32)?;
+        assert_eq!(model.predict(&x)?.shape().dims(), [2, want, 7, 2]);
+    }
+    let none = Tensor::ones(&Device::Cpu, [2, 0, 5, 2], DType::F32)?;
+    let text = model.predict(&none).unwrap_err().to_string();
+    assert!(text.contains("layer `conv2d`") && text.contains("(2, 0, 5, 2)"), "{text}");
+    Ok(())
 }
 
 #[test]
@@ -476,10 +670,42 @@ fn configs_say_what_is_wrong_with_them() {
             json!({"units": 3, "bias_constraint": {"class_name": "NonNeg"}}),
             "argument `bias_constraint`: expected a constraint, got {\"class_name\":\"NonNeg\"}",
         ),
+        ("Conv2D", json!({"filters": 3}), "argument `kernel_size` is missing"),
+        (
+            "Conv2D",
+            json!({"filters": 3, "kernel_size": [3]}),
+            "argument `kernel_size`: expected a tuple of 2 integers, got [3]",
+        ),
+        (
+            "Convolution1DTranspose",
+            json!({"filters": 3, "kernel_size": 3, "data_format": "channels_first"}),
+            "argument `data_format`: expected channels_last, got channels_first",
+        ),
+        (
+            "SeparableConv2D",
+            json!({"filters": 3, "kernel_size": 3, "padding": "full"}),
+            "argument `padding`: expected one of valid, same, causal, got full",
+        ),
         (
             "LayerNormalization",
             json!({"rms_scaling": true}),
             "argument `rms_scaling`: expected null, since this engine does not have it, got true",
+        ),
+        (
+            "BatchNormalization",
+            json!({"synchronized": true}),
+            "argument `synchronized`: expected null, since this engine does not have it, got true",
+        ),
+        ("BatchNormalization", json!({"axis": [1, 2]}), "argument `axis`: expected one axis, got several"),
+        (
+            "MaxPooling2D",
+            json!({"data_format": "channels_first"}),
+            "argument `data_format`: expected channels_last, got channels_first",
+        ),
+        (
+            "AvgPool2D",
+            json!({"pool_size": [2, 2, 2]}),
+            "argument `pool_size`: expected a tuple of 2 integers, got [2,2,2]",
         ),
         ("Permute", json!({}), "argument `dims` is missing"),
         ("Dot", json!({}), "argument `axes` is missing"),

@@ -4,7 +4,7 @@
 mod common;
 
 use common::wide;
-use uncrumple::ops::{Activation, Generator};
+use uncrumple::ops::{Activation, Generator, Padding, Slide, Window};
 use uncrumple::{DType, Device, Error, GradientTape, Result, Tensor};
 
 const NAN: f32 = f32::NAN;
@@ -354,5 +354,112 @@ fn bad_input_is_an_error_that_names_it() -> Result<()> {
     said(x.equal(&x)?.select(&x, &wide), &["select", "float32", "float64"]);
     said(x.clip(1.0, 0.0), &["clip", "1", "0"]);
     said(x.clip(f64::NAN, 0.0), &["clip", "NaN"]);
+    Ok(())
+}
+
+/// A window over two axes that moves by `stride`.
+fn window(x: &Tensor, size: usize, stride: usize, padding: Padding) -> Result<Window> {
+    Window::new(&x.shape()[1..3], &[size; 2], &[stride; 2], &[1; 2], padding)
+}
+
+#[test]
+fn poolings_have_their_ties_nans_and_infinities() -> Result<()> {
+    for device in devices() {
+        for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16] {
+            let image = |values: &[f32]| -> Result<Tensor> {
+                Tensor::from_slice(values, [1, 3, 3, 1])?.cast(dtype)?.to_device(&device)
+            };
+            // The first of the largest of a window gets the gradient, the first of the rows before the first of a column.
+            let x = image(&[1.0, 1.0, 0.0, 1.0, 0.0, 2.0, 0.0, 2.0, 2.0])?;
+            let same = window(&x, 2, 1, Padding::Same)?;
+            expect(x.max_pool(same), &[1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0])?;
+            expect(
+                gradient(&x, |x| x.max_pool(same)?.sum(&[], false)),
+                &[1.0, 0.0, 0.0, 0.0, 0.0, 4.0, 0.0, 3.0, 1.0],
+            )?;
+            // NaN is the largest, the first one of them; what a window does not see it does not hurt.
+            let x = image(&[0.0, NAN, 0.0, 0.0, 0.0, 0.0, NAN, 0.0, -INF])?;
+            let all = window(&x, 3, 1, Padding::Valid)?;
+            expect(x.max_pool(all), &[NAN])?;
+            expect(gradient(&x, |x| x.max_pool(all)?.sum(&[], false)), &[0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])?;
+            let pairs = window(&x, 2, 1, Padding::Valid)?;
+            expect(x.max_pool(pairs), &[NAN, NAN, NAN, 0.0])?;
+            expect(x.average_pool(pairs), &[NAN, NAN, NAN, -INF])?;
+            // Nothing around the image is larger than what is in it.
+            let x = image(&[-INF; 9])?;
+            expect(x.max_pool(same), &[-INF; 9])?;
+            expect(gradient(&x, |x| x.max_pool(same)?.sum(&[], false)), &[1.0; 9])?;
+            // What the padding adds does not count.
+            let x = image(&[4.0, 8.0, 0.0, 0.0, 4.0, 8.0, 8.0, 0.0, 4.0])?;
+            expect(x.average_pool(same), &[4.0, 5.0, 4.0, 3.0, 4.0, 6.0, 4.0, 2.0, 4.0])?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn windows_that_see_padding_alone_are_refused() -> Result<()> {
+    let x = Tensor::ones(&Device::Cpu, [1, 4, 2], DType::F32)?;
+    let of = |slide: Slide| {
+        x.max_pool(Window::of(&[slide])).err().or(x.average_pool(Window::of(&[slide])).err()).map(|e| e.to_string())
+    };
+    let slide = Slide { size: 2, ..Slide::NONE };
+    assert_eq!(of(slide), None);
+    let before = of(Slide { before: 2, ..slide }).unwrap_or_default();
+    assert_eq!(before, "max_pool: a window of 2 sees nothing but padding of 2 and 0 around shape (1, 4, 2)");
+    assert!(of(Slide { dilation: 2, ..slide }).is_some_and(|e| e.contains("without dilation, got one of 2")));
+    let huge = Slide { size: usize::MAX, before: usize::MAX / 2, after: usize::MAX / 2, ..slide };
+    assert!(of(huge).is_some());
+    Ok(())
+}
+
+#[test]
+fn batch_norm_keeps_its_digits_far_from_zero() -> Result<()> {
+    // Ones and minus ones about 10 000, whose squares f32 cannot tell apart.
+    let (rows, channels) = (6000, 5);
+    let values: Vec<f32> =
+        (0..rows * channels).map(|i| 10_000.0 + if (i / channels) % 2 == 0 { 1.0 } else { -1.0 }).collect();
+    for device in devices() {
+        let x = Tensor::from_slice(&values, [rows, channels])?.to_device(&device)?;
+        let (y, [mean, variance]) = x.batch_norm(None, None, 1e-12)?;
+        for (got, want) in [(&mean, 10_000.0), (&variance, 1.0)] {
+            assert!(wide(got)?.iter().all(|x| (x / want - 1.0).abs() < 1e-5), "{:?} on {device}", wide(got)?);
+        }
+        assert!(wide(&y)?.iter().all(|y| (y.abs() - 1.0).abs() < 1e-3), "on {device}");
+    }
+    Ok(())
+}
+
+#[test]
+fn batch_norm_of_nothing_and_of_nan() -> Result<()> {
+    for device in devices() {
+        let empty = Tensor::zeros(&device, [0, 3, 2], DType::F32)?;
+        let (y, [mean, variance]) = empty.batch_norm(None, None, 1e-3)?;
+        assert_eq!(y.shape(), empty.shape());
+        expect(Ok(mean), &[0.0, 0.0])?;
+        expect(Ok(variance), &[0.0, 0.0])?;
+        // A channel is hurt alone.
+        let x = Tensor::from_slice(&[NAN, 1.0, 2.0, 3.0, 4.0, 5.0], [3, 2])?.to_device(&device)?;
+        let (y, [mean, _]) = x.batch_norm(None, None, 1e-3)?;
+        expect(Ok(mean), &[NAN, 3.0])?;
+        let y = wide(&y)?;
+        assert!(y.iter().step_by(2).all(|y| y.is_nan()) && y.iter().skip(1).step_by(2).all(|y| y.is_finite()));
+    }
+    Ok(())
+}
+
+#[test]
+fn batch_norm_refuses_in_words() -> Result<()> {
+    let x = Tensor::ones(&Device::Cpu, [2, 3], DType::BF16)?;
+    let half = Tensor::ones(&Device::Cpu, 3, DType::BF16)?;
+    let text = |gamma: &Tensor, epsilon| x.batch_norm(Some(gamma), None, epsilon).err().map(|e| e.to_string());
+    let want = "batch_norm: expected float32 (3,) for each vector of channels, got bfloat16 (3,) among bfloat16 (2, 3), \
+                bfloat16 (3,)";
+    assert_eq!(text(&half, 1e-3).as_deref(), Some(want));
+    let gamma = half.cast(DType::F32)?;
+    assert_eq!(text(&gamma, 0.0).as_deref(), Some("batch_norm: expected a positive epsilon, got 0"));
+    assert_eq!(text(&gamma, 1e-3), None);
+    let one = Tensor::ones(&Device::Cpu, (), DType::F32)?;
+    assert!(one.batch_norm(None, None, 1e-3).is_err());
     Ok(())
 }

@@ -13,13 +13,14 @@ EPOCHS, BATCH, FEATURES = 3, 8, 5
 def run(folder, name, outputs, activation, compiled, targets, samples, **options):
     keras.utils.clear_session()
     random = common.rng(name)
-    hidden = options.pop("hidden", {})
+    hidden, normalized = options.pop("hidden", {}), options.pop("normalized", None)
     model = keras.Sequential(name="model", layers=[
         keras.Input((FEATURES,)),
         layers.Dense(6, "tanh", name="dense", **hidden),
+        *([normalized] if normalized else []),
         layers.Dense(outputs, activation, name="dense_1"),
     ])
-    for weight in model.weights:
+    for weight in model.trainable_weights:
         weight.assign(common.normal(random, weight.shape, 0.5))
     arrays = {f"initial.{w.path.removeprefix('model/')}": np.array(w.value) for w in model.weights}
     x, y = common.normal(random, (samples, FEATURES)), targets(random, samples)
@@ -46,6 +47,8 @@ def run(folder, name, outputs, activation, compiled, targets, samples, **options
     }
     if hidden:
         golden["hidden"] = common.config(model.layers[0])["config"]
+    if normalized:
+        golden["normalized"] = common.config(normalized)
     if weighted:
         golden["weighted_metrics"] = [common.config(m) for m in weighted[0]]
     if "class_weight" in options:
@@ -116,6 +119,11 @@ def main():
     ]:
         rate = 1e-3 if cls is losses.MeanAbsolutePercentageError else 0.1
         run(folder, f"loss_{cls().name}", 3, activation, lambda: (cls(), optimizers.SGD(rate), []), targets, 29, epochs=5)
+    # Statistics that follow twenty batches, the last of an epoch smaller, and that validation uses.
+    run(folder, "batch_normalization", 2, "linear",
+        lambda: (losses.MeanSquaredError(), optimizers.SGD(0.1, momentum=0.5), [metrics.MeanAbsoluteError()]),
+        lambda random, n: common.normal(random, (n, 2)), 29, validation_samples=11, epochs=5,
+        normalized=layers.BatchNormalization(momentum=0.8, name="batch_normalization"))
     # What is added to the loss, in validation too, and what the weights are held to.
     run(folder, "penalties", 2, "linear",
         lambda: (losses.MeanSquaredError(), optimizers.SGD(0.1, momentum=0.5), [metrics.MeanAbsoluteError()]),

@@ -221,6 +221,49 @@ def everyday(folder):
     write_model(folder, "penalties", model, [x], [y])
 
 
+def statistics(folder):
+    """Poolings and normalisations of images; once without what draws, compiled, so that statistics move in the next step."""
+    random = common.rng("pooled")
+    model = keras.Sequential(
+        [
+            keras.Input((9, 7, 4), name="x"),
+            layers.GroupNormalization(2, gamma_regularizer="l2"),
+            layers.MaxPooling2D(3, strides=2, padding="same"),
+            layers.SpatialDropout2D(0.2),
+            layers.BatchNormalization(axis=1, scale=False, moving_variance_initializer=keras.initializers.Constant(2.0)),
+            layers.AveragePooling2D((2, 1)),
+            layers.Reshape((8, 4)),
+            layers.SpatialDropout1D(0.2),
+            layers.AveragePooling1D(2),
+            layers.GlobalMaxPooling1D(),
+        ],
+        name="pooled",
+    )
+    set_weights(model, random)
+    write_model(folder, "pooled", model, [common.normal(random, (3, 9, 7, 4))])
+
+    random = common.rng("statistics")
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 3), name="x"),
+            layers.BatchNormalization(momentum=0.8, gamma_regularizer="l2"),
+            layers.MaxPooling2D(),
+            layers.Dense(5, "relu"),
+            layers.BatchNormalization(center=False),
+            layers.GlobalAveragePooling2D(),
+            layers.BatchNormalization(trainable=False),
+            layers.Dense(3, "softmax"),
+        ],
+        name="statistics",
+    )
+    set_weights(model, random)
+    model.compile(optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    x, y = common.normal(random, (8, 6, 6, 3)), random.integers(0, 3, (8, 1)).astype("int32")
+    for _ in range(2):
+        model.train_on_batch(x, y)
+    write_model(folder, "statistics", model, [x], [y])
+
+
 def functional(folder):
     """Two inputs, two outputs, one layer used on both, a model inside the model."""
     random = common.rng("functional")
@@ -282,7 +325,7 @@ def nested(folder):
 
 def main():
     folder = common.output_folder()
-    for family in (mlp, names, layers_all, everyday, functional, nested):
+    for family in (mlp, names, layers_all, everyday, statistics, functional, nested):
         keras.utils.clear_session()
         keras.utils.set_random_seed(1)
         family(folder)

@@ -35,10 +35,10 @@ def write_layer(folder, name, layer, *inputs, adapt=None, training=False, gradie
             whole[i] = x
         fixed = [v.value for v in layer.non_trainable_variables]
         call = {"training": training} if layer._call_has_training_arg else {}
-        return layer.stateless_call(trainable, fixed, whole if len(whole) > 1 else whole[0], **call)[0]
+        return layer.stateless_call(trainable, fixed, whole if len(whole) > 1 else whole[0], **call)
 
     trainable = [v.value for v in layer.trainable_variables]
-    output, pull = jax.vjp(run, trainable, [inputs[i] for i in differentiable])
+    output, pull, fixed = jax.vjp(run, trainable, [inputs[i] for i in differentiable], has_aux=True)
     grad_output = common.normal(random, output.shape)
     grad_weights, grad_inputs = pull(grad_output)
 
@@ -47,6 +47,9 @@ def write_layer(folder, name, layer, *inputs, adapt=None, training=False, gradie
     arrays |= {"output": output, "grad_output": grad_output}
     arrays |= {f"grad_input.{i}": g for i, g in zip(differentiable, grad_inputs)}
     arrays |= {f"grad_weight.{names[w.path]}": g for w, g in zip(layer.trainable_weights, grad_weights)}
+    for variable, value in zip(layer.non_trainable_variables, fixed):
+        if variable.path in names and (np.array(value) != np.array(variable.value)).any():
+            arrays[f"updated.{names[variable.path]}"] = value
     golden = common.config(layer) | {
         "inputs": len(inputs),
         "training": training,
@@ -130,6 +133,11 @@ def dropout(folder):
     write_layer(folder, "dropout_inference", layer(0.3), (4, 7))
     write_layer(folder, "dropout_inference_3d", layer(0.5), (2, 3, 5))
     write_layer(folder, "dropout_rate_0_training", layer(0.0), (4, 7), training=True)
+    for rank, shape in (1, (2, 5, 3)), (2, (2, 3, 4, 3)), (3, (1, 2, 3, 2, 4)):
+        name = f"spatial_dropout{rank}d"
+        layer = lambda rate: getattr(layers, f"SpatialDropout{rank}D")(rate, seed=3, name=name)
+        write_layer(folder, f"{name}_inference", layer(0.3), shape)
+        write_layer(folder, f"{name}_rate_0_training", layer(0.0), shape, training=True)
 
 
 def noise(folder):
@@ -174,6 +182,167 @@ def normalizing(folder):
     case("default", unit(), (6, 13))
     case("axis_1", unit(axis=1), image)
     case("axes_1_3", unit(axis=[1, 3]), image)
+
+
+def convolutions(folder):
+    def case(cls, label, *arguments, shape, **options):
+        # Keras's own name, without the number of the instance.
+        layer = cls(*arguments, **options, name=keras.src.utils.naming.to_snake_case(cls.__name__))
+        write_layer(folder, f"{layer.name}_{label}", layer, shape)
+
+    penalties = lambda name: {
+        f"{name}_initializer": keras.initializers.HeNormal(seed=7),
+        f"{name}_regularizer": keras.regularizers.L1L2(0.01, 0.02),
+        f"{name}_constraint": keras.constraints.MaxNorm(3.0),
+    }
+
+    conv = lambda *arguments, **options: case(layers.Conv2D, *arguments, **options)
+    conv("default", 4, 3, shape=(2, 5, 6, 3))
+    conv("kernel_1", 4, 1, activation="relu", shape=(2, 3, 4, 5))
+    conv("kernel_1_strides", 3, 1, strides=2, shape=(2, 5, 4, 3))
+    conv("same", 3, 3, padding="same", activation="relu", shape=(2, 4, 5, 2))
+    conv("same_strides", 3, (3, 2), strides=2, padding="same", shape=(2, 7, 6, 2))
+    conv("same_beyond_the_image", 2, (5, 4), padding="same", shape=(2, 3, 2, 2))
+    conv("same_dilation", 2, 3, dilation_rate=2, padding="same", shape=(1, 6, 7, 2))
+    conv("strides_over_size", 3, 2, strides=(3, 4), shape=(2, 8, 6, 2))
+    conv("dilation", 2, (2, 3), dilation_rate=(3, 1), shape=(2, 5, 5, 2))
+    conv("groups", 6, 3, groups=2, activation="relu", shape=(2, 4, 4, 4))
+    conv("groups_all", 4, 2, groups=4, padding="same", shape=(2, 3, 4, 4))
+    conv("one_channel", 3, 3, use_bias=False, shape=(2, 5, 5, 1))
+    conv("one_filter", 1, 3, activation="sigmoid", shape=(2, 4, 5, 3))
+    conv("odd", 5, 3, strides=2, activation="tanh", shape=(1, 7, 9, 3))
+    conv("gelu", 3, 2, activation="gelu", shape=(2, 3, 3, 2))
+    conv("softmax", 3, 2, activation="softmax", shape=(2, 3, 3, 2))
+    conv("glu", 4, 2, activation="glu", shape=(2, 3, 3, 2))
+    options = penalties("kernel") | penalties("bias") | {"activity_regularizer": keras.regularizers.L1(0.5)}
+    conv("options", 4, 2, **options, shape=(2, 3, 3, 2))
+
+    conv = lambda *arguments, **options: case(layers.Conv1D, *arguments, **options)
+    conv("default", 4, 3, shape=(2, 7, 3))
+    conv("same_strides", 3, 4, strides=3, padding="same", activation="relu", shape=(2, 8, 2))
+    conv("causal", 3, 3, padding="causal", activation="relu", shape=(2, 6, 2))
+    conv("causal_dilation", 2, 2, dilation_rate=4, padding="causal", shape=(1, 9, 2))
+    conv("causal_strides", 2, 3, strides=2, padding="causal", shape=(2, 6, 3))
+    conv("groups", 6, 2, groups=3, shape=(2, 5, 3))
+
+    conv = lambda *arguments, **options: case(layers.Conv3D, *arguments, **options)
+    conv("default", 3, 2, shape=(2, 3, 4, 3, 2))
+    conv("same_strides", 2, (3, 2, 1), strides=(1, 2, 3), padding="same", activation="relu", shape=(1, 3, 4, 5, 2))
+    conv("dilation_groups", 4, 2, dilation_rate=(1, 2, 1), groups=2, shape=(1, 3, 4, 3, 2))
+
+    conv = lambda *arguments, **options: case(layers.DepthwiseConv2D, *arguments, **options)
+    conv("default", 3, shape=(2, 5, 6, 3))
+    conv("multiplier", (3, 2), depth_multiplier=3, activation="relu", shape=(2, 4, 5, 2))
+    conv("same_strides", 3, strides=2, padding="same", use_bias=False, shape=(1, 5, 7, 3))
+    # It refuses no strides beside a dilation.
+    conv("dilation_strides", 2, strides=2, dilation_rate=2, depth_multiplier=2, padding="same", shape=(2, 5, 6, 2))
+    conv("options", 2, **penalties("depthwise"), **penalties("bias"), shape=(2, 3, 3, 2))
+    conv = lambda *arguments, **options: case(layers.DepthwiseConv1D, *arguments, **options)
+    conv("default", 3, shape=(2, 7, 3))
+    conv("multiplier", 2, depth_multiplier=2, strides=2, padding="same", activation="gelu", shape=(2, 7, 2))
+
+    conv = lambda *arguments, **options: case(layers.SeparableConv2D, *arguments, **options)
+    conv("default", 4, 3, shape=(2, 5, 6, 3))
+    conv("multiplier", 5, (2, 3), depth_multiplier=2, activation="relu", shape=(2, 4, 5, 3))
+    conv("same_strides", 3, 3, strides=2, padding="same", activation="softmax", shape=(1, 5, 7, 2))
+    conv("same_dilation", 3, 2, dilation_rate=2, padding="same", use_bias=False, shape=(2, 4, 5, 2))
+    options = penalties("depthwise") | penalties("pointwise") | penalties("bias")
+    conv("options", 2, 2, **options, shape=(2, 3, 3, 2))
+    conv = lambda *arguments, **options: case(layers.SeparableConv1D, *arguments, **options)
+    conv("default", 4, 3, shape=(2, 7, 3))
+    conv("multiplier", 3, 4, depth_multiplier=3, strides=2, padding="same", activation="tanh", shape=(2, 8, 2))
+
+    conv = lambda *arguments, **options: case(layers.Conv1DTranspose, *arguments, **options)
+    conv("default", 4, 3, shape=(2, 5, 3))
+    for size in (1, 2, 3, 4):
+        for stride, more in [(1, None), (2, None), (3, None), (2, 0), (2, 1), (3, 1)]:
+            for padding in ("valid", "same"):
+                label = f"{size}_{stride}_{padding}" + ("" if more is None else f"_{more}")
+                if (size, stride, more) in [(1, 1, None), (2, 1, None), (4, 1, None), (1, 2, None), (4, 3, 1)]:
+                    continue
+                conv(label, 1, size, strides=stride, padding=padding, output_padding=more, shape=(1, 3, 1))
+    conv("dilation", 2, 3, dilation_rate=2, shape=(1, 4, 2))
+    conv("dilation_same", 2, 2, dilation_rate=3, padding="same", activation="relu", shape=(1, 4, 2))
+    conv("dilation_same_0", 2, 2, dilation_rate=3, padding="same", output_padding=0, shape=(1, 4, 2))
+    conv = lambda *arguments, **options: case(layers.Conv2DTranspose, *arguments, **options)
+    conv("default", 4, 3, shape=(2, 3, 4, 3))
+    conv("same_strides", 3, 3, strides=2, padding="same", activation="relu", shape=(2, 3, 4, 2))
+    conv("mixed", 2, (3, 2), strides=(2, 3), output_padding=(1, 0), activation="softmax", shape=(1, 3, 2, 3))
+    conv("no_bias", 2, 2, strides=2, use_bias=False, shape=(2, 2, 3, 2))
+    conv("options", 2, 2, **penalties("kernel"), **penalties("bias"), activation="gelu", shape=(2, 2, 2, 3))
+    conv = lambda *arguments, **options: case(layers.Conv3DTranspose, *arguments, **options)
+    conv("default", 2, 2, shape=(1, 2, 3, 2, 2))
+    conv("same_strides", 2, (3, 2, 1), strides=(1, 2, 2), padding="same", shape=(1, 2, 2, 3, 2))
+
+
+def batch_and_group(folder):
+    image = (3, 4, 5, 6)
+    for training in (True, False):
+        def case(label, shape, **options):
+            name = f"batch_normalization_{label}{'_training' if training else ''}"
+            initializers = {
+                "moving_mean_initializer": keras.initializers.RandomNormal(0.2, 1.0, seed=3),
+                "moving_variance_initializer": keras.initializers.RandomUniform(0.5, 2.0, seed=4),
+            }
+            layer = layers.BatchNormalization(**{**initializers, **options}, name="batch_normalization")
+            write_layer(folder, name, layer, shape, training=training)
+
+        case("2d", (9, 5))
+        case("image", image)
+        case("sequence", (2, 7, 3), momentum=0.5, epsilon=1e-5)
+        case("axis_1", image, axis=1)
+        case("no_scale", image, scale=False)
+        case("no_center", image, center=False, axis=-2)
+        case("neither", (2, 3, 2, 2, 4), center=False, scale=False)
+        case("one_channel", (4, 5, 3, 1))
+        case("one_image", (1, 4, 3, 2))
+        options = {"gamma_regularizer": "l2", "beta_constraint": "max_norm", "beta_initializer": "ones"}
+        case("options", (8, 70), moving_mean_initializer="zeros", moving_variance_initializer="ones", **options)
+    for label, shape, options in [
+        ("default", (2, 3, 4, 64), {}),
+        ("groups", image, {"groups": 2}),
+        ("instance", image, {"groups": -1}),
+        ("one_group", (2, 5, 6), {"groups": 1, "epsilon": 1e-5}),
+        ("2d", (4, 6), {"groups": 3}),
+        ("axis_1", image, {"groups": 2, "axis": 1}),
+        ("no_scale", image, {"groups": 3, "scale": False}),
+        ("neither", image, {"groups": 3, "scale": False, "center": False}),
+    ]:
+        write_layer(folder, f"group_normalization_{label}", layers.GroupNormalization(**options, name="group_normalization"), shape)
+
+
+def pooling(folder):
+    sequence, image, volume = (3, 11, 5), (2, 7, 6, 3), (2, 5, 4, 6, 2)
+    # Few values, so that most windows have several largest elements.
+    ties = common.rng("ties").integers(-1, 2, (2, 6, 5, 4)).astype("float32")
+    for kind, default in ("Max", {}), ("Average", {"pool_size": 2}):
+        def case(rank, label, x, *arguments, **options):
+            name = f"{kind.lower()}_pooling{rank}d"
+            layer = getattr(layers, f"{kind}Pooling{rank}D")(*arguments, **options, name=name)
+            write_layer(folder, f"{name}_{label}", layer, x)
+
+        case(1, "default", sequence, **default)
+        case(1, "overlapping", sequence, 4, strides=1, padding="same")
+        case(1, "apart", sequence, 2, strides=5)
+        case(1, "one_channel", (1, 9, 1), 3, padding="same")
+        case(2, "default", image, **default)
+        case(2, "same", image, 2, padding="same")
+        case(2, "overlapping", image, 3, strides=2, padding="same")
+        case(2, "uneven", image, (3, 2), strides=(1, 2))
+        case(2, "apart", image, (1, 2), strides=(3, 4), padding="same")
+        case(2, "whole", (1, 4, 3, 17), (4, 3))
+        case(2, "larger_than_input", (1, 3, 2, 2), (5, 4), strides=1, padding="same")
+        case(2, "ties", ties, 3, strides=1, padding="same")
+        case(3, "default", volume, **default)
+        case(3, "overlapping", volume, (3, 2, 3), strides=(2, 1, 1), padding="same")
+        case(3, "uneven", volume, (2, 3, 1), strides=(3, 1, 2))
+        for rank, x in (1, sequence), (2, image), (3, volume):
+            for keep in (False, True):
+                name = f"global_{kind.lower()}_pooling{rank}d"
+                layer = getattr(layers, f"Global{kind}Pooling{rank}D")(keepdims=keep, name=name)
+                write_layer(folder, f"{name}{'_keepdims' if keep else ''}", layer, x)
+        name = f"global_{kind.lower()}_pooling2d"
+        write_layer(folder, f"{name}_ties", getattr(layers, f"Global{kind}Pooling2D")(name=name), ties)
 
 
 def shapes(folder):
@@ -412,8 +581,8 @@ def augmentation(folder):
 def main():
     folder = common.output_folder()
     families = (
-        dense, activation, activation_layers, dropout, noise, normalizing, shapes, merging, preprocessing, lambdas, framing,
-        sizing, augmentation,
+        dense, activation, activation_layers, dropout, noise, normalizing, batch_and_group, convolutions, pooling, shapes,
+        merging, preprocessing, lambdas, framing, sizing, augmentation,
     )
     for family in families:
         family(folder)

@@ -1,6 +1,6 @@
 //! The activations that layers have: the element-wise ones, and those along the last axis.
 
-use super::Spec;
+use super::{Call, Spec};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::ops::Activation;
@@ -76,6 +76,24 @@ impl ActivationFn {
             ActivationFn::LogSoftmax => widened(x)?.log_softmax(-1),
             ActivationFn::Sparsemax => widened(x)?.sparsemax(-1),
             ActivationFn::Glu => x.glu(-1),
+        }
+    }
+
+    /// The part of it that an op applies to its result in the same pass: all of it where it is element-wise, unless the
+    /// loss undoes it.
+    pub(super) fn fused(self, call: &Call) -> Activation {
+        match self {
+            ActivationFn::Element(a) if !call.wants_logits() => a,
+            _ => Activation::Linear,
+        }
+    }
+
+    /// What is left of it after [`ActivationFn::fused`].
+    pub(super) fn rest(self, call: &Call, y: Tensor) -> Result<Tensor> {
+        match self {
+            ActivationFn::Element(_) => Ok(y),
+            _ if call.wants_logits() => Ok(y),
+            along => along.call(&y),
         }
     }
 

@@ -23,9 +23,9 @@ impl Updates {
         Updates::default()
     }
 
-    /// With penalties, for a loss.
-    pub fn with_losses() -> Updates {
-        Updates { losses: Some(SmallVec::new()), ..Updates::default() }
+    /// The same with penalties, for a loss.
+    pub fn with_losses(self) -> Updates {
+        Updates { losses: Some(SmallVec::new()), ..self }
     }
 
     /// Adds a penalty on a tensor, divided by its batch and in f32 at least, if there is a loss.
@@ -77,6 +77,7 @@ pub struct Call<'a> {
     pub(crate) weights: &'a [Tensor],
     pub(crate) first_weight: usize,
     pub(crate) training: bool,
+    pub(crate) trainable: bool,
     pub(crate) logits: bool,
     pub(crate) compute: DType,
     pub(crate) generator: Option<&'a Generator>,
@@ -99,9 +100,22 @@ impl Call<'_> {
         self.weights.get(i).ok_or_else(|| Error::Internal(format!("the layer has no weight {i}")))
     }
 
+    /// A weight as it is stored or, where an earlier call of the run has set it, with the value that it will have.
+    pub fn latest(&self, i: usize) -> Result<Tensor> {
+        let place = self.first_weight + i;
+        let set = self.updates.values.iter().rev().find(|(at, _)| *at == place);
+        set.map_or_else(|| self.raw_weight(i).cloned(), |(_, value)| Ok(value.clone()))
+    }
+
     /// Whether the call is part of training, where dropout drops and statistics follow the batch.
     pub fn training(&self) -> bool {
         self.training
+    }
+
+    /// Whether training may change the layer: it and all models that it is a part of are trainable. Where it may not, running
+    /// statistics stay as they are.
+    pub fn trainable(&self) -> bool {
+        self.trainable
     }
 
     /// Whether the output is wanted before its last activation, for a loss that is computed from logits.

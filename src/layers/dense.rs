@@ -5,7 +5,6 @@ use super::parameter::parameter_setters;
 use super::{ActivationFn, Call, Config, Layer, Parameter, Read, Spec, WeightSpec, object, one};
 use crate::error::{Error, Result};
 use crate::initializers::{GlorotUniform, Zeros};
-use crate::ops::Activation;
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
 use serde_json::json;
@@ -99,14 +98,8 @@ impl Layer for Dense {
     fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
         let kernel = call.weight(0)?;
         let bias = if self.use_bias { Some(call.weight(1)?) } else { None };
-        // An activation that the loss undoes, or that is no part of the product's op, comes after it.
-        let fused = match self.activation {
-            ActivationFn::Element(a) if !call.wants_logits() => a,
-            _ => Activation::Linear,
-        };
-        let y = inputs[0].linear(&kernel, bias.as_ref(), fused)?;
-        let after = !matches!(self.activation, ActivationFn::Element(_)) && !call.wants_logits();
-        Ok(Tensors::from_elem(if after { self.activation.call(&y)? } else { y }, 1))
+        let y = inputs[0].linear(&kernel, bias.as_ref(), self.activation.fused(call))?;
+        Ok(Tensors::from_elem(self.activation.rest(call, y)?, 1))
     }
 
     fn config(&self) -> Config {

@@ -1,11 +1,10 @@
 //! Layer normalisation.
 
 use super::moved::Moved;
-use super::parameter::parameter_setters;
-use super::{Call, Config, Layer, Parameter, Read, Spec, WeightSpec, object, one};
+use super::affine::{Affine, affine_setters};
+use super::{Call, Config, Layer, Read, Spec, WeightSpec, object, one};
 use crate::axes::Axes;
 use crate::error::{Error, Result};
-use crate::initializers::{Ones, Zeros};
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
 use serde_json::json;
@@ -20,11 +19,7 @@ use serde_json::json;
 #[derive(Clone, Debug)]
 pub struct LayerNormalization {
     axis: Axes,
-    epsilon: f64,
-    center: bool,
-    scale: bool,
-    beta: Parameter,
-    gamma: Parameter,
+    affine: Affine,
 }
 
 impl Default for LayerNormalization {
@@ -38,11 +33,7 @@ impl LayerNormalization {
     pub fn new() -> LayerNormalization {
         LayerNormalization {
             axis: Axes::from([-1]),
-            epsilon: 1e-3,
-            center: true,
-            scale: true,
-            beta: Parameter::new("beta", Zeros),
-            gamma: Parameter::new("gamma", Ones),
+            affine: Affine::new(),
         }
     }
 
@@ -52,41 +43,14 @@ impl LayerNormalization {
         self
     }
 
-    /// What is added to the variance; by default 1e-3.
-    pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
-    }
-
-    /// Whether beta is added; by default it is.
-    pub fn center(mut self, center: bool) -> Self {
-        self.center = center;
-        self
-    }
-
-    /// Whether it is multiplied by gamma; by default it is.
-    pub fn scale(mut self, scale: bool) -> Self {
-        self.scale = scale;
-        self
-    }
-
-    parameter_setters!(
-        gamma: gamma_initializer "The scale's first values; by default ones.", gamma_regularizer, gamma_constraint
-    );
-    parameter_setters!(
-        beta: beta_initializer "The offset's first values; by default zeros.", beta_regularizer, beta_constraint
-    );
+    affine_setters!(affine);
 
     /// The layer that a Keras config describes.
     pub(super) fn from_config(config: &Config) -> Result<LayerNormalization> {
         config.refuse(&["rms_scaling"])?;
         let layer = LayerNormalization::new().axis(Axes::read(config.get("axis"), "axis", -1)?);
         Ok(LayerNormalization {
-            epsilon: config.number("epsilon", 1e-3)?,
-            center: config.flag("center", true)?,
-            scale: config.flag("scale", true)?,
-            beta: Parameter::read(config, "beta", "Zeros")?,
-            gamma: Parameter::read(config, "gamma", "Ones")?,
+            affine: Affine::read(config)?,
             ..layer
         })
     }
@@ -114,13 +78,12 @@ impl Layer for LayerNormalization {
     }
 
     fn output_spec(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
-        check(inputs, &self.axis, self.epsilon)
+        check(inputs, &self.axis, self.affine.epsilon)
     }
 
     fn weights(&self, inputs: &[Spec]) -> Result<Vec<WeightSpec>> {
         let shape = extents(one(inputs)?, &self.axis)?;
-        let gamma = self.scale.then(|| self.gamma.spec(shape));
-        gamma.into_iter().chain(self.center.then(|| self.beta.spec(shape))).collect()
+        self.affine.weights(shape)
     }
 
     fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
@@ -129,12 +92,12 @@ impl Layer for LayerNormalization {
             let weight = call.weight(i)?;
             weight.reshape([weight.shape().size()])
         };
-        let gamma = if self.scale { Some(vector(0)?) } else { None };
-        let beta = if self.center { Some(vector(usize::from(self.scale))?) } else { None };
+        let [gamma, beta] = self.affine.places().map(|i| i.map(vector).transpose());
+        let (gamma, beta) = (gamma?, beta?);
         let rows = moved.rows(inputs[0])?;
         let y = match (&gamma, &beta) {
-            (None, Some(beta)) => rows.layer_norm(None, None, self.epsilon)?.add(beta)?,
-            (gamma, beta) => rows.layer_norm(gamma.as_ref(), beta.as_ref(), self.epsilon)?,
+            (None, Some(beta)) => rows.layer_norm(None, None, self.affine.epsilon)?.add(beta)?,
+            (gamma, beta) => rows.layer_norm(gamma.as_ref(), beta.as_ref(), self.affine.epsilon)?,
         };
         Ok(Tensors::from_elem(moved.back(&y)?, 1))
     }
@@ -142,13 +105,9 @@ impl Layer for LayerNormalization {
     fn config(&self) -> Config {
         let mut config = object(json!({
             "axis": self.axis.serialized(),
-            "epsilon": self.epsilon,
-            "center": self.center,
-            "scale": self.scale,
             "rms_scaling": false,
         }));
-        self.beta.write(&mut config);
-        self.gamma.write(&mut config);
+        self.affine.write(&mut config);
         config
     }
 

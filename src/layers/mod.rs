@@ -3,9 +3,11 @@
 //! A new layer is a file here and one word in the list below. Names, arguments and defaults are Keras 3's.
 
 mod activation_fn;
+mod affine;
 mod call;
 mod config;
 mod constant;
+mod convolution;
 mod encoding;
 mod frame;
 mod image;
@@ -13,6 +15,8 @@ mod merge;
 mod mixing;
 mod moved;
 mod parameter;
+mod pooling;
+mod spatial;
 mod symbol;
 mod tone;
 mod warp;
@@ -22,11 +26,14 @@ pub use call::{Call, Precision, Updates};
 pub use config::{Config, Read, object};
 pub use constant::Constant;
 pub use cropping::Cropping;
+pub use convolution::{Convolution, Kind};
 pub use frame::Frame;
 pub use image::Factor;
 pub use lambda::register_function;
 pub use mixing::Mixing;
 pub use parameter::Parameter;
+pub use pooling::{GlobalPooling, Pool, Pooling};
+pub use spatial::PerAxis;
 pub(crate) use symbol::snake_case;
 pub use symbol::{CallNode, Input, Inputs, LayerRef, Source, Spec, Symbol};
 pub use up_sampling::UpSampling;
@@ -115,6 +122,26 @@ fn one(inputs: &[Spec]) -> Result<&Spec> {
     }
 }
 
+/// The kinds of [`Convolution`] and of [`Pooling`].
+pub mod kinds {
+    pub use super::conv::Full;
+    pub use super::conv_transpose::Transposed;
+    pub use super::depthwise_conv::Depthwise;
+    pub use super::pooling::{Average, Max};
+    pub use super::separable_conv::Separable;
+}
+
+/// The dropout of [`SpatialDropout1D`] and its like.
+pub use spatial_dropout::SpatialDropout;
+
+/// The short names that Keras has for poolings.
+pub mod short {
+    pub use super::average_pooling::{AvgPool1D, AvgPool2D, AvgPool3D};
+    pub use super::global_average_pooling::{GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D};
+    pub use super::global_max_pooling::{GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D};
+    pub use super::max_pooling::{MaxPool1D, MaxPool2D, MaxPool3D};
+}
+
 registry!(
     layers: "layer" in "keras.layers", Layer => LayerRef, |new| LayerRef::new(new);
     ///
@@ -184,9 +211,9 @@ pub(crate) fn serialized(class_name: &str, config: Config) -> serde_json::Value 
     REGISTRY.serialized(class_name, config)
 }
 
-/// Lists the layers: `module: Layer, …;`.
+/// Lists the layers: `module: Layer "alias" …, …;`, the other names that Keras has for the class.
 macro_rules! layers {
-    ($($module:ident: $($layer:ident),+;)*) => {
+    ($($module:ident: $($layer:ident $($alias:literal)*),+;)*) => {
         $(
             mod $module;
             $(pub use $module::$layer;)+
@@ -236,7 +263,7 @@ macro_rules! layers {
         /// A class or an argument that this engine does not know.
         pub fn from_config(class_name: &str, config: &Config) -> Result<LayerRef> {
             match class_name {
-                $($(stringify!($layer) => Ok(LayerRef::new($layer::from_config(config)?)),)+)*
+                $($(stringify!($layer) $(| $alias)* => Ok(LayerRef::new($layer::from_config(config)?)),)+)*
                 _ => REGISTRY.make(class_name, config),
             }
         }
@@ -249,12 +276,18 @@ layers! {
     add: Add;
     alpha_dropout: AlphaDropout;
     average: Average;
+    average_pooling: AveragePooling1D "AvgPool1D", AveragePooling2D "AvgPool2D", AveragePooling3D "AvgPool3D";
+    batch_normalization: BatchNormalization;
     category_encoding: CategoryEncoding;
     center_crop: CenterCrop;
     concatenate: Concatenate;
+    conv: Conv1D "Convolution1D", Conv2D "Convolution2D", Conv3D "Convolution3D";
+    conv_transpose: Conv1DTranspose "Convolution1DTranspose", Conv2DTranspose "Convolution2DTranspose",
+        Conv3DTranspose "Convolution3DTranspose";
     cropping: Cropping1D, Cropping2D, Cropping3D;
     cut_mix: CutMix;
     dense: Dense;
+    depthwise_conv: DepthwiseConv1D, DepthwiseConv2D;
     discretization: Discretization;
     dot: Dot;
     dropout: Dropout;
@@ -262,10 +295,16 @@ layers! {
     flatten: Flatten;
     gaussian_dropout: GaussianDropout;
     gaussian_noise: GaussianNoise;
+    global_average_pooling: GlobalAveragePooling1D "GlobalAvgPool1D", GlobalAveragePooling2D "GlobalAvgPool2D",
+        GlobalAveragePooling3D "GlobalAvgPool3D";
+    global_max_pooling: GlobalMaxPooling1D "GlobalMaxPool1D", GlobalMaxPooling2D "GlobalMaxPool2D",
+        GlobalMaxPooling3D "GlobalMaxPool3D";
+    group_normalization: GroupNormalization;
     lambda: Lambda;
     layer_normalization: LayerNormalization;
     leaky_relu: LeakyReLU;
     masking: Masking;
+    max_pooling: MaxPooling1D "MaxPool1D", MaxPooling2D "MaxPool2D", MaxPooling3D "MaxPool3D";
     maximum: Maximum;
     minimum: Minimum;
     mix_up: MixUp;
@@ -287,7 +326,9 @@ layers! {
     reshape: Reshape;
     resizing: Resizing;
     rms_normalization: RMSNormalization;
+    separable_conv: SeparableConv1D "SeparableConvolution1D", SeparableConv2D "SeparableConvolution2D";
     softmax: Softmax;
+    spatial_dropout: SpatialDropout1D, SpatialDropout2D, SpatialDropout3D;
     subtract: Subtract;
     unit_normalization: UnitNormalization;
     up_sampling: UpSampling1D, UpSampling2D, UpSampling3D;

@@ -52,31 +52,40 @@ impl Parameter {
     /// # Errors
     /// A penalty or bounds with arguments out of range, bounds over axes that the weight does not have.
     pub fn spec(&self, shape: Shape) -> Result<WeightSpec> {
+        self.spec_as(self.name, shape)
+    }
+
+    /// The weight, of this shape, under another name than the arguments have: `depthwise_initializer` is of the weight
+    /// `kernel`.
+    ///
+    /// # Errors
+    /// As [`Parameter::spec`].
+    pub fn spec_as(&self, name: &str, shape: Shape) -> Result<WeightSpec> {
         self.regularizer.as_ref().map_or(Ok(()), |r| r.check())?;
         self.constraint.as_ref().map_or(Ok(()), |c| c.check(&shape))?;
         let (regularizer, constraint) = (self.regularizer.clone(), self.constraint.clone());
-        Ok(WeightSpec { regularizer, constraint, ..WeightSpec::new(self.name, shape, self.initializer.clone()) })
+        Ok(WeightSpec { regularizer, constraint, ..WeightSpec::new(name, shape, self.initializer.clone()) })
     }
 }
 
-/// The setters of a [`Parameter`] that is a field of the layer.
+/// The setters of a [`Parameter`] that is a field of the layer, or of a field of it, which stands in brackets.
 macro_rules! parameter_setters {
-    ($field:ident: $initializer:ident $doc:literal, $regularizer:ident, $constraint:ident) => {
+    ($([$outer:ident])? $field:ident: $initializer:ident $doc:literal, $regularizer:ident, $constraint:ident) => {
         #[doc = $doc]
         pub fn $initializer(mut self, initializer: impl $crate::initializers::Initializer) -> Self {
-            self.$field.initializer = Box::new(initializer);
+            self.$($outer.)?$field.initializer = Box::new(initializer);
             self
         }
 
         #[doc = concat!("A penalty on `", stringify!($field), "` that training adds to the loss; by default none.")]
         pub fn $regularizer(mut self, regularizer: impl $crate::regularizers::Regularizer) -> Self {
-            self.$field.regularizer = Some(Box::new(regularizer));
+            self.$($outer.)?$field.regularizer = Some(Box::new(regularizer));
             self
         }
 
         #[doc = concat!("What `", stringify!($field), "` is held to after each step; by default nothing.")]
         pub fn $constraint(mut self, constraint: impl $crate::constraints::Constraint) -> Self {
-            self.$field.constraint = Some(Box::new(constraint));
+            self.$($outer.)?$field.constraint = Some(Box::new(constraint));
             self
         }
     };

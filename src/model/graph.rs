@@ -23,12 +23,22 @@ pub struct Mode<'a> {
     pub generator: Option<&'a Generator>,
     /// Outputs that are wanted before their last activation, as bits.
     pub logits: u64,
+    /// Whether the models around it, if it is nested, are trainable.
+    pub trainable: bool,
+    /// The place of its first weight among those of the outermost model.
+    pub first_weight: usize,
 }
 
 impl Mode<'_> {
     /// Inference in f32.
-    pub const INFERENCE: Mode<'static> =
-        Mode { training: false, precision: Precision::F32, generator: None, logits: 0 };
+    pub const INFERENCE: Mode<'static> = Mode {
+        training: false,
+        precision: Precision::F32,
+        generator: None,
+        logits: 0,
+        trainable: true,
+        first_weight: 0,
+    };
 }
 
 /// A layer of a graph.
@@ -192,8 +202,9 @@ impl Graph {
             }
             let mut call = Call {
                 weights: &weights[entry.weights.clone()],
-                first_weight: entry.weights.start,
+                first_weight: mode.first_weight + entry.weights.start,
                 training: mode.training,
+                trainable: mode.trainable && entry.layer.is_trainable(),
                 logits: step.output.is_some_and(|o| o < 64 && mode.logits >> o & 1 == 1),
                 compute,
                 generator: mode.generator,

@@ -5,7 +5,7 @@ use crate::device::cpu::philox::Philox;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::initializers::Initializer;
-use crate::layers::{ActivationFn, Call, Config, Layer, LayerRef, Precision, Spec, Updates, WeightSpec};
+use crate::layers::{ActivationFn, Call, Config, Layer, LayerRef, Precision, Spec, WeightSpec};
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
 use std::any::Any;
@@ -108,15 +108,9 @@ impl Layer for Nested {
             _ => Precision::F32,
         };
         let logits = u64::from(call.wants_logits());
-        let mode = Mode { training: call.training, precision, generator: call.generator, logits };
-        let losses = call.updates.losses.take();
-        let mut updates = Updates { losses, ..Updates::new() };
-        let outputs = self.graph.run(call.weights, inputs, mode, &mut updates)?;
-        call.updates.losses = updates.losses;
-        for (i, value) in updates.values {
-            call.update(i, value);
-        }
-        Ok(outputs)
+        let Call { training, generator, trainable, first_weight, .. } = *call;
+        let mode = Mode { training, precision, generator, logits, trainable, first_weight };
+        self.graph.run(call.weights, inputs, mode, call.updates)
     }
 
     /// The model file writes the layers themselves; they are no arguments.

@@ -5,10 +5,12 @@
 
 mod activation;
 mod binary;
+mod channels;
 mod copy;
 mod fold;
 mod index;
 mod operators;
+mod pool;
 mod random;
 mod reduce;
 mod rows;
@@ -18,6 +20,7 @@ mod window;
 pub use activation::Activation;
 pub use affine_transform::FillMode;
 pub(crate) use index::whole;
+pub use moving_statistics::moving_statistics;
 pub use random::Generator;
 pub use random_affine::Motion;
 pub use resize::Interpolation;
@@ -53,6 +56,8 @@ ops! {
     add: Add;
     affine_transform: AffineTransform;
     argmax: Argmax;
+    average_pool: AveragePool, AveragePoolGrad;
+    batch_norm: BatchNorm, BatchNormGrad;
     box_mask: BoxMask;
     broadcast_to: BroadcastTo;
     cast: Cast;
@@ -79,12 +84,15 @@ ops! {
     log_softmax: LogSoftmax, LogSoftmaxGrad;
     matmul: Matmul;
     max: Max;
+    max_pool: MaxPool, MaxPoolGrad;
     maximum: Maximum, MaximumSlope;
     mean: Mean;
     min: Min;
     minimum: Minimum;
     mish: Mish, MishGrad;
+    moving_statistics: MovingStatistics;
     multiply: Multiply;
+    normalize_channels: NormalizeChannels, NormalizeChannelsGrad;
     one_hot: OneHot;
     pad: Pad;
     power: Power, BaseSlope, ExponentSlope;

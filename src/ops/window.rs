@@ -19,6 +19,22 @@ pub enum Padding {
     Causal,
 }
 
+impl Padding {
+    /// Keras's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Padding::Valid => "valid",
+            Padding::Same => "same",
+            Padding::Causal => "causal",
+        }
+    }
+
+    /// The padding that Keras calls `name`.
+    pub fn from_name(name: &str) -> Option<Padding> {
+        [Padding::Valid, Padding::Same, Padding::Causal].into_iter().find(|p| p.name() == name)
+    }
+}
+
 /// How a window moves along one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slide {
@@ -50,12 +66,13 @@ impl Slide {
     }
 
     /// The same with the padding of `kind` for an axis of `extent` elements.
-    fn padded(self, kind: Padding, extent: usize) -> Slide {
+    pub fn padded(self, kind: Padding, extent: usize) -> Slide {
         let (before, after) = match kind {
             Padding::Valid => (0, 0),
             Padding::Same => {
-                let steps = extent.div_ceil(self.stride);
-                let end = (steps.saturating_sub(1)).saturating_mul(self.stride).saturating_add(self.reach());
+                // Where there is nothing, the window makes no step.
+                let moves = extent.div_ceil(self.stride).checked_sub(1);
+                let end = moves.map_or(0, |moves| moves.saturating_mul(self.stride).saturating_add(self.reach()));
                 let all = end.saturating_sub(extent);
                 (all / 2, all - all / 2)
             }

@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 /// Inputs that the op's shape rule rejects, that lie on several devices or that belong to a gradient tape which a newer one
 /// covers, or a device that fails.
 pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensors> {
-    let mut metas: SmallVec<[_; 4]> = SmallVec::new();
+    let mut metas: SmallVec<[_; 8]> = SmallVec::new();
     metas.extend(inputs.iter().map(|t| t.meta()));
     let device = same_device(&op, inputs)?;
     let mut outputs = Tensors::new();

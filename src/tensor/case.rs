@@ -47,6 +47,8 @@ pub struct Sample {
     pub range: Range<f64>,
     /// Its dtype; `None` for the case's.
     pub dtype: Option<DType>,
+    /// Whether the type that arithmetic is done in stands for the case's.
+    pub wide: bool,
 }
 
 impl Sample {
@@ -61,12 +63,22 @@ impl Sample {
     /// On a shape that cannot be: cases are written by hand.
     #[allow(clippy::expect_used)]
     pub fn within(shape: impl IntoShape, range: Range<f64>) -> Sample {
-        Sample { shape: shape.into_shape().expect("a case's shape is valid"), range, dtype: None }
+        Sample { shape: shape.into_shape().expect("a case's shape is valid"), range, dtype: None, wide: false }
     }
 
     /// Integers from 0 to `n` − 1.
     pub fn below(shape: impl IntoShape, n: usize) -> Sample {
         Sample { dtype: Some(DType::I32), ..Sample::within(shape, 0.0..n as f64) }
+    }
+
+    /// The same in the type that arithmetic on the case's is done in.
+    pub fn wide(self) -> Sample {
+        Sample { wide: true, ..self }
+    }
+
+    /// Its dtype in a case for `dtype`.
+    pub fn dtype_for(&self, dtype: DType) -> DType {
+        self.dtype.unwrap_or(if self.wide { dtype.arithmetic() } else { dtype })
     }
 
     /// The same with a dtype of its own.

@@ -51,9 +51,9 @@ pub(crate) fn require_one_dtype(op: &'static str, inputs: &[Meta]) -> Result<()>
 }
 
 /// What an op returns, one entry an output; most have one.
-pub type Metas = SmallVec<[Meta; 1]>;
+pub type Metas = SmallVec<[Meta; 3]>;
 /// The outputs of an op.
-pub type Tensors = SmallVec<[Tensor; 1]>;
+pub type Tensors = SmallVec<[Tensor; 3]>;
 /// The gradients of an op's inputs, in their order; `None` where none flows.
 pub type Gradients = SmallVec<[Option<Tensor>; 3]>;
 

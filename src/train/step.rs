@@ -41,7 +41,7 @@ impl Running<'_> {
 
     fn call_logits(&self, inputs: &[&Tensor], logits: u64) -> Result<Tensors> {
         let (training, precision) = (self.training, self.precision);
-        let mode = Mode { training, precision, generator: Some(self.generator), logits };
+        let mode = Mode { training, precision, generator: Some(self.generator), logits, ..Mode::INFERENCE };
         let inputs = self.graph.cast(inputs)?;
         let borrowed: SmallVec<[&Tensor; 4]> = inputs.iter().collect();
         self.graph.run(self.weights, &borrowed, mode, &mut self.updates.borrow_mut())
@@ -99,6 +99,7 @@ pub(super) struct Scratch {
     watched: Vec<Tensor>,
     found: Vec<Option<Tensor>>,
     gradients: Vec<Tensor>,
+    updates: Updates,
 }
 
 impl Trainer {
@@ -138,18 +139,19 @@ impl Trainer {
         for &i in &self.trainable {
             scratch.watched[i] = tape.watch(&self.model.weights[i])?;
         }
+        let updates = std::mem::take(&mut scratch.updates).with_losses();
         let running = Running {
             graph: &self.model.graph,
             weights: &scratch.watched,
             generator: &self.generator,
             precision: self.model.precision,
             training: true,
-            updates: RefCell::new(Updates::with_losses()),
+            updates: RefCell::new(updates),
         };
         let span = profile::phase("forward");
         let forward = self.forward(&running, batch)?;
         drop(span);
-        let updates = running.updates.into_inner();
+        let mut updates = running.updates.into_inner();
 
         let span = profile::phase("backward");
         // Trainable weights were watched first and in order, so a gradient's node is its place among them.
@@ -180,9 +182,10 @@ impl Trainer {
                 self.model.weights[i].assign(&held)?;
             }
         }
-        for (place, value) in updates.values {
+        for (place, value) in updates.values.drain(..) {
             self.model.weights[place].assign(&value.detach())?;
         }
+        scratch.updates = updates;
         self.generator.advance()
     }
 
@@ -286,7 +289,7 @@ impl Trainer {
                 generator: &self.generator,
                 precision: self.model.precision,
                 training: false,
-                updates: RefCell::new(Updates::with_losses()),
+                updates: RefCell::new(Updates::new().with_losses()),
             };
             let forward = self.forward(&running, batch);
             // What it drew is drawn again by the next step.

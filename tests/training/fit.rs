@@ -30,7 +30,12 @@ fn trainer(golden: &Golden, device: &Device) -> Result<Trainer> {
             layer.activity_regularizer(config.regularizer("activity_regularizer")?.unwrap())
         }
     };
-    let mut model = Sequential::new([5]).add(hidden).add(last).build()?;
+    let mut model = Sequential::new([5]).add(hidden);
+    if let Some(normalized) = golden.about.get("normalized") {
+        let (class, config) = object(normalized);
+        model = model.add(uncrumple::layers::from_config(class, config)?);
+    }
+    let mut model = model.add(last).build()?;
     for path in paths(&model) {
         model.set_weight(&path, &golden.tensor(&format!("initial.{path}"))?)?;
     }

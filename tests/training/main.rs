@@ -11,6 +11,7 @@ mod precision;
 mod profiled;
 mod programs;
 mod source;
+mod statistics;
 mod weights;
 
 use uncrumple::losses;

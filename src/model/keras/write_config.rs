@@ -79,6 +79,10 @@ impl Writer {
         let layer = entry.layer.layer();
         let mut config = object(json!({"name": entry.name, "trainable": trainable, "dtype": dtype(policy)}));
         config.extend(layer.config());
+        // Keras's own do not take it.
+        if layer.class_name().starts_with("SpatialDropout") {
+            config.remove("trainable");
+        }
         if let Some(regularizer) = entry.layer.activity() {
             config.insert("activity_regularizer".into(), regularizer.serialized());
         }
