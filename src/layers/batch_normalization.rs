@@ -1,7 +1,7 @@
 //! Batch normalisation.
 
-use super::moved::Moved;
 use super::affine::{Affine, affine_setters};
+use super::moved::Moved;
 use super::{Call, Config, Layer, Read, Spec, WeightSpec, layer_normalization, object, one};
 use crate::axes::Axes;
 use crate::error::{Error, Result};

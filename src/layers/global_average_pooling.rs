@@ -1,6 +1,6 @@
 //! The means of whole channels.
 
-use super::pooling::{GlobalPooling, Average};
+use super::pooling::{Average, GlobalPooling};
 
 /// The mean of all elements along one axis, channel by channel
 /// ([Keras](https://keras.io/api/layers/pooling_layers/global_average_pooling1d/)).

@@ -1,7 +1,7 @@
 //! Group normalisation.
 
-use super::moved::Moved;
 use super::affine::{Affine, affine_setters};
+use super::moved::Moved;
 use super::{Call, Config, Layer, Read, Spec, WeightSpec, layer_normalization, object, one};
 use crate::axes::Axes;
 use crate::error::{Error, Result};
@@ -34,11 +34,7 @@ impl GroupNormalization {
     /// Normalisation over `groups` groups of the channels, whose number they divide; −1 stands for a group for each channel,
     /// which is called instance normalisation.
     pub fn new(groups: i64) -> GroupNormalization {
-        GroupNormalization {
-            groups,
-            axis: -1,
-            affine: Affine::new(),
-        }
+        GroupNormalization { groups, axis: -1, affine: Affine::new() }
     }
 
     /// The axis of the channels; by default the last.

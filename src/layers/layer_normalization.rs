@@ -1,7 +1,7 @@
 //! Layer normalisation.
 
-use super::moved::Moved;
 use super::affine::{Affine, affine_setters};
+use super::moved::Moved;
 use super::{Call, Config, Layer, Read, Spec, WeightSpec, object, one};
 use crate::axes::Axes;
 use crate::error::{Error, Result};
@@ -31,10 +31,7 @@ impl Default for LayerNormalization {
 impl LayerNormalization {
     /// Normalisation over the last axis.
     pub fn new() -> LayerNormalization {
-        LayerNormalization {
-            axis: Axes::from([-1]),
-            affine: Affine::new(),
-        }
+        LayerNormalization { axis: Axes::from([-1]), affine: Affine::new() }
     }
 
     /// The axes that mean and variance are taken over: one, or a list.
@@ -49,10 +46,7 @@ impl LayerNormalization {
     pub(super) fn from_config(config: &Config) -> Result<LayerNormalization> {
         config.refuse(&["rms_scaling"])?;
         let layer = LayerNormalization::new().axis(Axes::read(config.get("axis"), "axis", -1)?);
-        Ok(LayerNormalization {
-            affine: Affine::read(config)?,
-            ..layer
-        })
+        Ok(LayerNormalization { affine: Affine::read(config)?, ..layer })
     }
 }
 

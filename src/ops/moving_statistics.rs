@@ -84,7 +84,8 @@ impl Op for MovingStatistics {
     }
 
     fn cases() -> Vec<Case> {
-        let case = |&(n, momentum): &(usize, f64)| Case::new(MovingStatistics { momentum }, [(); 4].map(|()| Sample::new(n)));
+        let case =
+            |&(n, momentum): &(usize, f64)| Case::new(MovingStatistics { momentum }, [(); 4].map(|()| Sample::new(n)));
         [(0, 0.5), (1, 0.0), (33, 0.99), (5000, 0.75)].iter().map(case).collect()
     }
 }

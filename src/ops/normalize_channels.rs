@@ -106,14 +106,8 @@ pub fn cuda(
     epsilon: f64,
     y: &Tensor,
 ) -> Result<()> {
-    let pointers = [
-        Arg::output(y)?,
-        Arg::input(x)?,
-        Arg::input(mean)?,
-        Arg::input(variance)?,
-        optional(gamma)?,
-        optional(beta)?,
-    ];
+    let pointers =
+        [Arg::output(y)?, Arg::input(x)?, Arg::input(mean)?, Arg::input(variance)?, optional(gamma)?, optional(beta)?];
     Tile::new(x).map(device, &NORMALIZE, x.dtype(), &pointers, epsilon)
 }
 
@@ -259,7 +253,8 @@ fn sums<T: Float>(rows: usize, x: &[T], dy: &[T], mean: &[T], products: &mut [T]
                     let mean = block.spread(block.of(mean));
                     let (mut all_products, mut all_sums) = ([T::ZERO; channels::COLUMNS], [T::ZERO; channels::COLUMNS]);
                     for at in block.pieces() {
-                        let each = all_products.iter_mut().zip(&mut all_sums).zip(&x[at.clone()]).zip(&dy[at]).zip(&mean);
+                        let each =
+                            all_products.iter_mut().zip(&mut all_sums).zip(&x[at.clone()]).zip(&dy[at]).zip(&mean);
                         for ((((product, sum), &x), &dy), &mean) in each {
                             *product = (x - mean).mul_add(dy, *product);
                             *sum += dy;
