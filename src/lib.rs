@@ -79,6 +79,7 @@ pub mod ops;
 pub mod optimizers;
 pub mod profile;
 pub mod programs;
+mod registry;
 pub mod regularizers;
 pub mod schedules;
 pub mod shape;

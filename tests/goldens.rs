@@ -117,7 +117,10 @@ fn regularizers_are_kerass() {
     let text = regularizers::from_config("l2", bad.as_object().unwrap()).unwrap_err().to_string();
     assert_eq!(text, "argument `l2` of a regularizer: expected a non-negative number, got -1");
     let unknown = regularizers::from_config("l3", &serde_json::Map::new()).unwrap_err().to_string();
-    assert_eq!(unknown, "unknown regularizer `l3`; known are L1, L1L2, L2, OrthogonalRegularizer");
+    assert_eq!(
+        unknown,
+        "unknown regularizer `l3`; known are L1, L1L2, L2, OrthogonalRegularizer, and what regularizers::register made known"
+    );
 }
 
 #[test]
@@ -130,7 +133,10 @@ fn constraints_are_kerass() {
         Ok(wrong)
     });
     let unknown = constraints::from_config("non_pos", &serde_json::Map::new()).unwrap_err().to_string();
-    assert_eq!(unknown, "unknown constraint `non_pos`; known are MaxNorm, MinMaxNorm, NonNeg, UnitNorm");
+    assert_eq!(
+        unknown,
+        "unknown constraint `non_pos`; known are MaxNorm, MinMaxNorm, NonNeg, UnitNorm, and what constraints::register made known"
+    );
 }
 
 #[test]

@@ -19,6 +19,47 @@ import common
 from common import keras, np
 
 RELATIVE, ABSOLUTE = 1e-4, 1e-6
+register = keras.saving.register_keras_serializable(package="Tests")
+
+
+# What tests/keras_files/registered.rs registers.
+@register
+class Scale(keras.layers.Layer):
+    def __init__(self, factor, initializer, **options):
+        super().__init__(**options)
+        self.factor, self.initializer = factor, keras.initializers.get(initializer)
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=shape[-1:], initializer=self.initializer, name="scale")
+
+    def call(self, x):
+        return self.factor * self.scale * x
+
+
+@register
+class Halves(keras.initializers.Initializer):
+    def __init__(self, n):
+        self.n = n
+
+    def __call__(self, shape, dtype=None):
+        return self.n / 2.0 ** keras.ops.arange(1, shape[0] + 1, dtype="float32")
+
+
+@register
+class Fourth(keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        return keras.ops.sum((y_pred - y_true) ** 4, axis=-1)
+
+
+@register
+class Harmonic(keras.optimizers.schedules.LearningRateSchedule):
+    def __call__(self, step):
+        return 0.01 / (1.0 + keras.ops.cast(step, "float32"))
+
+
+@register
+def squares(x):
+    return keras.ops.concatenate([x, x**2], axis=-1)
 
 
 def arrays(folder, stem):

@@ -291,9 +291,23 @@ def preprocessing(folder):
     write_layer(folder, "masking_value", layers.Masking(mask_value=-1.0, name="masking"), steps)
 
 
+@keras.saving.register_keras_serializable(package="Goldens")
+def sum_and_product(x):
+    return keras.ops.concatenate([x[0] + x[1], x[0] * x[1]], axis=-1)
+
+
+def lambdas(folder):
+    for label, options in [("", {}), ("_output_shape", {"output_shape": (4, 6)})]:
+        layer = layers.Lambda(sum_and_product, name="lambda", **options)
+        write_layer(folder, f"lambda{label}", layer, (2, 4, 3), (2, 4, 3))
+
+
 def main():
     folder = common.output_folder()
-    for family in (dense, activation, activation_layers, dropout, noise, normalizing, shapes, merging, preprocessing):
+    families = (
+        dense, activation, activation_layers, dropout, noise, normalizing, shapes, merging, preprocessing, lambdas,
+    )
+    for family in families:
         family(folder)
 
 

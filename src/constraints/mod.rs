@@ -4,9 +4,10 @@
 
 use crate::axes::Axes;
 use crate::error::{Error, Result};
+use crate::registry::registry;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// A set of weights, and the way there from any others.
@@ -44,12 +45,7 @@ impl<C: Constraint> From<C> for Box<dyn Constraint> {
 impl dyn Constraint {
     /// Keras's serialized form.
     pub fn serialized(&self) -> Value {
-        json!({
-            "module": "keras.constraints",
-            "class_name": self.class_name(),
-            "config": self.config(),
-            "registered_name": null,
-        })
+        REGISTRY.serialized(self.class_name(), self.config())
     }
 }
 
@@ -74,14 +70,13 @@ macro_rules! constraints {
         pub fn from_config(class: &str, config: &Map<String, Value>) -> Result<Box<dyn Constraint>> {
             match class {
                 $(stringify!($class) | $name => Ok(Box::new($class::from_config(config)?)),)*
-                _ => {
-                    let known = CLASSES.join(", ");
-                    Err(Error::Config(format!("unknown constraint `{class}`; known are {known}")))
-                }
+                _ => REGISTRY.make(class, config),
             }
         }
     };
 }
+
+registry!(constraints: "constraint" in "keras.constraints", Constraint);
 
 constraints! {
     max_norm: MaxNorm "max_norm";

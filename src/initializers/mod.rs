@@ -8,8 +8,9 @@ mod seeded;
 use crate::device::cpu::philox::Philox;
 use crate::device::cpu::{threads, vectorize};
 use crate::error::{Error, Result};
+use crate::registry::registry;
 use crate::shape::Shape;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// Makes the first values of a weight.
@@ -33,12 +34,7 @@ impl Clone for Box<dyn Initializer> {
 impl dyn Initializer {
     /// Keras's serialized form.
     pub fn serialized(&self) -> Value {
-        json!({
-            "module": "keras.initializers",
-            "class_name": self.class_name(),
-            "config": self.config(),
-            "registered_name": null,
-        })
+        REGISTRY.serialized(self.class_name(), self.config())
     }
 }
 
@@ -53,6 +49,9 @@ macro_rules! initializers {
         /// The modules that hold initializers, for the test that compares them with the folder.
         pub const MODULES: &[&str] = &[$(stringify!($module)),*];
 
+        /// The classes that a model file can name.
+        pub const CLASSES: &[&str] = &[$($(stringify!($class)),+),*];
+
         /// The initializer that a Keras config describes; `class` may be another of Keras's names for it, such as
         /// `glorot_uniform`.
         ///
@@ -61,10 +60,7 @@ macro_rules! initializers {
         pub fn from_config(class: &str, config: &Map<String, Value>) -> Result<Box<dyn Initializer>> {
             let initializer: Box<dyn Initializer> = match class {
                 $($(stringify!($class) $(| $name)+ => Box::new($class::from_config(config)?),)+)*
-                _ => {
-                    let known = [$($(stringify!($class)),+),*].join(", ");
-                    return Err(Error::Config(format!("unknown initializer `{class}`; known are {known}")));
-                }
+                _ => REGISTRY.make(class, config)?,
             };
             Ok(match config.get("seed").filter(|seed| !seed.is_null()) {
                 Some(seed) if initializer.config().contains_key("seed") => {
@@ -75,6 +71,8 @@ macro_rules! initializers {
         }
     };
 }
+
+registry!(initializers: "initializer" in "keras.initializers", Initializer);
 
 initializers! {
     constant: Constant "constant", Ones "ones" "one", Zeros "zeros" "zero";

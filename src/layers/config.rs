@@ -3,6 +3,7 @@
 use crate::constraints::{self, Constraint};
 use crate::error::{Error, Result};
 use crate::initializers::{self, Initializer};
+use crate::registry::registered_name;
 use crate::regularizers::{self, Regularizer};
 use serde_json::{Map, Value};
 
@@ -53,7 +54,7 @@ fn class_and_config<'a>(
     if let Value::String(class) = value {
         return Ok(Some((class, none)));
     }
-    let class = value.get("class_name").and_then(Value::as_str);
+    let class = registered_name(value).or_else(|| value.get("class_name").and_then(Value::as_str));
     let config = value.get("config").and_then(Value::as_object);
     class.zip(config).map(Some).ok_or_else(|| wrong(name, expected, value))
 }

@@ -16,6 +16,7 @@ pub use activation_fn::ActivationFn;
 pub use call::{Call, Precision, Updates};
 pub use config::{Config, Read, object};
 pub use constant::Constant;
+pub use lambda::register_function;
 pub use parameter::Parameter;
 pub(crate) use symbol::snake_case;
 pub use symbol::{CallNode, Input, Inputs, LayerRef, Source, Spec, Symbol};
@@ -24,6 +25,7 @@ use crate::constraints::Constraint;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::initializers::Initializer;
+use crate::registry::registry;
 use crate::regularizers::Regularizer;
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
@@ -102,6 +104,75 @@ fn one(inputs: &[Spec]) -> Result<&Spec> {
     }
 }
 
+registry!(
+    layers: "layer" in "keras.layers", Layer => LayerRef, |new| LayerRef::new(new);
+    ///
+    /// ```
+    /// use uncrumple::layers::{self, Call, Config, Layer, Read, WeightSpec, object};
+    /// use uncrumple::prelude::*;
+    /// use uncrumple::{Shape, tensor::Tensors};
+    ///
+    /// /// power(x, exponent) · scale, with a scale for each feature.
+    /// #[derive(Debug)]
+    /// struct Power {
+    ///     exponent: usize,
+    /// }
+    ///
+    /// impl Power {
+    ///     fn from_config(config: &Config) -> Result<Power> {
+    ///         Ok(Power { exponent: config.size("exponent")? })
+    ///     }
+    /// }
+    ///
+    /// impl Layer for Power {
+    ///     fn class_name(&self) -> &'static str {
+    ///         "Power"
+    ///     }
+    ///
+    ///     fn output_spec(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
+    ///         Ok(inputs.to_vec())
+    ///     }
+    ///
+    ///     fn weights(&self, inputs: &[Spec]) -> Result<Vec<WeightSpec>> {
+    ///         let features = Shape::new(&[inputs[0].known(-1)?])?;
+    ///         Ok(vec![WeightSpec::new("scale", features, Box::new(Ones))])
+    ///     }
+    ///
+    ///     fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
+    ///         let mut y = call.weight(0)?;
+    ///         for _ in 0..self.exponent {
+    ///             y = y.mul(inputs[0])?;
+    ///         }
+    ///         Ok(Tensors::from_elem(y, 1))
+    ///     }
+    ///
+    ///     fn config(&self) -> Config {
+    ///         object(serde_json::json!({ "exponent": self.exponent }))
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<()> {
+    /// layers::register("Custom>Power", Power::from_config)?;
+    /// let model = Sequential::new([3]).add(Power { exponent: 2 }).add(Dense::new(1)).build()?;
+    /// # let folder = tempfile::tempdir().map_err(|e| Error::Config(e.to_string()))?;
+    /// # let path = folder.path().join("powers.keras");
+    /// # let x = Tensor::from_slice(&[1f32, -2.0, 3.0], [1, 3])?;
+    /// # model.save(&path)?;
+    /// # assert_eq!(Model::load(&path)?.predict(&x)?.to_vec::<f32>()?, model.predict(&x)?.to_vec::<f32>()?);
+    /// # if false {
+    /// model.save("powers.keras")?; // Keras opens it where a class of its own is registered as `Custom>Power`.
+    /// let again = Model::load("powers.keras")?;
+    /// # }
+    /// # Ok(())
+    /// # }
+    /// ```
+);
+
+/// Keras's serialized form of a layer of this class.
+pub(crate) fn serialized(class_name: &str, config: Config) -> serde_json::Value {
+    REGISTRY.serialized(class_name, config)
+}
+
 /// Lists the layers: `module: Layer;`.
 macro_rules! layers {
     ($($module:ident: $layer:ident;)*) => {
@@ -153,7 +224,7 @@ macro_rules! layers {
         pub fn from_config(class_name: &str, config: &Config) -> Result<LayerRef> {
             match class_name {
                 $(stringify!($layer) => Ok(LayerRef::new($layer::from_config(config)?)),)*
-                _ => Err(Error::Config(format!("unknown layer class `{class_name}`; known are {}", CLASSES.join(", ")))),
+                _ => REGISTRY.make(class_name, config),
             }
         }
     };
@@ -175,6 +246,7 @@ layers! {
     flatten: Flatten;
     gaussian_dropout: GaussianDropout;
     gaussian_noise: GaussianNoise;
+    lambda: Lambda;
     layer_normalization: LayerNormalization;
     leaky_relu: LeakyReLU;
     masking: Masking;

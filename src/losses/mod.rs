@@ -11,6 +11,7 @@ use macros::{from_logits, label_smoothing, of_probabilities, of_values, plain};
 
 use crate::error::{Error, Result};
 use crate::layers::{ActivationFn, Config, Read, snake_case};
+use crate::registry::registry;
 use crate::shape::MAX_RANK;
 use crate::tensor::Tensor;
 use serde_json::{Value, json};
@@ -65,12 +66,7 @@ impl dyn Loss {
 
     /// Keras's serialized form.
     pub fn serialized(&self) -> Value {
-        json!({
-            "module": "keras.losses",
-            "class_name": self.class_name(),
-            "config": self.full_config(),
-            "registered_name": null,
-        })
+        REGISTRY.serialized(self.class_name(), self.full_config())
     }
 }
 
@@ -148,8 +144,8 @@ fn binary_cross_entropy(t: &Tensor, p: &Tensor, logits: bool) -> Result<Tensor> 
     yes.add(&no)?.negative()
 }
 
-/// What is left to 1 to the power of γ, by which a focal loss multiplies. Kept from 0, where the slope of a power below 1
-/// has no end.
+/// What is left to 1 to the power of γ, by which a focal loss multiplies. Kept from 0, where the slope of a power below
+/// 1 has no end.
 fn focus(left: &Tensor, gamma: f64) -> Result<Tensor> {
     left.clip(EPSILON, 1.0)?.pow(&Tensor::full(&left.device(), (), left.dtype(), gamma)?)
 }
@@ -223,6 +219,9 @@ macro_rules! losses {
         /// The modules that hold a loss, for the test that compares them with the folder.
         pub const MODULES: &[&str] = &[$(stringify!($module)),*];
 
+        /// The classes that a model file can name.
+        pub const CLASSES: &[&str] = &[$(stringify!($class)),*];
+
         /// The loss that a Keras config describes; `class` may be another of Keras's names for it, such as `mse`.
         ///
         /// # Errors
@@ -230,14 +229,13 @@ macro_rules! losses {
         pub fn from_config(class: &str, config: &Config) -> Result<Box<dyn Loss>> {
             match class {
                 $(stringify!($class) $(| $name)+ => Ok(Box::new($class::from_config(config)?)),)*
-                _ => {
-                    let known = [$(stringify!($class)),*].join(", ");
-                    Err(Error::Config(format!("unknown loss `{class}`; known are {known}")))
-                }
+                _ => REGISTRY.make(class, config),
             }
         }
     };
 }
+
+registry!(losses: "loss" in "keras.losses", Loss);
 
 losses! {
     binary_crossentropy: BinaryCrossentropy "binary_crossentropy" "bce" "BCE";

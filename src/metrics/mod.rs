@@ -20,6 +20,7 @@ pub use r2_score::Aggregation;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layers::{Config, Read, object};
+use crate::registry::registry;
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
 use serde_json::{Value, json};
@@ -33,22 +34,22 @@ pub trait Metric: fmt::Debug + Send + Sync + 'static {
     /// The name in logs, history and progress bar: `accuracy`.
     fn name(&self) -> String;
 
-    /// The shapes of the numbers that are kept between batches, for predictions whose last axis has the extent `outputs`;
-    /// they start at 0, in f32.
+    /// The shapes of the numbers that are kept between batches, for predictions whose last axis has the extent
+    /// `outputs`; they start at 0, in f32.
     ///
     /// # Errors
     /// An extent that the metric cannot do with.
     fn state(&self, outputs: usize) -> Result<Vec<Shape>>;
 
-    /// The new state after a batch, each sample counted `weights` times, once if there are none. Weights are one a sample,
-    /// `(batch)` or `(batch, 1)`, or one for each value.
+    /// The new state after a batch, each sample counted `weights` times, once if there are none. Weights are one a
+    /// sample, `(batch)` or `(batch, 1)`, or one for each value.
     ///
     /// # Errors
     /// Targets that do not fit the predictions.
     fn update(&self, state: &[Tensor], y_true: &Tensor, y_pred: &Tensor, weights: Option<&Tensor>) -> Result<Tensors>;
 
-    /// The figure that the state stands for, or several, such as one for each class; a mean is 0 before the first batch,
-    /// as in Keras. How many there are follows from the shapes of the state.
+    /// The figure that the state stands for, or several, such as one for each class; a mean is 0 before the first
+    /// batch, as in Keras. How many there are follows from the shapes of the state.
     fn result(&self, state: &[Vec<f32>]) -> Vec<f64>;
 
     /// Whether training counts samples by their weights: what Keras's `weighted_metrics` do and its `metrics` do not.
@@ -66,12 +67,7 @@ impl dyn Metric {
         match self.class_name() {
             "accuracy" if self.name() == "acc" => "acc".into(),
             word @ "accuracy" => word.into(),
-            class => json!({
-                "module": "keras.metrics",
-                "class_name": class,
-                "config": self.config(),
-                "registered_name": null,
-            }),
+            class => REGISTRY.serialized(class, self.config()),
         }
     }
 }
@@ -108,6 +104,9 @@ macro_rules! metrics {
         /// The modules that hold a metric, for the test that compares them with the folder.
         pub const MODULES: &[&str] = &[$(stringify!($module)),*];
 
+        /// The classes that a model file can name, and Keras's other names of them.
+        pub const CLASSES: &[&str] = &[$($($name),+),*];
+
         /// The metric that a Keras config describes; `class` is Keras's class or another of its names, such as `mae`,
         /// which is then the metric's name too.
         ///
@@ -116,12 +115,11 @@ macro_rules! metrics {
         pub fn from_config(class: &str, config: &Config) -> Result<Box<dyn Metric>> {
             let metric: Box<dyn Metric> = match class {
                 $($($name)|+ => Box::new($class::from_config(config)?),)*
-                _ => {
-                    let known = [$($($name),+),*].join(", ");
-                    return Err(Error::Config(format!("unknown metric `{class}`; known are {known}")));
-                }
+                _ => REGISTRY.make(class, config)?,
             };
-            let called = if class == metric.class_name() { metric.name() } else { class.into() };
+            // A word of Keras's is a name.
+            let is_word = class != metric.class_name() && CLASSES.contains(&class);
+            let called = if is_word { class.into() } else { metric.name() };
             let name = config.word("name", &called)?;
             Ok(if name == metric.name() { metric } else { Box::new(Named { metric, name, weighted: false }) })
         }
@@ -166,6 +164,8 @@ fn config_of(metric: &dyn Metric, dtype: &str, arguments: Config) -> Config {
     config.extend(arguments);
     config
 }
+
+registry!(metrics: "metric" in "keras.metrics", Metric);
 
 metrics! {
     accuracy: Accuracy "accuracy" "acc";

@@ -20,9 +20,10 @@ use crate::device::cuda::Kernel;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layers::Config;
+use crate::registry::registry;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
-use serde_json::{Value, json};
+use serde_json::Value;
 use smallvec::SmallVec;
 use std::fmt;
 
@@ -139,6 +140,9 @@ macro_rules! optimizers {
         /// The modules that hold an optimizer, for the test that compares them with the folder.
         pub const MODULES: &[&str] = &[$(stringify!($module)),*];
 
+        /// The classes that a model file can name.
+        pub const CLASSES: &[&str] = &[$(stringify!($class)),*];
+
         /// The optimizer that a Keras config describes; `class` may be the snake-case name.
         ///
         /// # Errors
@@ -146,10 +150,7 @@ macro_rules! optimizers {
         pub fn from_config(class: &str, config: &Config) -> Result<Box<dyn Optimizer>> {
             let mut optimizer: Box<dyn Optimizer> = match class {
                 $(stringify!($class) $(| $name)+ => Box::new($class::from_config(config)?),)*
-                _ => {
-                    let known = [$(stringify!($class)),*].join(", ");
-                    return Err(Error::Config(format!("unknown optimizer `{class}`; known are {known}")));
-                }
+                _ => REGISTRY.make(class, config)?,
             };
             optimizer.settings_mut().read(config)?;
             optimizer.settings().check()?;
@@ -158,6 +159,8 @@ macro_rules! optimizers {
         }
     };
 }
+
+registry!(optimizers: "optimizer" in "keras.optimizers", Optimizer);
 
 optimizers! {
     adadelta: Adadelta "adadelta";
@@ -213,12 +216,7 @@ impl dyn Optimizer {
 
     /// Keras's serialized form.
     pub fn serialized(&self) -> Value {
-        json!({
-            "module": "keras.optimizers",
-            "class_name": self.class_name(),
-            "config": self.full_config(),
-            "registered_name": null,
-        })
+        REGISTRY.serialized(self.class_name(), self.full_config())
     }
 }
 

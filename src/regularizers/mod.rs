@@ -3,8 +3,9 @@
 //! A new regularizer is a file here and one word in the list below.
 
 use crate::error::{Error, Result};
+use crate::registry::registry;
 use crate::tensor::Tensor;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// A penalty on a tensor, which is added to the loss.
@@ -42,12 +43,7 @@ impl<R: Regularizer> From<R> for Box<dyn Regularizer> {
 impl dyn Regularizer {
     /// Keras's serialized form.
     pub fn serialized(&self) -> Value {
-        json!({
-            "module": "keras.regularizers",
-            "class_name": self.class_name(),
-            "config": self.config(),
-            "registered_name": null,
-        })
+        REGISTRY.serialized(self.class_name(), self.config())
     }
 }
 
@@ -72,16 +68,15 @@ macro_rules! regularizers {
         pub fn from_config(class: &str, config: &Map<String, Value>) -> Result<Box<dyn Regularizer>> {
             let regularizer: Box<dyn Regularizer> = match class {
                 $(stringify!($class) $(| $name)+ => Box::new($class::from_config(config)?),)*
-                _ => {
-                    let known = CLASSES.join(", ");
-                    return Err(Error::Config(format!("unknown regularizer `{class}`; known are {known}")));
-                }
+                _ => REGISTRY.make(class, config)?,
             };
             regularizer.check()?;
             Ok(regularizer)
         }
     };
 }
+
+registry!(regularizers: "regularizer" in "keras.regularizers", Regularizer);
 
 regularizers! {
     l1: L1 "l1";

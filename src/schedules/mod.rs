@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::layers::Config;
+use crate::registry::{registered_name, registry};
 use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
@@ -62,12 +63,7 @@ impl LearningRate {
     pub(crate) fn serialized(&self) -> Value {
         match self {
             LearningRate::Constant(rate) => json!(rate),
-            LearningRate::Schedule(schedule) => json!({
-                "module": "keras.optimizers.schedules",
-                "class_name": schedule.class_name(),
-                "config": schedule.config(),
-                "registered_name": null,
-            }),
+            LearningRate::Schedule(schedule) => REGISTRY.serialized(schedule.class_name(), schedule.config()),
         }
     }
 
@@ -84,10 +80,11 @@ impl LearningRate {
         let (Some(class), Some(config)) = (text("class_name"), value.get("config").and_then(Value::as_object)) else {
             return wrong("expected a number, or a schedule with a class_name and a config".into());
         };
+        if let Some(name) = registered_name(value) {
+            return from_config(name, config);
+        }
         let module = text("module").unwrap_or("keras");
-        if !(module == "keras" || module.starts_with("keras."))
-            || text("registered_name").is_some_and(|n| n.contains('>'))
-        {
+        if !(module == "keras" || module.starts_with("keras.")) {
             return wrong("the schedule is custom Python code, which a model file cannot bring along".into());
         }
         from_config(class, config)
@@ -127,6 +124,9 @@ macro_rules! schedules {
         /// The modules that hold a schedule, for the test that compares them with the folder.
         pub const MODULES: &[&str] = &[$(stringify!($module)),*];
 
+        /// The classes that a model file can name.
+        pub const CLASSES: &[&str] = &[$(stringify!($class)),*];
+
         /// The schedule that a Keras config describes.
         ///
         /// # Errors
@@ -134,19 +134,18 @@ macro_rules! schedules {
         pub fn from_config(class: &str, config: &Config) -> Result<LearningRate> {
             let rate: LearningRate = match class {
                 $(stringify!($class) => $class::from_config(config)?.into(),)*
-                _ => {
-                    let known = [$(stringify!($class)),*].join(", ");
-                    let class: String = class.chars().take(80).collect();
-                    return Err(Error::Config(format!(
-                        "argument `learning_rate`: unknown schedule `{class}`; known are {known}"
-                    )));
-                }
+                _ => REGISTRY.make(class, config)?,
             };
             rate.check()?;
             Ok(rate)
         }
     };
 }
+
+registry!(
+    schedules: "schedule" in "keras.optimizers.schedules", Schedule => LearningRate,
+    |new| LearningRate::Schedule(Arc::new(new));
+);
 
 schedules! {
     cosine_decay: CosineDecay;

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod hostile;
+mod registered;
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -358,6 +359,7 @@ fn write_files_for_keras() {
         CosineDecay::new(0.01, 20).warmup(0.1, 5).into(),
         CosineDecayRestarts::new(0.1, 4).into(),
     ];
+    trained("registered", registered::trainer().unwrap(), &hot);
     for (i, schedule) in schedules.into_iter().enumerate() {
         let trainer = model().compile(SGD::new(schedule), SparseCategoricalCrossentropy::new(), ()).unwrap();
         trained(&format!("schedule_{i}"), trainer, &labels);

@@ -1,6 +1,7 @@
 //! The `.keras` file: a zip of metadata.json, config.json and model.weights.h5, as Keras 3 writes and reads it.
 //!
-//! A file is data: reading one runs nothing, and a class that this engine does not know is an error that names it. The
+//! A file is data: reading one runs nothing that it brings, and a class that is neither this engine's nor registered is an
+//! error that names it. The
 //! graph is built from the config without a weight being drawn; its shapes are then held against the arrays that the
 //! file really has, so that a config cannot ask for more memory than the file brings.
 
@@ -97,7 +98,7 @@ impl Model {
     ///
     /// # Errors
     /// A name that does not end in `.keras`; a file that cannot be written; layers of names that Keras cannot tell
-    /// apart.
+    /// apart; a class of one's own that is not registered, by [`crate::layers::register`] and its like.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         write(path, self, None)
     }
@@ -119,11 +120,15 @@ pub fn write(path: impl AsRef<Path>, model: &Model, training: Option<Training<'_
     let path = path.as_ref();
     check_name(path)?;
     let mut config = write_config::write(model)?;
+    // What could not be read again is not written, above all a class that nobody registered.
+    let lost = |e: Error| Error::file(path, format!("could not be opened again: {e}"));
+    read_config::read(&Value::Object(config.clone())).map_err(lost)?;
     let mut tree = h5::Tree::default();
     weights::write(model, &mut tree)?;
     let mut compiled = Config::new();
     if let Some(training) = training {
         compiled = compile::write(&training, model)?;
+        compile::read(&compiled, model).map_err(lost)?;
         weights::write_optimizer(model, training.optimizer, training.iteration, training.slots, &mut tree)?;
     }
     config.insert("compile_config".into(), Value::Object(compiled));

@@ -2,11 +2,13 @@
 
 use crate::error::{Error, Result};
 use crate::layers::Config;
+use crate::registry::registered_name;
 use serde_json::Value;
 
-/// An object of Keras's own that a file names.
+/// An object that a file names: of Keras's own class, or of one that is registered.
 #[derive(Clone, Copy)]
 pub(super) struct Object<'a> {
+    /// The class, or the name under which it is registered.
     pub class: &'a str,
     pub config: &'a Config,
 }
@@ -15,7 +17,7 @@ impl<'a> Object<'a> {
     /// The object that `value` stands for; `what` is what it should be.
     ///
     /// # Errors
-    /// Another form; an object that is not Keras's own, or holds code. Nothing is ever looked up or run.
+    /// Another form; an object that is neither Keras's own nor registered, or holds code, of which none is ever run.
     pub fn read(value: &'a Value, what: &str) -> Result<Object<'a>> {
         let text = |key| value.get(key).and_then(Value::as_str);
         let Some(class) = text("class_name") else {
@@ -23,30 +25,24 @@ impl<'a> Object<'a> {
         };
         refuse_code(value)?;
         match value.get("config") {
-            Some(Value::Object(config)) => Ok(Object { class, config }),
+            Some(Value::Object(config)) => Ok(Object { class: registered_name(value).unwrap_or(class), config }),
             _ => Err(Error::Config(format!("{what} `{}` has no config", clip(class)))),
         }
     }
 }
 
-/// Refuses what a file can name that is not Keras's own.
+/// Refuses what a file can name that is neither Keras's own nor registered.
 fn refuse_code(value: &Value) -> Result<()> {
     let text = |key| value.get(key).and_then(Value::as_str);
     let class = clip(text("class_name").unwrap_or(""));
-    if matches!(&*class, "Lambda" | "__lambda__") {
-        let message =
-            format!("a `{class}` holds Python code, which is never run: replace it by a layer and save again");
-        return Err(Error::Config(message));
-    }
     let module = text("module").unwrap_or("keras");
     let own = module == "keras" || module.starts_with("keras.") || module == "builtins";
-    let registered = text("registered_name").filter(|name| name.contains('>'));
-    if !own || registered.is_some() {
-        let name = clip(registered.unwrap_or(module));
-        let message = format!("`{class}` ({name}) is custom Python code, which a model file cannot bring along");
-        return Err(Error::Config(message));
+    if own || registered_name(value).is_some() {
+        return Ok(());
     }
-    Ok(())
+    let module = clip(module);
+    let message = format!("`{class}` ({module}) is custom Python code, which a model file cannot bring along");
+    Err(Error::Config(format!("{message}: register it as `Package>{class}` in Keras and here")))
 }
 
 /// The class that a serialized object names.

@@ -2,7 +2,7 @@
 
 use super::order::{Member, members};
 use crate::error::{Error, Result};
-use crate::layers::{Config, Spec, object};
+use crate::layers::{Config, Spec, object, serialized};
 use crate::model::nested::Nested;
 use crate::model::{Graph, Model};
 use serde_json::{Value, json};
@@ -82,9 +82,7 @@ impl Writer {
         if let Some(regularizer) = entry.layer.activity() {
             config.insert("activity_regularizer".into(), regularizer.serialized());
         }
-        let mut value = object(json!({
-            "module": "keras.layers", "class_name": layer.class_name(), "config": config, "registered_name": null,
-        }));
+        let mut value = object(serialized(layer.class_name(), config));
         if !entry.weights.is_empty() {
             let shapes: Vec<Value> = entry.inputs.iter().map(|spec| json!(spec.dims)).collect();
             value.insert("build_config".into(), json!({"input_shape": one_or_all(shapes)}));
