@@ -411,7 +411,8 @@ fn initializers_draw_from_kerass_distributions() {
     });
 }
 
-const OPTIMIZER_HELPERS: &[&str] = &["mod", "accumulate", "average", "clip", "pass", "settings", "state", "update"];
+const OPTIMIZER_HELPERS: &[&str] =
+    &["mod", "accumulate", "average", "clip", "moments", "pass", "settings", "state", "update"];
 
 #[test]
 fn the_lists_are_the_folders() {

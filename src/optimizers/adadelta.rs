@@ -2,7 +2,7 @@
 
 use super::settings::range;
 use super::update::two;
-use super::{Hyper, Optimizer, Piece, Settings};
+use super::{Hyper, Optimizer, Piece, Settings, settings_of};
 use crate::device::cuda::Kernel;
 use crate::dtype::DType;
 use crate::error::Result;
@@ -10,8 +10,9 @@ use crate::layers::{Config, Read, object};
 use crate::schedules::LearningRate;
 use serde_json::json;
 
-/// `a ← ρ·a + (1−ρ)·g²`, `d = −g·√(b + ε) / √(a + ε)`, `b ← ρ·b + (1−ρ)·d²`, `w ← w + lr·d`: steps in the units of the weights
-/// (Zeiler, *Adadelta: an adaptive learning rate method*, 2012; [Keras](https://keras.io/api/optimizers/adadelta/)).
+/// `a ← ρ·a + (1−ρ)·g²`, `d = −g·√(b + ε) / √(a + ε)`, `b ← ρ·b + (1−ρ)·d²`, `w ← w + lr·d`: steps in the units of the
+/// weights (Zeiler, *Adadelta: an adaptive learning rate method*, 2012;
+/// [Keras](https://keras.io/api/optimizers/adadelta/)).
 ///
 /// Defaults: learning rate 0.001 (the paper's is 1), ρ 0.95, ε 1e-7.
 #[derive(Clone, Debug)]
@@ -52,17 +53,7 @@ impl Adadelta {
 }
 
 impl Optimizer for Adadelta {
-    fn class_name(&self) -> &'static str {
-        "Adadelta"
-    }
-
-    fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    fn settings_mut(&mut self) -> &mut Settings {
-        &mut self.settings
-    }
+    settings_of!(Adadelta);
 
     fn slots(&self) -> &'static [&'static str] {
         &["accumulated_grad", "accumulated_delta_var"]

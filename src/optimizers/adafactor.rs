@@ -1,7 +1,7 @@
 //! Adafactor.
 
 use super::settings::{positive, range};
-use super::{Hyper, Optimizer, Piece, Settings, Slot};
+use super::{Hyper, Optimizer, Piece, Settings, Slot, settings_of};
 use crate::device::cuda::Kernel;
 use crate::error::{Error, Result};
 use crate::layers::{Config, Read, object};
@@ -87,17 +87,7 @@ impl Adafactor {
 }
 
 impl Optimizer for Adafactor {
-    fn class_name(&self) -> &'static str {
-        "Adafactor"
-    }
-
-    fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    fn settings_mut(&mut self) -> &mut Settings {
-        &mut self.settings
-    }
+    settings_of!(Adafactor);
 
     fn slots(&self) -> &'static [&'static str] {
         &["r", "c", "velocity"]

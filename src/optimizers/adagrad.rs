@@ -2,7 +2,7 @@
 
 use super::settings::range;
 use super::update::one;
-use super::{Hyper, Optimizer, Piece, Settings};
+use super::{Hyper, Optimizer, Piece, Settings, settings_of};
 use crate::device::cuda::Kernel;
 use crate::dtype::DType;
 use crate::error::Result;
@@ -10,9 +10,9 @@ use crate::layers::{Config, Read, object};
 use crate::schedules::LearningRate;
 use serde_json::json;
 
-/// `a ← a + g²`, `w ← w − lr·g / √(a + ε)`, a from 0.1 on: a weight's steps become smaller the more it was moved (Duchi, Hazan
-/// and Singer, *Adaptive subgradient methods for online learning and stochastic optimization*, JMLR 12, 2011;
-/// [Keras](https://keras.io/api/optimizers/adagrad/)).
+/// `a ← a + g²`, `w ← w − lr·g / √(a + ε)`, a from 0.1 on: a weight's steps become smaller the more it was moved
+/// (Duchi, Hazan and Singer, *Adaptive subgradient methods for online learning and stochastic optimization*, JMLR 12,
+/// 2011; [Keras](https://keras.io/api/optimizers/adagrad/)).
 ///
 /// Defaults: learning rate 0.001, initial accumulator value 0.1, ε 1e-7.
 #[derive(Clone, Debug)]
@@ -53,17 +53,7 @@ impl Adagrad {
 }
 
 impl Optimizer for Adagrad {
-    fn class_name(&self) -> &'static str {
-        "Adagrad"
-    }
-
-    fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    fn settings_mut(&mut self) -> &mut Settings {
-        &mut self.settings
-    }
+    settings_of!(Adagrad);
 
     fn slots(&self) -> &'static [&'static str] {
         &["accumulator"]

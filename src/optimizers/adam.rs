@@ -1,19 +1,18 @@
 //! Adam.
 
-use super::settings::range;
+use super::moments::Moments;
 use super::update::{three, two};
-use super::{Hyper, Optimizer, Piece, Settings};
+use super::{Hyper, Optimizer, Piece, Settings, settings_of};
 use crate::device::cuda::Kernel;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::layers::{Config, Read, object};
+use crate::layers::{Config, Read};
 use crate::schedules::LearningRate;
-use serde_json::json;
 
-/// `m ← m + (1−β₁)·(g − m)`, `v ← v + (1−β₂)·(g² − v)`, `w ← w − α·m / (√v + ε)` with
-/// `α = lr·√(1 − β₂ᵗ) / (1 − β₁ᵗ)` in step t, counted from 1 (Kingma and Ba, *Adam: a method for stochastic optimization*,
-/// ICLR 2015, in the form that ends its section 2; [Keras](https://keras.io/api/optimizers/adam/)). With AMSGrad (Reddi et
-/// al., *On the convergence of Adam and beyond*, ICLR 2018) the largest v so far takes the place of v.
+/// `m ← m + (1−β₁)·(g − m)`, `v ← v + (1−β₂)·(g² − v)`, `w ← w − α·m / (√v + ε)` with `α = lr·√(1 − β₂ᵗ) / (1 − β₁ᵗ)`
+/// in step t, counted from 1 (Kingma and Ba, *Adam: a method for stochastic optimization*, ICLR 2015, in the form that
+/// ends its section 2; [Keras](https://keras.io/api/optimizers/adam/)). With AMSGrad (Reddi et al., *On the convergence
+/// of Adam and beyond*, ICLR 2018) the largest v so far takes the place of v.
 ///
 /// Defaults: learning rate 0.001, β₁ 0.9, β₂ 0.999, ε 1e-7, no AMSGrad.
 #[derive(Clone, Debug)]
@@ -38,57 +37,27 @@ impl Adam {
 }
 
 impl Optimizer for Adam {
-    fn class_name(&self) -> &'static str {
-        "Adam"
-    }
-
-    fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    fn settings_mut(&mut self) -> &mut Settings {
-        &mut self.settings
-    }
+    settings_of!(Adam);
 
     rule_methods!();
 }
 
 /// The arguments that Adam and AdamW share, and what they make of them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Rule {
-    pub beta_1: f64,
-    pub beta_2: f64,
-    pub epsilon: f64,
+    pub moments: Moments,
     pub amsgrad: bool,
-}
-
-impl Default for Rule {
-    fn default() -> Self {
-        Rule { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, amsgrad: false }
-    }
 }
 
 impl Rule {
     pub fn from_config(config: &Config) -> Result<Rule> {
-        let default = Rule::default();
-        Ok(Rule {
-            beta_1: config.number("beta_1", default.beta_1)?,
-            beta_2: config.number("beta_2", default.beta_2)?,
-            epsilon: config.number("epsilon", default.epsilon)?,
-            amsgrad: config.flag("amsgrad", default.amsgrad)?,
-        })
+        Ok(Rule { moments: Moments::from_config(config)?, amsgrad: config.flag("amsgrad", false)? })
     }
 
     pub fn config(&self) -> Config {
-        object(json!({
-            "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon, "amsgrad": self.amsgrad,
-        }))
-    }
-
-    pub fn check(&self) -> Result<()> {
-        range("beta_1", self.beta_1, 0.0, 1.0)?;
-        range("beta_2", self.beta_2, 0.0, 1.0)?;
-        range("epsilon", self.epsilon, 0.0, f64::INFINITY)
+        let mut config = self.moments.config();
+        config.insert("amsgrad".into(), self.amsgrad.into());
+        config
     }
 
     pub fn slots(&self) -> &'static [&'static str] {
@@ -97,9 +66,10 @@ impl Rule {
 
     pub fn hyper(&self, settings: &Settings, iteration: u64, learning_rate: f64) -> Hyper {
         let step = (iteration + 1) as f64;
-        let alpha = learning_rate * (1.0 - self.beta_2.powf(step)).sqrt() / (1.0 - self.beta_1.powf(step));
+        let Moments { beta_1, beta_2, epsilon } = self.moments;
+        let alpha = learning_rate * (1.0 - beta_2.powf(step)).sqrt() / (1.0 - beta_1.powf(step));
         let amsgrad = f64::from(u8::from(self.amsgrad));
-        settings.hyper(learning_rate, [alpha, 1.0 - self.beta_1, 1.0 - self.beta_2, self.epsilon, amsgrad])
+        settings.hyper(learning_rate, [alpha, 1.0 - beta_1, 1.0 - beta_2, epsilon, amsgrad])
     }
 
     pub fn update(&self, hyper: &Hyper, piece: Piece) {
@@ -123,23 +93,7 @@ impl Rule {
 /// The setters of [`Rule`]'s arguments.
 macro_rules! rule_setters {
     () => {
-        /// The decay of the running mean of gradients; by default 0.9.
-        pub fn beta_1(mut self, beta_1: f64) -> Self {
-            self.rule.beta_1 = beta_1;
-            self
-        }
-
-        /// The decay of the running mean of squares; by default 0.999.
-        pub fn beta_2(mut self, beta_2: f64) -> Self {
-            self.rule.beta_2 = beta_2;
-            self
-        }
-
-        /// What keeps the root away from 0; by default 1e-7.
-        pub fn epsilon(mut self, epsilon: f64) -> Self {
-            self.rule.epsilon = epsilon;
-            self
-        }
+        $crate::optimizers::moments::moments_setters!(rule.moments: "running mean of squares");
 
         /// Whether the mean of squares never shrinks; by default it may.
         pub fn amsgrad(mut self, amsgrad: bool) -> Self {
@@ -161,7 +115,7 @@ macro_rules! rule_methods {
         }
 
         fn check(&self) -> Result<()> {
-            self.rule.check()
+            self.rule.moments.check()
         }
 
         fn update(&self, hyper: &Hyper, piece: Piece) {

@@ -2,7 +2,7 @@
 
 // The decay is in every rule, so the kernel is Adam's.
 use super::adam::{KERNEL, Rule, rule_methods, rule_setters};
-use super::{Hyper, Optimizer, Piece, Settings};
+use super::{Hyper, Optimizer, Piece, Settings, settings_of};
 use crate::device::cuda::Kernel;
 use crate::error::Result;
 use crate::layers::Config;
@@ -35,17 +35,7 @@ impl AdamW {
 }
 
 impl Optimizer for AdamW {
-    fn class_name(&self) -> &'static str {
-        "AdamW"
-    }
-
-    fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    fn settings_mut(&mut self) -> &mut Settings {
-        &mut self.settings
-    }
+    settings_of!(AdamW);
 
     rule_methods!();
 }

@@ -7,8 +7,8 @@ use crate::tensor::Tensor;
 
 /// For each gradient the factor that scales it and then clips it, on the gradients' device; `None` where it is 1.
 ///
-/// With `clipnorm` c each gradient g, scaled by `factor`, is multiplied by `min(1, c / ‖g‖)`; with `global_clipnorm` all are
-/// by one number, from the norm of all together. The norms are summed in a fixed order.
+/// With `clipnorm` c each gradient g, scaled by `factor`, is multiplied by `min(1, c / ‖g‖)`; with `global_clipnorm`
+/// all are by one number, from the norm of all together. The norms are summed in a fixed order.
 pub(super) fn clip_scales(settings: &Settings, gradients: &[Tensor], factor: f64) -> Result<Option<Tensor>> {
     let Some(first) = gradients.first() else { return Ok(None) };
     let (limit, global) = match (settings.clipnorm, settings.global_clipnorm) {
@@ -25,7 +25,8 @@ pub(super) fn clip_scales(settings: &Settings, gradients: &[Tensor], factor: f64
     Ok(Some(if factor == 1.0 { scales } else { scales.mul_scalar(factor)? }))
 }
 
-/// A gradient as a rule of whole parameters gets it: scaled by the `i`-th of `scales`, each element held by `clipvalue`.
+/// A gradient as a rule of whole parameters gets it: scaled by the `i`-th of `scales`, each element held by
+/// `clipvalue`.
 pub(super) fn clipped(settings: &Settings, gradient: &Tensor, scales: Option<&Tensor>, i: usize) -> Result<Tensor> {
     let gradient = match scales {
         Some(scales) => gradient.mul(&scales.slice(0, i..i + 1)?.reshape(())?)?,

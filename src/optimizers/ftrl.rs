@@ -2,7 +2,7 @@
 
 use super::settings::{positive, range};
 use super::update::two;
-use super::{Hyper, Optimizer, Piece, Settings};
+use super::{Hyper, Optimizer, Piece, Settings, settings_of};
 use crate::device::cuda::Kernel;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -10,12 +10,12 @@ use crate::layers::{Config, Read, object};
 use crate::schedules::LearningRate;
 use serde_json::json;
 
-/// `n = a + g²`, `z ← z + g + 2·s·w − (n^p − a^p) / lr · w`, `w ← (clip(z, −l1, l1) − z) / (n^p / lr + 2·l2 + β / lr)`, `a ← n`, with
-/// `p = −learning_rate_power`, a from 0.1 on: weights that do not help are exactly 0 (McMahan et al., *Ad click prediction: a
-/// view from the trenches*, KDD 2013; [Keras](https://keras.io/api/optimizers/ftrl/)).
+/// `n = a + g²`, `z ← z + g + 2·s·w − (n^p − a^p) / lr · w`, `w ← (clip(z, −l1, l1) − z) / (n^p / lr + 2·l2 + β / lr)`,
+/// `a ← n`, with `p = −learning_rate_power`, a from 0.1 on: weights that do not help are exactly 0 (McMahan et al., *Ad
+/// click prediction: a view from the trenches*, KDD 2013; [Keras](https://keras.io/api/optimizers/ftrl/)).
 ///
-/// Defaults: learning rate 0.001, learning rate power −0.5, initial accumulator value 0.1, l1, l2, s and β 0. The learning
-/// rate must stay above 0.
+/// Defaults: learning rate 0.001, learning rate power −0.5, initial accumulator value 0.1, l1, l2, s and β 0. The
+/// learning rate must stay above 0.
 #[derive(Clone, Debug)]
 pub struct Ftrl {
     pub(super) settings: Settings,
@@ -97,17 +97,7 @@ impl Ftrl {
 }
 
 impl Optimizer for Ftrl {
-    fn class_name(&self) -> &'static str {
-        "Ftrl"
-    }
-
-    fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    fn settings_mut(&mut self) -> &mut Settings {
-        &mut self.settings
-    }
+    settings_of!(Ftrl);
 
     fn slots(&self) -> &'static [&'static str] {
         &["accumulator", "linear"]
@@ -166,8 +156,13 @@ impl Optimizer for Ftrl {
     }
 
     fn config(&self) -> Config {
-        object(
-            json!({ "learning_rate_power": self.learning_rate_power, "initial_accumulator_value": self.initial_accumulator_value, "l1_regularization_strength": self.l1_regularization_strength, "l2_regularization_strength": self.l2_regularization_strength, "l2_shrinkage_regularization_strength": self.l2_shrinkage_regularization_strength, "beta": self.beta }),
-        )
+        object(json!({
+            "learning_rate_power": self.learning_rate_power,
+            "initial_accumulator_value": self.initial_accumulator_value,
+            "l1_regularization_strength": self.l1_regularization_strength,
+            "l2_regularization_strength": self.l2_regularization_strength,
+            "l2_shrinkage_regularization_strength": self.l2_shrinkage_regularization_strength,
+            "beta": self.beta,
+        }))
     }
 }

@@ -1,28 +1,26 @@
 //! Adam in steps as large as the weights ask for.
 
-use super::settings::range;
+use super::moments::{Moments, moments_setters};
 use super::update::two;
-use super::{Hyper, Optimizer, Piece, Settings};
+use super::{Hyper, Optimizer, Piece, Settings, settings_of};
 use crate::device::cuda::Kernel;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::layers::{Config, Read, object};
+use crate::layers::Config;
 use crate::schedules::LearningRate;
 use crate::tensor::Tensor;
-use serde_json::json;
 
-/// m and v as [`super::Adam`]'s, `u = m / (1 − β₁ᵗ) / (√(v / (1 − β₂ᵗ)) + ε)` in step t, counted from 1, and
-/// `w ← w − lr·‖w‖ / ‖u‖·u`, the norms over the whole parameter and their quotient 1 where one is 0 (You et al., *Large batch
-/// optimization for deep learning: training BERT in 76 minutes*, ICLR 2020; [Keras](https://keras.io/api/optimizers/lamb/)).
-/// The norms are ops, some ten launches for each parameter on a CUDA card.
+/// m and v as [`super::Adam`]'s, `u = m / (1 − β₁ᵗ) / (√(v / (1 − β₂ᵗ)) + ε)` in step t, counted from 1, and `w ← w −
+/// lr·‖w‖ / ‖u‖·u`, the norms over the whole parameter and their quotient 1 where one is 0 (You et al., *Large batch
+/// optimization for deep learning: training BERT in 76 minutes*, ICLR 2020;
+/// [Keras](https://keras.io/api/optimizers/lamb/)). The norms are ops, some ten launches for each parameter on a CUDA
+/// card.
 ///
 /// Defaults: learning rate 0.001, β₁ 0.9, β₂ 0.999, ε 1e-7.
 #[derive(Clone, Debug)]
 pub struct Lamb {
     pub(super) settings: Settings,
-    beta_1: f64,
-    beta_2: f64,
-    epsilon: f64,
+    moments: Moments,
 }
 
 static KERNEL: Kernel = Kernel::new("optimizers", "lamb", &[DType::F32]);
@@ -30,50 +28,18 @@ static KERNEL: Kernel = Kernel::new("optimizers", "lamb", &[DType::F32]);
 impl Lamb {
     /// Lamb at this learning rate.
     pub fn new(learning_rate: impl Into<LearningRate>) -> Lamb {
-        Lamb { settings: Settings::new(learning_rate), beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7 }
+        Lamb { settings: Settings::new(learning_rate), moments: Moments::default() }
     }
 
-    /// The decay of the running mean of gradients; by default 0.9.
-    pub fn beta_1(mut self, beta_1: f64) -> Self {
-        self.beta_1 = beta_1;
-        self
-    }
-
-    /// The decay of the running mean of squares; by default 0.999.
-    pub fn beta_2(mut self, beta_2: f64) -> Self {
-        self.beta_2 = beta_2;
-        self
-    }
-
-    /// What keeps the root away from 0; by default 1e-7.
-    pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
-    }
+    moments_setters!(moments: "running mean of squares");
 
     pub(super) fn from_config(config: &Config) -> Result<Lamb> {
-        let default = Lamb::new(0.001);
-        Ok(Lamb {
-            beta_1: config.number("beta_1", default.beta_1)?,
-            beta_2: config.number("beta_2", default.beta_2)?,
-            epsilon: config.number("epsilon", default.epsilon)?,
-            settings: default.settings,
-        })
+        Ok(Lamb { settings: Settings::new(0.001), moments: Moments::from_config(config)? })
     }
 }
 
 impl Optimizer for Lamb {
-    fn class_name(&self) -> &'static str {
-        "Lamb"
-    }
-
-    fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    fn settings_mut(&mut self) -> &mut Settings {
-        &mut self.settings
-    }
+    settings_of!(Lamb);
 
     fn slots(&self) -> &'static [&'static str] {
         &["momentum", "velocity"]
@@ -93,15 +59,13 @@ impl Optimizer for Lamb {
     }
 
     fn hyper(&self, iteration: u64, learning_rate: f64) -> Hyper {
+        let Moments { beta_1, beta_2, epsilon } = self.moments;
         let rest = |beta: f64| 1.0 / (1.0 - beta.powf((iteration + 1) as f64));
-        let (rest_1, rest_2) = (rest(self.beta_1), rest(self.beta_2));
-        self.settings.hyper(learning_rate, [1.0 - self.beta_1, 1.0 - self.beta_2, rest_1, rest_2, self.epsilon])
+        self.settings.hyper(learning_rate, [1.0 - beta_1, 1.0 - beta_2, rest(beta_1), rest(beta_2), epsilon])
     }
 
     fn check(&self) -> Result<()> {
-        range("beta_1", self.beta_1, 0.0, 1.0)?;
-        range("beta_2", self.beta_2, 0.0, 1.0)?;
-        range("epsilon", self.epsilon, 0.0, f64::INFINITY)
+        self.moments.check()
     }
 
     fn update(&self, hyper: &Hyper, piece: Piece) {
@@ -114,6 +78,6 @@ impl Optimizer for Lamb {
     }
 
     fn config(&self) -> Config {
-        object(json!({ "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon }))
+        self.moments.config()
     }
 }

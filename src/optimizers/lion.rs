@@ -2,7 +2,7 @@
 
 use super::settings::{positive, range};
 use super::update::one;
-use super::{Hyper, Optimizer, Piece, Settings};
+use super::{Hyper, Optimizer, Piece, Settings, settings_of};
 use crate::device::cuda::Kernel;
 use crate::dtype::DType;
 use crate::error::Result;
@@ -10,9 +10,9 @@ use crate::layers::{Config, Read, object};
 use crate::schedules::LearningRate;
 use serde_json::json;
 
-/// `w ← w − lr·sign(β₁·m + (1−β₁)·g)`, then `m ← β₂·m + (1−β₂)·g`: every weight moves by the learning rate, which wants to be
-/// some ten times smaller than Adam's, and the decay larger (Chen et al., *Symbolic discovery of optimization algorithms*,
-/// 2023; [Keras](https://keras.io/api/optimizers/lion/)).
+/// `w ← w − lr·sign(β₁·m + (1−β₁)·g)`, then `m ← β₂·m + (1−β₂)·g`: every weight moves by the learning rate, which wants
+/// to be some ten times smaller than Adam's, and the decay larger (Chen et al., *Symbolic discovery of optimization
+/// algorithms*, 2023; [Keras](https://keras.io/api/optimizers/lion/)).
 ///
 /// Defaults: learning rate 0.001, β₁ 0.9, β₂ 0.99.
 #[derive(Clone, Debug)]
@@ -53,17 +53,7 @@ impl Lion {
 }
 
 impl Optimizer for Lion {
-    fn class_name(&self) -> &'static str {
-        "Lion"
-    }
-
-    fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    fn settings_mut(&mut self) -> &mut Settings {
-        &mut self.settings
-    }
+    settings_of!(Lion);
 
     fn slots(&self) -> &'static [&'static str] {
         &["momentum"]

@@ -1,18 +1,20 @@
 //! The optimizers, one file each: the rule for one parameter, its CUDA kernel, its Keras config.
 //!
 //! A new optimizer is a file here, its kernel in `kernels/optimizers.cu`, and one word in the list below. A step is one
-//! pass over all parameters: one launch on a CUDA card, pieces of all parameters over the threads on the CPU. A parameter
-//! whose rule looks at more than single elements is updated as a whole, by ops.
+//! pass over all parameters: one launch on a CUDA card, pieces of all parameters over the threads on the CPU. A
+//! parameter whose rule looks at more than single elements is updated as a whole, by ops.
 
 mod accumulate;
 mod average;
 mod clip;
+mod moments;
 mod pass;
 mod settings;
 mod state;
 mod update;
 
 pub use settings::Settings;
+use settings::settings_of;
 pub use state::State;
 
 use crate::device::Device;
@@ -83,8 +85,8 @@ pub trait Optimizer: fmt::Debug + Send + Sync + 'static {
     fn check(&self) -> Result<()>;
     /// Changes a piece of a parameter.
     fn update(&self, hyper: &Hyper, piece: Piece);
-    /// The kernel that changes all parameters but those that are whole: `(table, count, chunk, hyper, scales)`; none where
-    /// all are, or where the rule is for the CPU alone.
+    /// The kernel that changes all parameters but those that are whole: `(table, count, chunk, hyper, scales)`; none
+    /// where all are, or where the rule is for the CPU alone.
     fn kernel(&self) -> Option<&'static Kernel>;
     /// Whether the parameter of this path and shape is changed by [`Optimizer::update_whole`] and not in pieces.
     fn is_whole(&self, _path: &str, _shape: &Shape) -> bool {

@@ -1,8 +1,9 @@
 //! Muon: matrices by their momentum made orthogonal, the rest by Adam.
 
 use super::adam::{KERNEL, Rule};
+use super::moments::Moments;
 use super::settings::{check_words, range};
-use super::{Hyper, Optimizer, Piece, Settings, Slot};
+use super::{Hyper, Optimizer, Piece, Settings, Slot, settings_of};
 use crate::device::cpu::Float;
 use crate::device::cuda::Kernel;
 use crate::dtype::DType;
@@ -13,15 +14,15 @@ use crate::shape::Shape;
 use crate::tensor::Tensor;
 use serde_json::{Value, json};
 
-/// For a matrix of n × k: `m ← μ·m + g`, X the orthogonal matrix nearest to `g + μ·m` (Nesterov; else to m), and
-/// `w ← w − lr·0.2·√max(n, k)·X` (Jordan, [*Muon*](https://kellerjordan.github.io/posts/muon/), 2024; the factor from Liu et
-/// al., *Muon is scalable for LLM training*, 2025; [Keras](https://keras.io/api/optimizers/muon/)). X is come near to by
-/// some steps of `X ← a·X + (b·XXᵀ + c·(XXᵀ)²)·X` from the matrix over its norm. Parameters of another rank, embeddings and
-/// those of layers in `exclude_layers` (the last one's should be) have [`super::Adam`]'s rule and a decay of their own.
-/// The rule of a matrix is ops, some fifty launches for each on a CUDA card.
+/// For a matrix of n × k: `m ← μ·m + g`, X the orthogonal matrix nearest to `g + μ·m` (Nesterov; else to m), and `w ← w
+/// − lr·0.2·√max(n, k)·X` (Jordan, [*Muon*](https://kellerjordan.github.io/posts/muon/), 2024; the factor from Liu et
+/// al., *Muon is scalable for LLM training*, 2025; [Keras](https://keras.io/api/optimizers/muon/)). X is come near to
+/// by some steps of `X ← a·X + (b·XXᵀ + c·(XXᵀ)²)·X` from the matrix over its norm. Parameters of another rank,
+/// embeddings and those of layers in `exclude_layers` (the last one's should be) have [`super::Adam`]'s rule and a
+/// decay of their own. The rule of a matrix is ops, some fifty launches for each on a CUDA card.
 ///
-/// Defaults: learning rate 0.001, μ 0.95, Nesterov, 5 steps, a 3.4445, b −4.775, c 2.0315, `rms_rate` 0.2; Adam's as there;
-/// weights decay by 0.004 under both rules.
+/// Defaults: learning rate 0.001, μ 0.95, Nesterov, 5 steps, a 3.4445, b −4.775, c 2.0315, `rms_rate` 0.2; Adam's as
+/// there; weights decay by 0.004 under both rules.
 #[derive(Clone, Debug)]
 pub struct Muon {
     pub(super) settings: Settings,
@@ -38,6 +39,8 @@ pub struct Muon {
 }
 
 const WEIGHT_DECAY: f64 = 0.004;
+/// What Adam's are called here.
+const BETAS: [&str; 2] = ["adam_beta_1", "adam_beta_2"];
 
 impl Muon {
     /// Muon at this learning rate.
@@ -59,19 +62,19 @@ impl Muon {
 
     /// Adam's decay of the running mean of gradients; by default 0.9.
     pub fn adam_beta_1(mut self, beta: f64) -> Self {
-        self.adam.beta_1 = beta;
+        self.adam.moments.beta_1 = beta;
         self
     }
 
     /// Adam's decay of the running mean of squares; by default 0.999.
     pub fn adam_beta_2(mut self, beta: f64) -> Self {
-        self.adam.beta_2 = beta;
+        self.adam.moments.beta_2 = beta;
         self
     }
 
     /// What keeps Adam's root away from 0; by default 1e-7.
     pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.adam.epsilon = epsilon;
+        self.adam.moments.epsilon = epsilon;
         self
     }
 
@@ -156,12 +159,7 @@ impl Muon {
         });
         let [a, b, c] = default.coefficients;
         Ok(Muon {
-            adam: Rule {
-                beta_1: config.number("adam_beta_1", default.adam.beta_1)?,
-                beta_2: config.number("adam_beta_2", default.adam.beta_2)?,
-                epsilon: config.number("epsilon", default.adam.epsilon)?,
-                amsgrad: false,
-            },
+            adam: Rule { moments: Moments::read(config, BETAS)?, amsgrad: false },
             adam_weight_decay: optional("adam_weight_decay", default.adam_weight_decay)?,
             adam_lr_ratio: config.number("adam_lr_ratio", default.adam_lr_ratio)?,
             exclude_layers: words.transpose()?.unwrap_or_default().into_iter().map(String::from).collect(),
@@ -192,17 +190,7 @@ impl Muon {
 }
 
 impl Optimizer for Muon {
-    fn class_name(&self) -> &'static str {
-        "Muon"
-    }
-
-    fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    fn settings_mut(&mut self) -> &mut Settings {
-        &mut self.settings
-    }
+    settings_of!(Muon);
 
     fn slots(&self) -> &'static [&'static str] {
         &["momentum", "velocity"]
@@ -242,9 +230,7 @@ impl Optimizer for Muon {
     }
 
     fn check(&self) -> Result<()> {
-        range("adam_beta_1", self.adam.beta_1, 0.0, 1.0)?;
-        range("adam_beta_2", self.adam.beta_2, 0.0, 1.0)?;
-        range("epsilon", self.adam.epsilon, 0.0, f64::INFINITY)?;
+        self.adam.moments.check_as(BETAS)?;
         range("adam_weight_decay", self.adam_weight_decay.unwrap_or(0.0), 0.0, f64::INFINITY)?;
         range("adam_lr_ratio", self.adam_lr_ratio, 0.0, f64::INFINITY)?;
         range("momentum", self.momentum, 0.0, 1.0)?;
@@ -266,9 +252,9 @@ impl Optimizer for Muon {
     fn config(&self) -> Config {
         let [a, b, c] = self.coefficients;
         object(json!({
-            "adam_beta_1": self.adam.beta_1,
-            "adam_beta_2": self.adam.beta_2,
-            "epsilon": self.adam.epsilon,
+            "adam_beta_1": self.adam.moments.beta_1,
+            "adam_beta_2": self.adam.moments.beta_2,
+            "epsilon": self.adam.moments.epsilon,
             "exclude_layers": self.exclude_layers,
             "muon_a": a,
             "muon_b": b,

@@ -1,27 +1,23 @@
 //! Adam with Nesterov's momentum.
 
-use super::settings::range;
+use super::moments::{Moments, moments_setters};
 use super::update::two;
-use super::{Hyper, Optimizer, Piece, Settings};
+use super::{Hyper, Optimizer, Piece, Settings, settings_of};
 use crate::device::cuda::Kernel;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::layers::{Config, Read, object};
+use crate::layers::Config;
 use crate::schedules::LearningRate;
-use serde_json::json;
 
-/// `m ← m + (1−β₁)·(g − m)`, `v ← v + (1−β₂)·(g² − v)`,
-/// `w ← w − lr·(μₜ₊₁·m / (1 − μ₁…μₜ₊₁) + (1 − μₜ)·g / (1 − μ₁…μₜ)) / (√(v / (1 − β₂ᵗ)) + ε)` in step t, counted from 1, with
-/// `μₜ = β₁·(1 − 0.96ᵗ / 2)` (Dozat, *Incorporating Nesterov momentum into Adam*, ICLR 2016 workshop;
-/// [Keras](https://keras.io/api/optimizers/nadam/)).
+/// `m ← m + (1−β₁)·(g − m)`, `v ← v + (1−β₂)·(g² − v)`, `w ← w − lr·(μₜ₊₁·m / (1 − μ₁…μₜ₊₁) + (1 − μₜ)·g / (1 − μ₁…μₜ))
+/// / (√(v / (1 − β₂ᵗ)) + ε)` in step t, counted from 1, with `μₜ = β₁·(1 − 0.96ᵗ / 2)` (Dozat, *Incorporating Nesterov
+/// momentum into Adam*, ICLR 2016 workshop; [Keras](https://keras.io/api/optimizers/nadam/)).
 ///
 /// Defaults: learning rate 0.001, β₁ 0.9, β₂ 0.999, ε 1e-7.
 #[derive(Clone, Debug)]
 pub struct Nadam {
     pub(super) settings: Settings,
-    beta_1: f64,
-    beta_2: f64,
-    epsilon: f64,
+    moments: Moments,
 }
 
 static KERNEL: Kernel = Kernel::new("optimizers", "nadam", &[DType::F32]);
@@ -29,30 +25,14 @@ static KERNEL: Kernel = Kernel::new("optimizers", "nadam", &[DType::F32]);
 impl Nadam {
     /// Nadam at this learning rate.
     pub fn new(learning_rate: impl Into<LearningRate>) -> Nadam {
-        Nadam { settings: Settings::new(learning_rate), beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7 }
+        Nadam { settings: Settings::new(learning_rate), moments: Moments::default() }
     }
 
-    /// The decay of the running mean of gradients; by default 0.9.
-    pub fn beta_1(mut self, beta_1: f64) -> Self {
-        self.beta_1 = beta_1;
-        self
-    }
-
-    /// The decay of the running mean of squares; by default 0.999.
-    pub fn beta_2(mut self, beta_2: f64) -> Self {
-        self.beta_2 = beta_2;
-        self
-    }
-
-    /// What keeps the root away from 0; by default 1e-7.
-    pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
-    }
+    moments_setters!(moments: "running mean of squares");
 
     /// μ of a step, counted from 1.
     fn momentum(&self, step: u64) -> f64 {
-        self.beta_1 * (1.0 - 0.5 * 0.96f64.powf(step as f64))
+        self.moments.beta_1 * (1.0 - 0.5 * 0.96f64.powf(step as f64))
     }
 
     /// The product of the first so many μ.
@@ -62,34 +42,18 @@ impl Nadam {
         let (mut product, mut decay) = (1.0, 1.0);
         for _ in 0..first {
             decay *= 0.96;
-            product *= self.beta_1 * (1.0 - 0.5 * decay);
+            product *= self.moments.beta_1 * (1.0 - 0.5 * decay);
         }
-        product * self.beta_1.powf((steps - first) as f64)
+        product * self.moments.beta_1.powf((steps - first) as f64)
     }
 
     pub(super) fn from_config(config: &Config) -> Result<Nadam> {
-        let default = Nadam::new(0.001);
-        Ok(Nadam {
-            beta_1: config.number("beta_1", default.beta_1)?,
-            beta_2: config.number("beta_2", default.beta_2)?,
-            epsilon: config.number("epsilon", default.epsilon)?,
-            settings: default.settings,
-        })
+        Ok(Nadam { settings: Settings::new(0.001), moments: Moments::from_config(config)? })
     }
 }
 
 impl Optimizer for Nadam {
-    fn class_name(&self) -> &'static str {
-        "Nadam"
-    }
-
-    fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    fn settings_mut(&mut self) -> &mut Settings {
-        &mut self.settings
-    }
+    settings_of!(Nadam);
 
     fn slots(&self) -> &'static [&'static str] {
         &["momentum", "velocity"]
@@ -100,21 +64,20 @@ impl Optimizer for Nadam {
     }
 
     fn hyper(&self, iteration: u64, learning_rate: f64) -> Hyper {
+        let Moments { beta_1, beta_2, epsilon } = self.moments;
         // Keras rounds it to f32, and so 1 − β₂ to a few parts in 100 000.
-        let beta_2 = f64::from(self.beta_2 as f32);
+        let beta_2 = f64::from(beta_2 as f32);
         // Both sides of the fraction times the root of v's correction.
         let root = (1.0 - beta_2.powf((iteration + 1) as f64)).sqrt();
         let (mean, gradient) = (self.momentum(iteration + 2), 1.0 - self.momentum(iteration + 1));
         let mean = mean / (1.0 - self.product(iteration + 2));
         let gradient = gradient / (1.0 - self.product(iteration + 1));
         let [mean, gradient] = [mean, gradient].map(|share| learning_rate * root * share);
-        self.settings.hyper(learning_rate, [mean, gradient, 1.0 - self.beta_1, 1.0 - beta_2, self.epsilon * root])
+        self.settings.hyper(learning_rate, [mean, gradient, 1.0 - beta_1, 1.0 - beta_2, epsilon * root])
     }
 
     fn check(&self) -> Result<()> {
-        range("beta_1", self.beta_1, 0.0, 1.0)?;
-        range("beta_2", self.beta_2, 0.0, 1.0)?;
-        range("epsilon", self.epsilon, 0.0, f64::INFINITY)
+        self.moments.check()
     }
 
     fn update(&self, hyper: &Hyper, piece: Piece) {
@@ -130,6 +93,6 @@ impl Optimizer for Nadam {
     }
 
     fn config(&self) -> Config {
-        object(json!({ "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon }))
+        self.moments.config()
     }
 }

@@ -111,8 +111,8 @@ impl Pass {
             self.scratch = table;
             return Ok(());
         }
-        // A graph reads its own table at each launch, so that it gets one that nobody else has: a table of steps that are
-        // not captured may hold the same addresses, and goes when the next such step has others.
+        // A graph reads its own table at each launch, so that it gets one that nobody else has: a table of steps that
+        // are not captured may hold the same addresses, and goes when the next such step has others.
         let device_table = if device.is_capturing() {
             Tensor::constant(device, &table)?
         } else {

@@ -2,7 +2,7 @@
 
 use super::settings::{range, share};
 use super::update::{one, three, two};
-use super::{Hyper, Optimizer, Piece, Settings};
+use super::{Hyper, Optimizer, Piece, Settings, settings_of};
 use crate::device::cuda::Kernel;
 use crate::dtype::DType;
 use crate::error::Result;
@@ -10,9 +10,9 @@ use crate::layers::{Config, Read, object};
 use crate::schedules::LearningRate;
 use serde_json::json;
 
-/// `v ← ρ·v + (1−ρ)·g²`, `w ← w − lr·g / √(v + ε)`; with momentum the step is `m ← μ·m + lr·g / √(v + ε)`; centered, the
-/// root is of `v − a² + ε` with `a ← ρ·a + (1−ρ)·g` (Hinton's lecture 6e; Graves, *Generating sequences with recurrent
-/// neural networks*, 2013; [Keras](https://keras.io/api/optimizers/rmsprop/)).
+/// `v ← ρ·v + (1−ρ)·g²`, `w ← w − lr·g / √(v + ε)`; with momentum the step is `m ← μ·m + lr·g / √(v + ε)`; centered,
+/// the root is of `v − a² + ε` with `a ← ρ·a + (1−ρ)·g` (Hinton's lecture 6e; Graves, *Generating sequences with
+/// recurrent neural networks*, 2013; [Keras](https://keras.io/api/optimizers/rmsprop/)).
 ///
 /// Defaults: learning rate 0.001, ρ 0.9, no momentum, ε 1e-7, not centered.
 #[derive(Clone, Debug)]
@@ -68,17 +68,7 @@ impl RMSprop {
 }
 
 impl Optimizer for RMSprop {
-    fn class_name(&self) -> &'static str {
-        "RMSprop"
-    }
-
-    fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    fn settings_mut(&mut self) -> &mut Settings {
-        &mut self.settings
-    }
+    settings_of!(RMSprop);
 
     fn slots(&self) -> &'static [&'static str] {
         match (self.momentum > 0.0, self.centered) {

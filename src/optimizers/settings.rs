@@ -7,8 +7,8 @@ use crate::schedules::LearningRate;
 pub(super) use crate::schedules::{positive, range, share};
 use serde_json::json;
 
-/// Learning rate, clipping, decoupled weight decay, the moving average of the weights, accumulation of gradients and the
-/// scale of the loss, with Keras's defaults: a learning rate and nothing else.
+/// Learning rate, clipping, decoupled weight decay, the moving average of the weights, accumulation of gradients and
+/// the scale of the loss, with Keras's defaults: a learning rate and nothing else.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// A name in Keras's configs, if it is not the class's.
@@ -146,8 +146,8 @@ impl Settings {
     }
 }
 
-/// Checks words that are looked for in the paths of weights. Keras takes regular expressions, of which one would be found
-/// in no path.
+/// Checks words that are looked for in the paths of weights. Keras takes regular expressions, of which one would be
+/// found in no path.
 pub(super) fn check_words(name: &str, words: &[String]) -> Result<()> {
     let is_plain = |word: &String| !word.is_empty() && !word.contains(|c| r"\^$.|?*+()[]{}".contains(c));
     words.iter().find(|word| !is_plain(word)).map_or(Ok(()), |word| {
@@ -225,3 +225,21 @@ macro_rules! setters {
     };
 }
 pub(super) use setters;
+
+/// What `Optimizer` asks first of one that holds its [`Settings`].
+macro_rules! settings_of {
+    ($class:ident) => {
+        fn class_name(&self) -> &'static str {
+            stringify!($class)
+        }
+
+        fn settings(&self) -> &Settings {
+            &self.settings
+        }
+
+        fn settings_mut(&mut self) -> &mut Settings {
+            &mut self.settings
+        }
+    };
+}
+pub(super) use settings_of;

@@ -2,7 +2,7 @@
 
 use super::settings::share;
 use super::update::{none, one};
-use super::{Hyper, Optimizer, Piece, Settings};
+use super::{Hyper, Optimizer, Piece, Settings, settings_of};
 use crate::device::cuda::Kernel;
 use crate::dtype::DType;
 use crate::error::Result;
@@ -52,17 +52,7 @@ impl SGD {
 }
 
 impl Optimizer for SGD {
-    fn class_name(&self) -> &'static str {
-        "SGD"
-    }
-
-    fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    fn settings_mut(&mut self) -> &mut Settings {
-        &mut self.settings
-    }
+    settings_of!(SGD);
 
     fn slots(&self) -> &'static [&'static str] {
         if self.momentum != 0.0 { &["momentum"] } else { &[] }

@@ -80,8 +80,8 @@ impl State {
         }
     }
 
-    /// Changes the weights at `places` by `gradients`, after [`State::prepare`]: unscaled, accumulated and clipped as the
-    /// optimizer's settings say. Counting [`State::iteration`] is left to the caller.
+    /// Changes the weights at `places` by `gradients`, after [`State::prepare`]: unscaled, accumulated and clipped as
+    /// the optimizer's settings say. Counting [`State::iteration`] is left to the caller.
     pub fn step(
         &mut self,
         optimizer: &dyn Optimizer,

@@ -3,8 +3,8 @@
 use super::{Hyper, Piece};
 use crate::device::cpu::{Float, vectorize};
 
-/// Gradients below this are taken as 0: no rule makes of them a step that a weight could show. What a rule keeps is 0 below
-/// [`Float::NEGLIGIBLE`]. `kernels/optimizers.cu` does the same.
+/// Gradients below this are taken as 0: no rule makes of them a step that a weight could show. What a rule keeps is 0
+/// below [`Float::NEGLIGIBLE`]. `kernels/optimizers.cu` does the same.
 const SMALLEST: f32 = 1e-15;
 
 /// What a rule starts from: the weight after its decay, and the gradient after clipping.
