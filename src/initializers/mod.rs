@@ -1,7 +1,8 @@
 //! The first values of weights, one file a family, under Keras's names.
 //!
-//! A new initializer is a file here and one word in the list below. A `seed` in a Keras config is kept and written again,
-//! and not used: a weight's numbers are a function of the model's seed and its place, and no two engines share a generator.
+//! A new initializer is a file here and one word in the list below. A `seed` in a Keras config is kept and written
+//! again, and not used: a weight's numbers are a function of the model's seed and its place, and no two engines share a
+//! generator.
 
 mod seeded;
 
@@ -146,14 +147,6 @@ pub fn truncated_normal(shape: &Shape, numbers: &Philox, mean: f64, stddev: f64)
     })
 }
 
-/// What is left of a normal distribution's standard deviation when it is cut at two of them.
-const CUT: f64 = 0.879_625_661_034_239_8;
-
-/// Truncated normal numbers of this standard deviation, once they are cut.
-fn cut_normal(shape: &Shape, numbers: &Philox, stddev: f64) -> Vec<f32> {
-    truncated_normal(shape, numbers, 0.0, stddev / CUT)
-}
-
 /// Fills blocks of four elements over the threads: `work` gets a block's number and its elements.
 fn blocks(shape: &Shape, work: impl Fn(u64, &mut [f32]) + Sync) -> Vec<f32> {
     let n = shape.size();
@@ -174,15 +167,17 @@ fn blocks(shape: &Shape, work: impl Fn(u64, &mut [f32]) + Sync) -> Vec<f32> {
     out
 }
 
-/// An initializer without arguments, whose values are a function of shape and fans.
+/// A [`VarianceScaling`] under a name of its own.
 macro_rules! scaled {
-    ($($(#[$doc:meta])* $class:ident |$shape:ident, $numbers:ident| $values:expr;)+) => {$(
+    ($($(#[$doc:meta])* $class:ident $scale:literal $mode:literal $distribution:literal;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub struct $class;
 
         impl $class {
-            pub(super) fn from_config(config: &serde_json::Map<String, serde_json::Value>) -> crate::error::Result<$class> {
+            pub(super) fn from_config(
+                config: &serde_json::Map<String, serde_json::Value>,
+            ) -> crate::error::Result<$class> {
                 crate::initializers::refuse(config, &["input_axes", "output_axes"])?;
                 Ok($class)
             }
@@ -200,10 +195,11 @@ macro_rules! scaled {
 
             fn values(
                 &self,
-                $shape: &crate::shape::Shape,
-                $numbers: &crate::device::cpu::philox::Philox,
+                shape: &crate::shape::Shape,
+                numbers: &crate::device::cpu::philox::Philox,
             ) -> crate::error::Result<Vec<f32>> {
-                Ok($values)
+                let (scale, mode, distribution) = ($scale, $mode, $distribution);
+                crate::initializers::VarianceScaling { scale, mode, distribution }.values(shape, numbers)
             }
 
             fn boxed(&self) -> Box<dyn crate::initializers::Initializer> {

@@ -6,9 +6,9 @@ use crate::error::{Error, Result};
 use crate::shape::Shape;
 use serde_json::{Map, Value};
 
-/// gain times a random matrix whose rows or columns, whichever are fewer, have the length 1 and stand at right angles to
-/// each other; by default the gain 1 ([Keras](https://keras.io/api/layers/initializers/#orthogonal-class); Saxe et al.,
-/// *Exact solutions to the nonlinear dynamics of learning in deep linear neural networks*, 2014).
+/// gain times a random matrix whose rows or columns, whichever are fewer, have the length 1 and stand at right angles
+/// to each other; by default the gain 1 ([Keras](https://keras.io/api/layers/initializers/#orthogonal-class); Saxe et
+/// al., *Exact solutions to the nonlinear dynamics of learning in deep linear neural networks*, 2014).
 ///
 /// The matrix is the weight with all axes but the last as one, so that a weight needs two at least. It is Q of a QR
 /// factorisation of normal numbers, with a positive diagonal of R, which spreads it evenly over all such matrices.

@@ -8,7 +8,10 @@ use serde_json::{Map, Value};
 
 /// Initializers of two arguments: `Class(argument default, argument default) function`.
 macro_rules! random {
-    ($($(#[$doc:meta])* $class:ident($a:ident $a_default:literal, $b:ident $b_default:literal) $draw:ident $new:literal;)+) => {$(
+    ($(
+        $(#[$doc:meta])*
+        $class:ident($a:ident $a_default:literal, $b:ident $b_default:literal) $draw:ident $new:literal;
+    )+) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub struct $class {
@@ -68,5 +71,6 @@ random! {
     /// Normal numbers of which those more than two standard deviations from the mean are drawn again; by default of the
     /// mean 0 and, before the cut, the standard deviation 0.05
     /// ([Keras](https://keras.io/api/layers/initializers/#truncatednormal-class)).
-    TruncatedNormal(mean 0.0, stddev 0.05) truncated_normal "Numbers of this mean and, before the cut, this standard deviation.";
+    TruncatedNormal(mean 0.0, stddev 0.05) truncated_normal
+        "Numbers of this mean and, before the cut, this standard deviation.";
 }

@@ -1,6 +1,6 @@
 //! Numbers scaled by a weight's fans.
 
-use super::{Initializer, cut_normal, fans, normal, number, refuse, uniform};
+use super::{Initializer, fans, normal, number, refuse, truncated_normal, uniform};
 use crate::device::cpu::philox::Philox;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
@@ -12,10 +12,13 @@ use serde_json::{Map, Value};
 /// Defaults: the scale 1, the inputs (`fan_in`), truncated normal numbers; `uniform` ones lie over ±√(3 scale / n).
 #[derive(Clone, Copy, Debug)]
 pub struct VarianceScaling {
-    scale: f64,
-    mode: &'static str,
-    distribution: &'static str,
+    pub(super) scale: f64,
+    pub(super) mode: &'static str,
+    pub(super) distribution: &'static str,
 }
+
+/// What is left of a normal distribution's standard deviation when it is cut at two of them.
+const CUT: f64 = 0.879_625_661_034_239_8;
 
 const MODES: [&str; 3] = ["fan_in", "fan_out", "fan_avg"];
 const DISTRIBUTIONS: [&str; 3] = ["truncated_normal", "untruncated_normal", "uniform"];
@@ -80,14 +83,15 @@ impl Initializer for VarianceScaling {
             "fan_out" => outputs,
             _ => (inputs + outputs) / 2.0,
         };
-        let variance = self.scale / n.max(1.0);
+        let n = n.max(1.0);
+        let stddev = (self.scale / n).sqrt();
         Ok(match self.distribution {
             "uniform" => {
-                let limit = (3.0 * variance).sqrt();
+                let limit = (3.0 * self.scale / n).sqrt();
                 uniform(shape, numbers, -limit, limit)
             }
-            "untruncated_normal" => normal(shape, numbers, 0.0, variance.sqrt()),
-            _ => cut_normal(shape, numbers, variance.sqrt()),
+            "untruncated_normal" => normal(shape, numbers, 0.0, stddev),
+            _ => truncated_normal(shape, numbers, 0.0, stddev / CUT),
         })
     }
 
