@@ -8,7 +8,8 @@ use crate::tensor::Tensor;
 use serde_json::{Map, Value};
 
 /// w · min(‖w‖, max_value) / (1e-7 + ‖w‖), by default with `max_value` 2 and the norms over axis 0
-/// ([Keras](https://keras.io/api/layers/constraints/#maxnorm-class), [paper](https://jmlr.org/papers/v15/srivastava14a.html)).
+/// ([Keras](https://keras.io/api/layers/constraints/#maxnorm-class),
+/// [paper](https://jmlr.org/papers/v15/srivastava14a.html)).
 #[derive(Clone, Debug)]
 pub struct MaxNorm {
     max_value: f64,

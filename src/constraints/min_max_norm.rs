@@ -7,8 +7,8 @@ use crate::shape::Shape;
 use crate::tensor::Tensor;
 use serde_json::{Map, Value};
 
-/// w · (rate · min(max(‖w‖, min_value), max_value) + (1 − rate) · ‖w‖) / (1e-7 + ‖w‖), by default with the bounds 0 and 1, the
-/// rate 1, and the norms over axis 0 ([Keras](https://keras.io/api/layers/constraints/#minmaxnorm-class)).
+/// w · (rate · min(max(‖w‖, min_value), max_value) + (1 − rate) · ‖w‖) / (1e-7 + ‖w‖), by default with the bounds 0 and
+/// 1, the rate 1, and the norms over axis 0 ([Keras](https://keras.io/api/layers/constraints/#minmaxnorm-class)).
 #[derive(Clone, Debug)]
 pub struct MinMaxNorm {
     min_value: f64,

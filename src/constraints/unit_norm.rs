@@ -7,7 +7,8 @@ use crate::shape::Shape;
 use crate::tensor::Tensor;
 use serde_json::{Map, Value};
 
-/// w / (1e-7 + ‖w‖), by default with the norms over axis 0 ([Keras](https://keras.io/api/layers/constraints/#unitnorm-class)).
+/// w / (1e-7 + ‖w‖), by default with the norms over axis 0
+/// ([Keras](https://keras.io/api/layers/constraints/#unitnorm-class)).
 #[derive(Clone, Debug)]
 pub struct UnitNorm {
     axis: Axes,

@@ -8,8 +8,8 @@ use serde_json::json;
 
 /// `activation(x)` ([Keras](https://keras.io/api/layers/core_layers/activation/)).
 ///
-/// Input of any shape and a floating-point dtype, output of the same; softmax and its like are over the last axis, which
-/// must not be the batch, and glu halves it. No weights.
+/// Input of any shape and a floating-point dtype, output of the same; softmax and its like are over the last axis,
+/// which must not be the batch, and glu halves it. No weights.
 #[derive(Clone, Debug)]
 pub struct Activation {
     activation: ActivationFn,

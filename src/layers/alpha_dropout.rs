@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 /// What a dropped element becomes: −λ α.
 const DROPPED: f64 = -1.758_099_340_847_376_6;
 
-/// In training, a · x + b where a uniform number is at least `rate`, else a · α′ + b, with α′ = −λ α ≈ −1.7581, what selu
-/// tends to, and with the a and b that keep the mean 0 and the variance 1; at other times x
-/// ([Keras](https://keras.io/api/layers/regularization_layers/alpha_dropout/), [paper](https://arxiv.org/abs/1706.02515)).
+/// In training, a · x + b where a uniform number is at least `rate`, else a · α′ + b, with α′ = −λ α ≈ −1.7581, what
+/// selu tends to, and with the a and b that keep the mean 0 and the variance 1; at other times x
+/// ([Keras](https://keras.io/api/layers/regularization_layers/alpha_dropout/),
+/// [paper](https://arxiv.org/abs/1706.02515)).
 ///
-/// Input of any shape and a floating-point dtype, output of the same. No weights. The random numbers are the model's, so they
-/// follow from its seed and the step; a `seed` in a Keras config is kept and not used.
+/// Input of any shape and a floating-point dtype, output of the same. No weights. The random numbers are the model's,
+/// so they follow from its seed and the step; a `seed` in a Keras config is kept and not used.
 #[derive(Clone, Debug)]
 pub struct AlphaDropout {
     rate: f64,

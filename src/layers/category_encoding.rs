@@ -10,10 +10,10 @@ use serde_json::json;
 /// Numbers of categories as vectors of `num_tokens` elements
 /// ([Keras](https://keras.io/api/layers/preprocessing_layers/categorical/category_encoding/)).
 ///
-/// Input `(batch, …)` of whole numbers, of any dtype. `multi_hot` and `count` take the last axis together, to `(batch, …, num_tokens)`
-/// without it: 1 at each category that occurs, or how often it does. `one_hot` gives each number a vector, `(batch, …,
-/// num_tokens)`, and replaces a last axis of extent 1. A number out of range, or NaN, is nowhere, where Keras ends with an error.
-/// Default: `multi_hot`. No weights. Output float32.
+/// Input `(batch, …)` of whole numbers, of any dtype. `multi_hot` and `count` take the last axis together, to `(batch,
+/// …, num_tokens)` without it: 1 at each category that occurs, or how often it does. `one_hot` gives each number a
+/// vector, `(batch, …, num_tokens)`, and replaces a last axis of extent 1. A number out of range, or NaN, is nowhere,
+/// where Keras ends with an error. Default: `multi_hot`. No weights. Output float32.
 #[derive(Clone, Copy, Debug)]
 pub struct CategoryEncoding {
     num_tokens: usize,

@@ -7,8 +7,8 @@ use serde_json::json;
 
 /// The inputs one behind the other along an axis ([Keras](https://keras.io/api/layers/merging_layers/concatenate/)).
 ///
-/// Inputs `(batch, …)`, one or more, of one dtype and of shapes that agree but for that axis. Output: the same shape, with
-/// the sum of the extents there. Default: the last axis. No weights.
+/// Inputs `(batch, …)`, one or more, of one dtype and of shapes that agree but for that axis. Output: the same shape,
+/// with the sum of the extents there. Default: the last axis. No weights.
 #[derive(Clone, Debug)]
 pub struct Concatenate {
     axis: isize,

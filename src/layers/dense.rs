@@ -12,8 +12,8 @@ use serde_json::json;
 
 /// `activation(x · kernel + bias)` over the last axis ([Keras](https://keras.io/api/layers/core_layers/dense/)).
 ///
-/// Input `(batch, …, features)`, output `(batch, …, units)`, with glu `(batch, …, units / 2)`. Weights: `kernel` (features, units), `bias` (units). Defaults:
-/// no activation, with bias, kernel Glorot uniform, bias zeros.
+/// Input `(batch, …, features)`, output `(batch, …, units)`, with glu `(batch, …, units / 2)`. Weights: `kernel`
+/// (features, units), `bias` (units). Defaults: no activation, with bias, kernel Glorot uniform, bias zeros.
 #[derive(Clone, Debug)]
 pub struct Dense {
     units: usize,

@@ -54,10 +54,10 @@ fn quantiles(summary: &[(f64, f64)], epsilon: f64) -> Vec<(f64, f64)> {
 /// The number of the bin that x falls into: how many boundaries are at most x
 /// ([Keras](https://keras.io/api/layers/preprocessing_layers/numerical/discretization/)).
 ///
-/// Input `(batch, …)` of any dtype. n boundaries in ascending order make n + 1 bins, of which each begins with its lower
-/// boundary; NaN falls into the last. Output: int32 of the same shape, or float32 vectors of n + 1 elements as
-/// [`CategoryEncoding`](super::CategoryEncoding) has them. Default: the number. No weights. A config of a layer that was
-/// never adapted is refused; `num_bins` and `epsilon` of one that was are kept.
+/// Input `(batch, …)` of any dtype. n boundaries in ascending order make n + 1 bins, of which each begins with its
+/// lower boundary; NaN falls into the last. Output: int32 of the same shape, or float32 vectors of n + 1 elements as
+/// [`CategoryEncoding`](super::CategoryEncoding) has them. Default: the number. No weights. A config of a layer that
+/// was never adapted is refused; `num_bins` and `epsilon` of one that was are kept.
 #[derive(Clone, Debug)]
 pub struct Discretization {
     boundaries: Constant,
@@ -73,9 +73,9 @@ impl Discretization {
         Discretization { boundaries, output: Output::Int, num_bins: Value::Null, epsilon: EPSILON }
     }
 
-    /// The layer whose boundaries divide the one input of the data set into `num_bins` bins that hold about equally many
-    /// numbers: Keras's `adapt` of a layer of `num_bins` bins, with its `epsilon` of 0.01. Fewer numbers than 100 are all
-    /// boundaries of quantiles, more are summed up by 100 of them first.
+    /// The layer whose boundaries divide the one input of the data set into `num_bins` bins that hold about equally
+    /// many numbers: Keras's `adapt` of a layer of `num_bins` bins, with its `epsilon` of 0.01. Fewer numbers than 100
+    /// are all boundaries of quantiles, more are summed up by 100 of them first.
     ///
     /// # Errors
     /// Fewer than two bins; data that is held out or of which a part is, several inputs, NaN or infinity.

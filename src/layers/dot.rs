@@ -11,9 +11,9 @@ use serde_json::json;
 /// The sums of products of two inputs along an axis of each ([Keras](https://keras.io/api/layers/merging_layers/dot/)).
 ///
 /// Inputs `(batch, …)`, two of one floating-point dtype, of which the axes have the same extent. Output: the batch, the
-/// first input's other axes, the second's; `(batch, 1)` where none is left. With `normalize` the vectors along the axes are
-/// first brought to the length 1 (lengths below 1e-7 are divided by as 1e-7), so that what comes out is cosines. Default:
-/// not. No weights.
+/// first input's other axes, the second's; `(batch, 1)` where none is left. With `normalize` the vectors along the axes
+/// are first brought to the length 1 (lengths below 1e-7 are divided by as 1e-7), so that what comes out is cosines.
+/// Default: not. No weights.
 #[derive(Clone, Debug)]
 pub struct Dot {
     axes: Axes,

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 /// In training, x / (1 − rate) where a uniform number is at least `rate`, else 0; at other times x
 /// ([Keras](https://keras.io/api/layers/regularization_layers/dropout/); Srivastava et al., *Dropout*, JMLR 2014).
 ///
-/// Input of any shape and a floating-point dtype, output of the same. No weights. The random numbers are the model's, so
-/// they follow from its seed and the step; a `seed` in a Keras config is kept and not used.
+/// Input of any shape and a floating-point dtype, output of the same. No weights. The random numbers are the model's,
+/// so they follow from its seed and the step; a `seed` in a Keras config is kept and not used.
 #[derive(Clone, Debug)]
 pub struct Dropout {
     rate: f64,

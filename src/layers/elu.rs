@@ -5,7 +5,8 @@ use crate::error::{Error, Result};
 use crate::tensor::{Tensor, Tensors};
 use serde_json::json;
 
-/// x above 0, else alpha · (eˣ − 1) ([Keras](https://keras.io/api/layers/activation_layers/elu/), [paper](https://arxiv.org/abs/1511.07289)).
+/// x above 0, else alpha · (eˣ − 1) ([Keras](https://keras.io/api/layers/activation_layers/elu/),
+/// [paper](https://arxiv.org/abs/1511.07289)).
 ///
 /// Input of any shape and a floating-point dtype, output of the same. Default: alpha 1. No weights.
 #[derive(Clone, Copy, Debug)]

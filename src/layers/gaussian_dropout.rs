@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 /// dropout; at other times x ([Keras](https://keras.io/api/layers/regularization_layers/gaussian_dropout/),
 /// [paper](https://jmlr.org/papers/v15/srivastava14a.html)).
 ///
-/// Input of any shape and a floating-point dtype, output of the same. No weights. The random numbers are the model's, so they
-/// follow from its seed and the step; a `seed` in a Keras config is kept and not used.
+/// Input of any shape and a floating-point dtype, output of the same. No weights. The random numbers are the model's,
+/// so they follow from its seed and the step; a `seed` in a Keras config is kept and not used.
 #[derive(Clone, Debug)]
 pub struct GaussianDropout {
     rate: f64,

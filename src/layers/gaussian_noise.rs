@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 /// In training, x plus normal numbers of the mean 0 and the standard deviation `stddev`; at other times x
 /// ([Keras](https://keras.io/api/layers/regularization_layers/gaussian_noise/)).
 ///
-/// Input of any shape and a floating-point dtype, output of the same. No weights. The random numbers are the model's, so they
-/// follow from its seed and the step; a `seed` in a Keras config is kept and not used.
+/// Input of any shape and a floating-point dtype, output of the same. No weights. The random numbers are the model's,
+/// so they follow from its seed and the step; a `seed` in a Keras config is kept and not used.
 #[derive(Clone, Debug)]
 pub struct GaussianNoise {
     stddev: f64,

@@ -14,9 +14,9 @@ use serde_json::json;
 /// ([Keras](https://keras.io/api/layers/normalization_layers/layer_normalization/),
 /// [paper](https://arxiv.org/abs/1607.06450)).
 ///
-/// Input `(batch, …)` of a floating-point dtype, output of the same shape. Weights: `gamma` if `scale`, `beta` if `center`,
-/// of the extents of `axis`. Defaults: the last axis, epsilon 1e-3, both weights, gamma ones and beta zeros. It computes in
-/// f32 under mixed precision.
+/// Input `(batch, …)` of a floating-point dtype, output of the same shape. Weights: `gamma` if `scale`, `beta` if
+/// `center`, of the extents of `axis`. Defaults: the last axis, epsilon 1e-3, both weights, gamma ones and beta zeros.
+/// It computes in f32 under mixed precision.
 #[derive(Clone, Debug)]
 pub struct LayerNormalization {
     axis: Axes,

@@ -5,11 +5,12 @@ use crate::error::{Error, Result};
 use crate::tensor::{Tensor, Tensors};
 use serde_json::json;
 
-/// 0 where all elements along the last axis are `mask_value`, else x ([Keras](https://keras.io/api/layers/core_layers/masking/)).
+/// 0 where all elements along the last axis are `mask_value`, else x
+/// ([Keras](https://keras.io/api/layers/core_layers/masking/)).
 ///
-/// Input `(batch, …, features)` of a floating-point dtype, output of the same. Default: the value 0. No weights. It has no
-/// effect behind it beside these zeros: Keras also hands on which steps are masked, and leaves them out of `Softmax` and
-/// of the loss, which this engine does not.
+/// Input `(batch, …, features)` of a floating-point dtype, output of the same. Default: the value 0. No weights. It has
+/// no effect behind it beside these zeros: Keras also hands on which steps are masked, and leaves them out of `Softmax`
+/// and of the loss, which this engine does not.
 #[derive(Clone, Copy, Debug)]
 pub struct Masking {
     mask_value: f64,

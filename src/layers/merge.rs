@@ -72,8 +72,8 @@ macro_rules! merging {
     ($(#[$doc:meta])* $layer:ident $op:expr $(; of $count:literal)? $(; then $finish:expr)?) => {
         $(#[$doc])*
         ///
-        /// Inputs `(batch, …)`, one or more, of one floating-point dtype and of shapes that broadcast as in NumPy; one of
-        /// lower rank has axes of size 1 put in behind the batch. Output: what they broadcast to. No weights.
+        /// Inputs `(batch, …)`, one or more, of one floating-point dtype and of shapes that broadcast as in NumPy; one
+        /// of lower rank has axes of size 1 put in behind the batch. Output: what they broadcast to. No weights.
         #[derive(Clone, Debug, Default)]
         pub struct $layer;
 

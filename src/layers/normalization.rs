@@ -20,11 +20,11 @@ const BLOCK: usize = 1 << 20;
 /// (x − mean) / max(√variance, 1e-7), or with `invert` x · max(√variance, 1e-7) + mean
 /// ([Keras](https://keras.io/api/layers/preprocessing_layers/numerical/normalization/)).
 ///
-/// Each place along `axis`, by default the last, has its own mean and variance; they are those of the data that the layer
-/// is adapted to, or are given. Input `(batch, …)` of any dtype, output of the same shape; integers become float32, and
-/// so it computes under mixed precision. Weights, unless mean and variance are given: `mean` and `variance`, of the
-/// extents of `axis`, and `count` (int32, always 0, as in Keras); training leaves them alone. Before it is adapted the
-/// mean is 0 and the variance 1.
+/// Each place along `axis`, by default the last, has its own mean and variance; they are those of the data that the
+/// layer is adapted to, or are given. Input `(batch, …)` of any dtype, output of the same shape; integers become
+/// float32, and so it computes under mixed precision. Weights, unless mean and variance are given: `mean` and
+/// `variance`, of the extents of `axis`, and `count` (int32, always 0, as in Keras); training leaves them alone. Before
+/// it is adapted the mean is 0 and the variance 1.
 #[derive(Clone, Debug)]
 pub struct Normalization {
     axis: Vec<isize>,
@@ -45,8 +45,8 @@ impl Normalization {
         Normalization { axis: vec![-1], invert: false, given: None, adapted: None }
     }
 
-    /// The axes whose places have a mean and a variance each; none for one mean and one variance of all. By default `[-1]`.
-    /// Set it before the layer is adapted.
+    /// The axes whose places have a mean and a variance each; none for one mean and one variance of all. By default
+    /// `[-1]`. Set it before the layer is adapted.
     pub fn axis(mut self, axis: impl Into<Vec<isize>>) -> Self {
         self.axis = axis.into();
         self
@@ -64,12 +64,11 @@ impl Normalization {
         self
     }
 
-    /// Takes mean and variance (of the population) from the one input of the data set, `(rows, …)` of any dtype, computed in
-    /// f64.
+    /// Takes mean and variance (of the population) from the one input of the data set, `(rows, …)` of any dtype,
+    /// computed in f64.
     ///
-    /// # Errors
-    /// Data that is held out or of which a part is, several inputs, NaN or infinity, an axis that it does not have, a mean
-    /// that was given.
+    /// # Errors Data that is held out or of which a part is, several inputs, NaN or infinity, an axis that it does not
+    /// have, a mean that was given.
     pub fn adapt(mut self, data: &Dataset) -> Result<Normalization> {
         if self.given.is_some() {
             return Err(Error::Config("a Normalization layer whose mean and variance are given cannot adapt".into()));

@@ -7,8 +7,8 @@ use serde_json::json;
 
 /// The axes of each sample in another order ([Keras](https://keras.io/api/layers/reshaping_layers/permute/)).
 ///
-/// Input `(batch, …)` of any dtype; axis i of the output's sample is axis `dims[i]` of the input's, which are counted from 1.
-/// No weights.
+/// Input `(batch, …)` of any dtype; axis i of the output's sample is axis `dims[i]` of the input's, which are counted
+/// from 1. No weights.
 #[derive(Clone, Debug)]
 pub struct Permute {
     dims: Vec<usize>,

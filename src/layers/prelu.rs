@@ -11,8 +11,8 @@ use serde_json::json;
 /// max(x, 0) − alpha · max(−x, 0): x above 0, else alpha · x
 /// ([Keras](https://keras.io/api/layers/activation_layers/prelu/), [paper](https://arxiv.org/abs/1502.01852)).
 ///
-/// Input `(batch, …)` of a floating-point dtype, output of the same shape. Weight: `alpha`, of a sample's shape, with the
-/// extent 1 along the axes that share it. Defaults: alpha from 0 on, no shared axes.
+/// Input `(batch, …)` of a floating-point dtype, output of the same shape. Weight: `alpha`, of a sample's shape, with
+/// the extent 1 along the axes that share it. Defaults: alpha from 0 on, no shared axes.
 #[derive(Clone, Debug)]
 pub struct PReLU {
     alpha: Parameter,

@@ -8,7 +8,8 @@ use serde_json::json;
 /// min(x, max_value) above `threshold`, else negative_slope · (x − threshold)
 /// ([Keras](https://keras.io/api/layers/activation_layers/relu/)).
 ///
-/// Input of any shape and a floating-point dtype, output of the same. Defaults: no `max_value`, the slope and the threshold
+/// Input of any shape and a floating-point dtype, output of the same. Defaults: no `max_value`, the slope and the
+/// threshold
 /// 0. No weights.
 #[derive(Clone, Copy, Debug)]
 pub struct ReLU {

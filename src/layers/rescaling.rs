@@ -8,9 +8,9 @@ use serde_json::json;
 
 /// x · scale + offset ([Keras](https://keras.io/api/layers/preprocessing_layers/image_preprocessing/rescaling/)).
 ///
-/// `scale` and `offset` are a number each, or one number for each channel, which is the last axis. Input `(batch, …)` of
-/// any dtype, output of the same shape; integers become float32, and so it computes under mixed precision. Default: no
-/// offset. No weights.
+/// `scale` and `offset` are a number each, or one number for each channel, which is the last axis. Input `(batch, …)`
+/// of any dtype, output of the same shape; integers become float32, and so it computes under mixed precision. Default:
+/// no offset. No weights.
 #[derive(Clone, Debug)]
 pub struct Rescaling {
     scale: Constant,

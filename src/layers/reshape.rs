@@ -9,8 +9,8 @@ use serde_json::json;
 /// Each sample under another shape, its elements in the same order
 /// ([Keras](https://keras.io/api/layers/reshaping_layers/reshape/)).
 ///
-/// Input `(batch, …)` of any dtype, output `(batch, target…)`; one extent of the target may be -1, which follows from the
-/// others. No weights.
+/// Input `(batch, …)` of any dtype, output `(batch, target…)`; one extent of the target may be -1, which follows from
+/// the others. No weights.
 #[derive(Clone, Debug)]
 pub struct Reshape {
     target: Vec<i64>,

@@ -13,8 +13,8 @@ use serde_json::json;
 /// ([Keras](https://keras.io/api/layers/normalization_layers/rms_normalization/),
 /// [paper](https://arxiv.org/abs/1910.07467)).
 ///
-/// Input `(batch, …)` of a floating-point dtype, output of the same shape. Weight: `scale`, ones, of the extents of `axis`.
-/// Defaults: the last axis, epsilon 1e-6. It computes in f32 under mixed precision.
+/// Input `(batch, …)` of a floating-point dtype, output of the same shape. Weight: `scale`, ones, of the extents of
+/// `axis`. Defaults: the last axis, epsilon 1e-6. It computes in f32 under mixed precision.
 #[derive(Clone, Debug)]
 pub struct RMSNormalization {
     axis: Axes,

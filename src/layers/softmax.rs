@@ -9,8 +9,8 @@ use serde_json::json;
 
 /// eˣ / Σ eˣ over one axis or several ([Keras](https://keras.io/api/layers/activation_layers/softmax/)).
 ///
-/// Input of any shape and a floating-point dtype, output of the same; the batch's axis cannot be among them. Default: the
-/// last axis. No weights. It computes in f32 under mixed precision.
+/// Input of any shape and a floating-point dtype, output of the same; the batch's axis cannot be among them. Default:
+/// the last axis. No weights. It computes in f32 under mixed precision.
 #[derive(Clone, Debug)]
 pub struct Softmax {
     axis: Axes,

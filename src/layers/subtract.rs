@@ -4,6 +4,7 @@ use super::merge::merging;
 use crate::tensor::Tensor;
 
 merging! {
-    /// x₁ − x₂, element by element, of exactly two inputs ([Keras](https://keras.io/api/layers/merging_layers/subtract/)).
+    /// x₁ − x₂, element by element, of exactly two inputs
+    /// ([Keras](https://keras.io/api/layers/merging_layers/subtract/)).
     Subtract Tensor::sub; of 2
 }

@@ -240,8 +240,8 @@ impl LayerRef {
         self.edit(|cell| cell.precision = Some(precision))
     }
 
-    /// A layer of the same arguments with a penalty on its outputs, divided by the batch, that training adds to the loss:
-    /// Keras's `activity_regularizer`. It shares no weights with this one.
+    /// A layer of the same arguments with a penalty on its outputs, divided by the batch, that training adds to the
+    /// loss: Keras's `activity_regularizer`. It shares no weights with this one.
     pub fn activity_regularizer(self, regularizer: impl Into<Box<dyn Regularizer>>) -> LayerRef {
         self.edit(|cell| cell.activity = Some(regularizer.into()))
     }
@@ -277,8 +277,8 @@ impl LayerRef {
         self.0.activity.as_deref()
     }
 
-    /// The activation that the output went through last, if a loss can be computed from what it was applied to: not where
-    /// a penalty is on the output itself.
+    /// The activation that the output went through last, if a loss can be computed from what it was applied to: not
+    /// where a penalty is on the output itself.
     pub(crate) fn output_activation(&self) -> Option<ActivationFn> {
         self.activity().map_or_else(|| self.layer().output_activation(), |_| None)
     }

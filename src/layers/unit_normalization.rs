@@ -9,8 +9,8 @@ use serde_json::json;
 /// x / √Σ x² over one axis or several, so that their elements together have the length 1
 /// ([Keras](https://keras.io/api/layers/normalization_layers/unit_normalization/)).
 ///
-/// Input of any shape and a floating-point dtype, output of the same. Lengths below 1e-12 are divided by as 1e-12, so that 0
-/// stays 0. Default: the last axis. No weights. It computes in f32 under mixed precision.
+/// Input of any shape and a floating-point dtype, output of the same. Lengths below 1e-12 are divided by as 1e-12, so
+/// that 0 stays 0. Default: the last axis. No weights. It computes in f32 under mixed precision.
 #[derive(Clone, Debug)]
 pub struct UnitNormalization {
     axis: Axes,

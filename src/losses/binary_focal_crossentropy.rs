@@ -9,13 +9,14 @@ use crate::ops::Activation;
 use crate::tensor::Tensor;
 use serde_json::json;
 
-/// (1 − q)^γ times [`super::BinaryCrossentropy`], where q = t p + (1 − t)(1 − p) is the probability given to the target,
-/// averaged over the last axis ([Keras](https://keras.io/api/losses/probabilistic_losses/#binaryfocalcrossentropy-class);
-/// [Lin et al., 2017](https://arxiv.org/abs/1708.02002)).
+/// (1 − q)^γ times [`super::BinaryCrossentropy`], where q = t p + (1 − t)(1 − p) is the probability given to the
+/// target, averaged over the last axis
+/// ([Keras](https://keras.io/api/losses/probabilistic_losses/#binaryfocalcrossentropy-class); [Lin et al.,
+/// 2017](https://arxiv.org/abs/1708.02002)).
 ///
-/// Targets t in [0, 1], of any dtype, and predictions p: both `(batch, …, outputs)`; beside `(batch, 1)` the other may be
-/// `(batch)`. Defaults: γ = 2, no label smoothing, no balancing; with balancing each loss is multiplied by
-/// t α + (1 − t)(1 − α), α = ¼. Probabilities are kept within [1e-7, 1 − 1e-7] for the cross-entropy; of logits it is exact.
+/// Targets t in [0, 1], of any dtype, and predictions p: both `(batch, …, outputs)`; beside `(batch, 1)` the other may
+/// be `(batch)`. Defaults: γ = 2, no label smoothing, no balancing; with balancing each loss is multiplied by t α + (1
+/// − t)(1 − α), α = ¼. Probabilities are kept within [1e-7, 1 − 1e-7] for the cross-entropy; of logits it is exact.
 #[derive(Clone, Copy, Debug)]
 pub struct BinaryFocalCrossentropy {
     apply_class_balancing: bool,

@@ -12,9 +12,9 @@ use serde_json::json;
 /// ([Keras](https://keras.io/api/losses/probabilistic_losses/#categoricalfocalcrossentropy-class);
 /// [Lin et al., 2017](https://arxiv.org/abs/1708.02002)).
 ///
-/// Targets t, one-hot or soft, of any dtype, and predictions p: both `(batch, …, classes)`. Probabilities are divided by
-/// their sum and kept within [1e-7, 1 − 1e-7]; of logits the logarithm is exact. Defaults: α = ¼, γ = 2, no label smoothing.
-/// Keras also takes a weight for each class as α; here it is one number.
+/// Targets t, one-hot or soft, of any dtype, and predictions p: both `(batch, …, classes)`. Probabilities are divided
+/// by their sum and kept within [1e-7, 1 − 1e-7]; of logits the logarithm is exact. Defaults: α = ¼, γ = 2, no label
+/// smoothing. Keras also takes a weight for each class as α; here it is one number.
 #[derive(Clone, Copy, Debug)]
 pub struct CategoricalFocalCrossentropy {
     alpha: f64,

@@ -9,8 +9,9 @@ use serde_json::json;
 /// 1 − 2 Σ t p / (Σ t + Σ p + 1e-7), for how far two regions overlap
 /// ([Keras](https://keras.io/api/losses/regression_losses/#dice-class); Dice, 1945).
 ///
-/// Targets t, of any dtype, and predictions p: both `(batch, …)`; beside `(batch, 1)` the other may be `(batch)`. Sums are
-/// over everything, so that a batch has one loss, unless axes are named: over `[1, 2, 3]` of pictures each has its own.
+/// Targets t, of any dtype, and predictions p: both `(batch, …)`; beside `(batch, 1)` the other may be `(batch)`. Sums
+/// are over everything, so that a batch has one loss, unless axes are named: over `[1, 2, 3]` of pictures each has its
+/// own.
 #[derive(Clone, Debug, Default)]
 pub struct Dice {
     axis: Option<Vec<i64>>,

@@ -9,8 +9,9 @@ use serde_json::json;
 /// e² / 2 of errors e = p − t up to δ in size and δ |e| − δ² / 2 of larger ones, averaged over the last axis
 /// ([Keras](https://keras.io/api/losses/regression_losses/#huber-class)).
 ///
-/// Targets t, of any dtype, and predictions p: both `(batch, …, outputs)`; beside `(batch, 1)` the other may be `(batch)`.
-/// Default: δ = 1. Keras does not write δ into its files; here another one than 1 is written, and Keras reads it.
+/// Targets t, of any dtype, and predictions p: both `(batch, …, outputs)`; beside `(batch, 1)` the other may be
+/// `(batch)`. Default: δ = 1. Keras does not write δ into its files; here another one than 1 is written, and Keras
+/// reads it.
 #[derive(Clone, Copy, Debug)]
 pub struct Huber {
     delta: f64,

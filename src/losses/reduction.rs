@@ -14,7 +14,8 @@ pub enum Reduction {
     SumOverBatchSize,
     /// Another word of Keras's for the same.
     Mean,
-    /// Their sum, each times its weight, divided by the sum of the weights; 0 where that is 0. Without weights their mean.
+    /// Their sum, each times its weight, divided by the sum of the weights; 0 where that is 0. Without weights their
+    /// mean.
     MeanWithSampleWeight,
     /// Their sum.
     Sum,
@@ -47,7 +48,8 @@ impl Reduction {
             "sum" => Ok(Reduction::Sum),
             "none" => Ok(Reduction::None),
             _ => Err(Error::Config(format!(
-                "argument `reduction`: expected sum_over_batch_size, mean, mean_with_sample_weight, sum or none, got `{name}`"
+                "argument `reduction`: expected sum_over_batch_size, mean, mean_with_sample_weight, sum or none, \
+                 got `{name}`"
             ))),
         }
     }
@@ -55,8 +57,8 @@ impl Reduction {
     /// The loss of a batch from those of its samples, each multiplied by its weight first, if there are any.
     ///
     /// Weights are one a sample, `(batch)` or `(batch, 1)`, or one for each loss. The mean divides by the number of
-    /// losses, not by the sum of the weights, as in Keras; the mean with weights by the sum of those that were given, which
-    /// are fewer than the losses where one weight is for several.
+    /// losses, not by the sum of the weights, as in Keras; the mean with weights by the sum of those that were given,
+    /// which are fewer than the losses where one weight is for several.
     ///
     /// # Errors
     /// Weights of another shape.

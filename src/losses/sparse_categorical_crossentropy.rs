@@ -11,8 +11,8 @@ use serde_json::json;
 ///
 /// Targets: labels `(batch, …)` or `(batch, …, 1)`, whole numbers of any dtype; predictions `(batch, …, classes)`.
 /// Probabilities are divided by their sum and kept within [1e-7, 1 − 1e-7] as in Keras; of logits the loss is exact. A
-/// label out of range or with a fraction is an error on the CPU, and its loss is NaN on a CUDA card; `fit` and `evaluate`
-/// look for the range beforehand.
+/// label out of range or with a fraction is an error on the CPU, and its loss is NaN on a CUDA card; `fit` and
+/// `evaluate` look for the range beforehand.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SparseCategoricalCrossentropy {
     from_logits: bool,
@@ -56,7 +56,8 @@ impl Loss for SparseCategoricalCrossentropy {
     }
 }
 
-/// The labels as whole numbers. One that is none is an error on the CPU; on a CUDA card it becomes −1, which is no class.
+/// The labels as whole numbers. One that is none is an error on the CPU; on a CUDA card it becomes −1, which is no
+/// class.
 fn whole(y_true: &Tensor) -> Result<Tensor> {
     if !y_true.dtype().is_float() {
         return Ok(y_true.clone());

@@ -6,7 +6,7 @@ plain! {
     /// max(1 − t p, 0)², averaged over the last axis
     /// ([Keras](https://keras.io/api/losses/hinge_losses/#squaredhinge-class)).
     ///
-    /// Targets t, −1 or 1, of any dtype, and predictions p: both `(batch, …, outputs)`; beside `(batch, 1)` the other may
-    /// be `(batch)`. Where all targets of a batch are 0 or 1, a 0 means −1. It is a metric too.
+    /// Targets t, −1 or 1, of any dtype, and predictions p: both `(batch, …, outputs)`; beside `(batch, 1)` the other
+    /// may be `(batch)`. Where all targets of a batch are 0 or 1, a 0 means −1. It is a metric too.
     SquaredHinge |t, p| signs(t)?.mul(p)?.rescale(-1.0, 1.0)?.relu()?.square()?.mean(&[-1], false)
 }

@@ -6,13 +6,13 @@ use crate::layers::{Config, Read, object};
 use crate::tensor::Tensor;
 use serde_json::json;
 
-/// 1 − s / (s + α Σ t (1 − p) + β Σ p (1 − t) + 1e-7) with s = Σ t p: [`super::Dice`] with weights for what was missed, α,
-/// and for what was found wrongly, β ([Keras](https://keras.io/api/losses/regression_losses/#tversky-class);
-/// [Salehi et al., 2017](https://arxiv.org/abs/1706.05721)).
+/// 1 − s / (s + α Σ t (1 − p) + β Σ p (1 − t) + 1e-7) with s = Σ t p: [`super::Dice`] with weights for what was missed,
+/// α, and for what was found wrongly, β ([Keras](https://keras.io/api/losses/regression_losses/#tversky-class); [Salehi
+/// et al., 2017](https://arxiv.org/abs/1706.05721)).
 ///
-/// Targets t, of any dtype, and predictions p: both `(batch, …)`; beside `(batch, 1)` the other may be `(batch)`. Defaults:
-/// α = β = ½. Sums are over everything, so that a batch has one loss, unless axes are named. Which of the two α and β weigh
-/// is as Keras computes it.
+/// Targets t, of any dtype, and predictions p: both `(batch, …)`; beside `(batch, 1)` the other may be `(batch)`.
+/// Defaults: α = β = ½. Sums are over everything, so that a batch has one loss, unless axes are named. Which of the two
+/// α and β weigh is as Keras computes it.
 #[derive(Clone, Debug)]
 pub struct Tversky {
     alpha: f64,

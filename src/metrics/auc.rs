@@ -20,8 +20,8 @@ pub enum Curve {
 /// [Davis and Goadrich, 2006](https://www.biostat.wisc.edu/~page/rocpr.pdf)).
 ///
 /// Targets, of any dtype, and probabilities: both `(batch, …)`; beside `(batch, 1)` the other may be `(batch)`. With
-/// `multi_label` both are `(batch, labels)`, and the result is the mean of the labels' areas. Defaults: 200 thresholds, the
-/// curve ROC, trapezoids between the points, for PR the interpolation of its paper.
+/// `multi_label` both are `(batch, labels)`, and the result is the mean of the labels' areas. Defaults: 200 thresholds,
+/// the curve ROC, trapezoids between the points, for PR the interpolation of its paper.
 #[derive(Clone, Debug)]
 pub struct AUC {
     num_thresholds: usize,

@@ -11,8 +11,8 @@ use serde_json::json;
 /// How often a probability above the threshold meets the target 1, and another the target 0
 /// ([Keras](https://keras.io/api/metrics/accuracy_metrics/#binaryaccuracy-class)).
 ///
-/// Targets, of any dtype, and predictions: both `(batch, …)`; beside `(batch, 1)` the other may be `(batch)`. Default: ½; a
-/// probability of just that counts as below.
+/// Targets, of any dtype, and predictions: both `(batch, …)`; beside `(batch, 1)` the other may be `(batch)`. Default:
+/// ½; a probability of just that counts as below.
 #[derive(Clone, Copy, Debug)]
 pub struct BinaryAccuracy {
     threshold: f64,

@@ -8,8 +8,8 @@ use crate::tensor::Tensor;
 /// How often the largest prediction stands where the largest target does
 /// ([Keras](https://keras.io/api/metrics/accuracy_metrics/#categoricalaccuracy-class)).
 ///
-/// Targets, one-hot or soft, of any dtype, and predictions, probabilities or logits: both `(batch, …, classes)`. Of equal
-/// ones the first counts.
+/// Targets, one-hot or soft, of any dtype, and predictions, probabilities or logits: both `(batch, …, classes)`. Of
+/// equal ones the first counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CategoricalAccuracy;
 

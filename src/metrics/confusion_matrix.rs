@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::ops::whole;
 use crate::tensor::Tensor;
 
-/// How often the class i was taken for the class j: float32 `(classes, classes)`, in row i and column j the number of samples
-/// of the label i with the prediction j, or the sum of their weights.
+/// How often the class i was taken for the class j: float32 `(classes, classes)`, in row i and column j the number of
+/// samples of the label i with the prediction j, or the sum of their weights.
 ///
 /// Labels and predicted labels, whole numbers of any dtype, and weights, all of as many elements; of probabilities
 /// `argmax(-1)` makes labels. A sample with a label or a prediction out of range does not count. It is computed on the

@@ -26,7 +26,8 @@ pub struct Counting {
     pub logits: bool,
     /// Each label has its own counts.
     pub by_label: bool,
-    /// How often each label, a place of the last axis, counts; where labels have their own counts, in what comes of them.
+    /// How often each label, a place of the last axis, counts; where labels have their own counts, in what comes of
+    /// them.
     pub label_weights: Option<Vec<f64>>,
 }
 
@@ -55,8 +56,8 @@ impl Counting {
         Ok(Counting { even: even && thresholds.len() > 2, thresholds, ..Counting::default() })
     }
 
-    /// For each label, of samples that should be yes and of those that should not: what lies above no threshold at all and
-    /// above each, or where thresholds are even, between each two.
+    /// For each label, of samples that should be yes and of those that should not: what lies above no threshold at all
+    /// and above each, or where thresholds are even, between each two.
     pub fn state(&self, outputs: usize) -> Result<Vec<Shape>> {
         if let Some(weights) = &self.label_weights
             && (weights.len() != outputs || weights.iter().any(|w| !(*w >= 0.0 && w.is_finite())))

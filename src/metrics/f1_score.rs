@@ -9,8 +9,8 @@ use crate::tensor::{Tensor, Tensors};
 /// 2 precision · recall / (precision + recall): [`FBetaScore`] with β = 1
 /// ([Keras](https://keras.io/api/metrics/classification_metrics/#f1score-class)).
 ///
-/// Targets, one-hot or of several labels, of any dtype, and predictions: both `(batch, classes)`. Defaults: a figure for each
-/// class, no threshold.
+/// Targets, one-hot or of several labels, of any dtype, and predictions: both `(batch, classes)`. Defaults: a figure
+/// for each class, no threshold.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct F1Score(FBetaScore);
 

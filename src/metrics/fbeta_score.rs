@@ -25,9 +25,9 @@ pub enum Average {
 /// (1 + β²) precision · recall / (β² precision + recall)
 /// ([Keras](https://keras.io/api/metrics/classification_metrics/#fbetascore-class)).
 ///
-/// Targets, one-hot or of several labels, of any dtype, and predictions: both `(batch, classes)`. A prediction above the
-/// threshold means yes; without a threshold the largest of a row does, all of them if there are several, unless it is 0.
-/// Defaults: a figure for each class, β = 1, no threshold. Divisions have 1e-7 added to what they divide by.
+/// Targets, one-hot or of several labels, of any dtype, and predictions: both `(batch, classes)`. A prediction above
+/// the threshold means yes; without a threshold the largest of a row does, all of them if there are several, unless it
+/// is 0. Defaults: a figure for each class, β = 1, no threshold. Divisions have 1e-7 added to what they divide by.
 #[derive(Clone, Copy, Debug)]
 pub struct FBetaScore {
     average: Average,

@@ -7,8 +7,9 @@ use crate::layers::Config;
 /// [`super::IoU`] of all classes
 /// ([Keras](https://keras.io/api/metrics/segmentation_metrics/#meaniou-class)).
 ///
-/// Targets and predictions: labels `(batch, …)`, whole numbers of any dtype; of probabilities set `sparse_y_pred(false)`.
-/// By default no class is ignored. Keras counts in int32 and cuts weights off to whole numbers; here they count as they are.
+/// Targets and predictions: labels `(batch, …)`, whole numbers of any dtype; of probabilities set
+/// `sparse_y_pred(false)`. By default no class is ignored. Keras counts in int32 and cuts weights off to whole numbers;
+/// here they count as they are.
 #[derive(Clone, Debug)]
 pub struct MeanIoU(Overlap);
 

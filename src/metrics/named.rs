@@ -6,8 +6,8 @@ use crate::layers::Config;
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
 
-/// A metric under a name of one's own, which logs, history and a `.keras` file show, or one that counts samples by their
-/// weights: `SparseCategoricalAccuracy::new().named("acc")`, `Precision::new().weighted()`.
+/// A metric under a name of one's own, which logs, history and a `.keras` file show, or one that counts samples by
+/// their weights: `SparseCategoricalAccuracy::new().named("acc")`, `Precision::new().weighted()`.
 ///
 /// What Keras chooses a class for, [`super::Accuracy`], is a word in a file, `accuracy` or `acc`: another name of it is
 /// known while the program runs and not written.

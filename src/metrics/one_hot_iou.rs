@@ -7,8 +7,8 @@ use crate::layers::Config;
 /// [`super::IoU`] of one-hot targets and of probabilities
 /// ([Keras](https://keras.io/api/metrics/segmentation_metrics/#onehotiou-class)).
 ///
-/// Targets, one-hot, and predictions: both `(batch, …, classes)`; the largest of a row is its class.
-/// By default no class is ignored. Keras counts in int32 and cuts weights off to whole numbers; here they count as they are.
+/// Targets, one-hot, and predictions: both `(batch, …, classes)`; the largest of a row is its class. By default no
+/// class is ignored. Keras counts in int32 and cuts weights off to whole numbers; here they count as they are.
 #[derive(Clone, Debug)]
 pub struct OneHotIoU(Overlap);
 

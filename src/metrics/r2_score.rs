@@ -25,8 +25,8 @@ pub enum Aggregation {
 /// ([Keras](https://keras.io/api/metrics/regression_metrics/#r2score-class)).
 ///
 /// Targets t, of any dtype, and predictions p: both `(batch, outputs)`; beside `(batch, 1)` the other may be `(batch)`.
-/// Defaults: the mean of the outputs, no adjustment. With `num_regressors` k it is 1 − (1 − R²)(n − 1) / (n − k − 1), where
-/// n counts the samples of all outputs, as in Keras. Without targets that differ it is NaN or 0, as there.
+/// Defaults: the mean of the outputs, no adjustment. With `num_regressors` k it is 1 − (1 − R²)(n − 1) / (n − k − 1),
+/// where n counts the samples of all outputs, as in Keras. Without targets that differ it is NaN or 0, as there.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct R2Score {
     class_aggregation: Aggregation,

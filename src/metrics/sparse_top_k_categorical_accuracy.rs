@@ -11,7 +11,8 @@ use serde_json::json;
 /// How often fewer than k predictions are larger than that of the label
 /// ([Keras](https://keras.io/api/metrics/accuracy_metrics/#sparsetopkcategoricalaccuracy-class)).
 ///
-/// Targets: labels `(batch, …)` or `(batch, …, 1)`, whole numbers of any dtype; predictions `(batch, …, classes)`. Of equal predictions all count, a NaN as less than every number. Default: k = 5.
+/// Targets: labels `(batch, …)` or `(batch, …, 1)`, whole numbers of any dtype; predictions `(batch, …, classes)`. Of
+/// equal predictions all count, a NaN as less than every number. Default: k = 5.
 #[derive(Clone, Copy, Debug)]
 pub struct SparseTopKCategoricalAccuracy {
     k: usize,

@@ -10,7 +10,8 @@ use serde_json::json;
 /// How often fewer than k predictions are larger than that of the largest target
 /// ([Keras](https://keras.io/api/metrics/accuracy_metrics/#topkcategoricalaccuracy-class)).
 ///
-/// Targets, one-hot or soft, of any dtype, and predictions: both `(batch, …, classes)`. Of equal predictions all count, a NaN as less than every number. Default: k = 5.
+/// Targets, one-hot or soft, of any dtype, and predictions: both `(batch, …, classes)`. Of equal predictions all count,
+/// a NaN as less than every number. Default: k = 5.
 #[derive(Clone, Copy, Debug)]
 pub struct TopKCategoricalAccuracy {
     k: usize,

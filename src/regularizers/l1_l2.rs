@@ -5,7 +5,8 @@ use crate::error::Result;
 use crate::tensor::Tensor;
 use serde_json::{Map, Value};
 
-/// l1 · Σ |x| + l2 · Σ x²; by default both factors are 0 ([Keras](https://keras.io/api/layers/regularizers/#l1l2-class)).
+/// l1 · Σ |x| + l2 · Σ x²; by default both factors are 0
+/// ([Keras](https://keras.io/api/layers/regularizers/#l1l2-class)).
 #[derive(Clone, Copy, Debug)]
 pub struct L1L2 {
     l1: f64,

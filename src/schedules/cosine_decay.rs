@@ -3,13 +3,13 @@
 use super::{Schedule, positive, range, required, steps};
 use crate::error::Result;
 use crate::layers::{Config, Read, object};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::f64::consts::PI;
 
-/// `initial_learning_rate · ((1 − α)·(1 + cos(π · step / decay_steps)) / 2 + α)`, and α of the initial rate from `decay_steps`
-/// on. With a warm-up the rate first goes in a straight line from the initial one to the target in so many steps, and the
-/// cosine starts there, at the target (Loshchilov and Hutter, *SGDR: stochastic gradient descent with warm restarts*, ICLR
-/// 2017; [Keras](https://keras.io/api/optimizers/learning_rate_schedules/cosine_decay/)).
+/// `initial_learning_rate · ((1 − α)·(1 + cos(π · step / decay_steps)) / 2 + α)`, and α of the initial rate from
+/// `decay_steps` on. With a warm-up the rate first goes in a straight line from the initial one to the target in so
+/// many steps, and the cosine starts there, at the target (Loshchilov and Hutter, *SGDR: stochastic gradient descent
+/// with warm restarts*, ICLR 2017; [Keras](https://keras.io/api/optimizers/learning_rate_schedules/cosine_decay/)).
 ///
 /// Defaults: α 0, no warm-up.
 ///
@@ -86,7 +86,7 @@ impl Schedule for CosineDecay {
     fn config(&self) -> Config {
         object(json!({
             "initial_learning_rate": self.initial_learning_rate, "decay_steps": steps(self.decay_steps),
-            "alpha": self.alpha, "name": "CosineDecay", "warmup_target": self.warmup_target.map_or(Value::Null, |t| json!(t)),
+            "alpha": self.alpha, "name": "CosineDecay", "warmup_target": self.warmup_target,
             "warmup_steps": steps(self.warmup_steps),
         }))
     }

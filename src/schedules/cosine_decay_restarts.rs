@@ -6,9 +6,9 @@ use crate::layers::{Config, Read, object};
 use serde_json::json;
 use std::f64::consts::PI;
 
-/// Cosine decays one after another: the i-th, from 0, takes `first_decay_steps · t_mulⁱ` steps, and in its fraction f the
-/// rate is `initial_learning_rate · ((1 − α)·m_mulⁱ·(1 + cos(π·f)) / 2 + α)` (Loshchilov and Hutter, *SGDR: stochastic
-/// gradient descent with warm restarts*, ICLR 2017;
+/// Cosine decays one after another: the i-th, from 0, takes `first_decay_steps · t_mulⁱ` steps, and in its fraction f
+/// the rate is `initial_learning_rate · ((1 − α)·m_mulⁱ·(1 + cos(π·f)) / 2 + α)` (Loshchilov and Hutter, *SGDR:
+/// stochastic gradient descent with warm restarts*, ICLR 2017;
 /// [Keras](https://keras.io/api/optimizers/learning_rate_schedules/cosine_decay_restarts/)).
 ///
 /// Defaults: `t_mul` 2, `m_mul` 1, α 0.

@@ -5,8 +5,8 @@ use crate::error::Result;
 use crate::layers::{Config, Read, object};
 use serde_json::json;
 
-/// `initial_learning_rate / (1 + decay_rate · step / decay_steps)`; as a staircase the quotient of steps is the whole number
-/// below it ([Keras](https://keras.io/api/optimizers/learning_rate_schedules/inverse_time_decay/)).
+/// `initial_learning_rate / (1 + decay_rate · step / decay_steps)`; as a staircase the quotient of steps is the whole
+/// number below it ([Keras](https://keras.io/api/optimizers/learning_rate_schedules/inverse_time_decay/)).
 ///
 /// ```
 /// use uncrumple::prelude::*;

@@ -5,8 +5,8 @@ use crate::error::{Error, Result};
 use crate::layers::{Config, object};
 use serde_json::{Value, json};
 
-/// `values[0]` up to the step `boundaries[0]`, that one too, then `values[1]` up to `boundaries[1]`, …, and the last value
-/// from there on ([Keras](https://keras.io/api/optimizers/learning_rate_schedules/piecewise_constant_decay/)).
+/// `values[0]` up to the step `boundaries[0]`, that one too, then `values[1]` up to `boundaries[1]`, …, and the last
+/// value from there on ([Keras](https://keras.io/api/optimizers/learning_rate_schedules/piecewise_constant_decay/)).
 ///
 /// ```
 /// use uncrumple::prelude::*;

@@ -5,9 +5,10 @@ use crate::error::Result;
 use crate::layers::{Config, Read, object};
 use serde_json::json;
 
-/// `(initial_learning_rate − end_learning_rate) · (1 − step / decay_steps)^power + end_learning_rate`, and the end's rate
-/// from `decay_steps` on; with `cycle` the steps of the decay are the least multiple of `decay_steps` that the step does not
-/// exceed, so that the rate rises again ([Keras](https://keras.io/api/optimizers/learning_rate_schedules/polynomial_decay/)).
+/// `(initial_learning_rate − end_learning_rate) · (1 − step / decay_steps)^power + end_learning_rate`, and the end's
+/// rate from `decay_steps` on; with `cycle` the steps of the decay are the least multiple of `decay_steps` that the
+/// step does not exceed, so that the rate rises again
+/// ([Keras](https://keras.io/api/optimizers/learning_rate_schedules/polynomial_decay/)).
 ///
 /// Defaults: end 0.0001, power 1, no cycle.
 ///

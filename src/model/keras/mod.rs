@@ -1,9 +1,8 @@
 //! The `.keras` file: a zip of metadata.json, config.json and model.weights.h5, as Keras 3 writes and reads it.
 //!
-//! A file is data: reading one runs nothing that it brings, and a class that is neither this engine's nor registered is an
-//! error that names it. The
-//! graph is built from the config without a weight being drawn; its shapes are then held against the arrays that the
-//! file really has, so that a config cannot ask for more memory than the file brings.
+//! A file is data: reading one runs nothing that it brings, and a class that is neither this engine's nor registered is
+//! an error that names it. The graph is built from the config without a weight being drawn; its shapes are then held
+//! against the arrays that the file really has, so that a config cannot ask for more memory than the file brings.
 
 mod compile;
 mod inbound;

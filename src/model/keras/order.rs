@@ -19,9 +19,9 @@ impl Member {
     }
 }
 
-/// The inputs and layers of a graph in Keras's order: by depth, the longest path to an output, deepest first, and within
-/// a depth as a depth-first walk from the outputs meets them. A layer that is called several times counts with its
-/// deepest call, and so do then its calls that come earlier in the walk.
+/// The inputs and layers of a graph in Keras's order: by depth, the longest path to an output, deepest first, and
+/// within a depth as a depth-first walk from the outputs meets them. A layer that is called several times counts with
+/// its deepest call, and so do then its calls that come earlier in the walk.
 pub(super) fn members(graph: &Graph) -> Vec<Member> {
     let inputs = graph.inputs.len();
     let mut made_by: Vec<usize> = (0..inputs).collect();

@@ -190,8 +190,9 @@ pub(super) fn write_optimizer(
     Ok(())
 }
 
-/// An optimizer's iteration and slots, in the model's order of trainable weights; as at the start where the file has none yet. The
-/// learning rate of the file becomes the optimizer's, for a callback may have moved it away from the config's.
+/// An optimizer's iteration and slots, in the model's order of trainable weights; as at the start where the file has
+/// none yet. The learning rate of the file becomes the optimizer's, for a callback may have moved it away from the
+/// config's.
 pub(super) fn read_optimizer(
     tree: &Tree,
     model: &Model,
