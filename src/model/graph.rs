@@ -182,10 +182,8 @@ impl Graph {
     /// Inputs of another number, shape or dtype, and whatever a layer's call answers, with the layer's name.
     pub fn run(&self, weights: &[Tensor], inputs: &[&Tensor], mode: Mode, updates: &mut Updates) -> Result<Tensors> {
         self.check_inputs(inputs)?;
-        let mut values: SmallVec<[Option<Tensor>; 16]> = SmallVec::from_elem(None, self.values);
-        for (value, input) in values.iter_mut().zip(inputs) {
-            *value = Some((*input).clone());
-        }
+        // Few values are needed at a time, however long the graph is: each with its number.
+        let mut live: SmallVec<[(usize, Tensor); 16]> = inputs.iter().map(|x| (*x).clone()).enumerate().collect();
         for step in &self.steps {
             let entry = &self.layers[step.layer];
             let _range = cuda::Range::open(&entry.name);
@@ -195,8 +193,7 @@ impl Graph {
             let compute = if layer.full_precision() { DType::F32 } else { precision.compute_dtype() };
             let mut read: SmallVec<[Tensor; 2]> = SmallVec::new();
             for &i in &step.inputs {
-                let value =
-                    values[i].as_ref().ok_or_else(|| Error::Internal(format!("value {i} was let go too early")))?;
+                let value = value(&live, i)?;
                 let recast = value.dtype().is_float() && value.dtype() != compute && value.dtype() != DType::F64;
                 read.push(if recast { value.cast(compute)? } else { value.clone() });
             }
@@ -218,15 +215,10 @@ impl Graph {
                     .try_for_each(|y| updates.penalize(regularizer, y))
                     .map_err(|e| e.in_layer(&entry.name))?;
             }
-            for (value, output) in values[step.outputs.clone()].iter_mut().zip(outputs) {
-                *value = Some(output);
-            }
-            for &i in &step.last_uses {
-                values[i] = None;
-            }
+            live.extend(step.outputs.clone().zip(outputs));
+            live.retain(|(i, _)| !step.last_uses.contains(i));
         }
-        let output = |&i: &usize| values[i].clone().ok_or_else(|| Error::Internal(format!("output {i} was let go")));
-        self.outputs.iter().map(output).collect()
+        self.outputs.iter().map(|&i| value(&live, i).cloned()).collect()
     }
 
     fn check_inputs(&self, inputs: &[&Tensor]) -> Result<()> {
@@ -250,6 +242,12 @@ impl Graph {
         }
         Ok(())
     }
+}
+
+/// The value of this number among those that are needed yet.
+fn value(live: &[(usize, Tensor)], i: usize) -> Result<&Tensor> {
+    let found = live.iter().find(|(number, _)| *number == i);
+    found.map(|(_, tensor)| tensor).ok_or_else(|| Error::Internal(format!("value {i} was let go too early")))
 }
 
 /// The names, each with `_1`, `_2`, … added where it is there already.

@@ -17,6 +17,8 @@ use crate::tensor::{
     Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, given, require_one_dtype,
 };
 use crate::with_float;
+use smallvec::SmallVec;
+use std::iter;
 
 /// `activation(x * kernel + bias)`: x is `(batch, …, channels)`, the kernel `(…, channels / groups, filters)`, the bias
 /// `(filters,)` and may be left out, the output `(batch, …, filters)`.
@@ -100,7 +102,7 @@ impl Tensor {
 
 /// Checks a kernel against the channels that it sees, and gives its filters.
 fn filters(op: &'static str, window: &Window, groups: usize, channels: Option<usize>, kernel: &Shape) -> Result<usize> {
-    let sizes: Vec<usize> = window.slides().iter().map(|s| s.size).collect();
+    let sizes: SmallVec<[usize; SPATIAL]> = window.slides().iter().map(|s| s.size).collect();
     let rank = sizes.len();
     if kernel.rank() != rank + 2 || kernel[..rank] != sizes[..] {
         let message = format!("expected a kernel of shape {sizes:?} + (channels / groups, filters), got {kernel}");
@@ -119,7 +121,8 @@ fn filters(op: &'static str, window: &Window, groups: usize, channels: Option<us
 
 /// A tensor's shape with other spatial extents and channels.
 fn image(batch: usize, extents: &[usize], channels: usize) -> Result<Shape> {
-    Shape::new(&[&[batch], extents, &[channels]].concat())
+    let dims = iter::once(&batch).chain(extents).chain([&channels]).copied();
+    Shape::new(&dims.collect::<SmallVec<[usize; SPATIAL + 2]>>())
 }
 
 /// The sizes that the devices work from; shapes have been checked.
@@ -316,7 +319,7 @@ impl Op for ConvKernelGrad {
             return Err(Error::shape("conv_kernel_grad", message));
         }
         let sizes = self.window.slides().iter().map(|s| s.size).chain([channels / self.groups, filters]);
-        Ok(Metas::from_elem(Meta::new(Shape::new(&sizes.collect::<Vec<_>>())?, x.dtype), 1))
+        Ok(Metas::from_elem(Meta::new(Shape::new(&sizes.collect::<SmallVec<[usize; SPATIAL + 2]>>())?, x.dtype), 1))
     }
 
     fn cpu(&self, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
