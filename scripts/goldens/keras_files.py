@@ -264,6 +264,38 @@ def statistics(folder):
     write_model(folder, "statistics", model, [x], [y])
 
 
+def images(folder):
+    """Every kind of convolution with normalisations and poolings between them, after two steps."""
+    random = common.rng("images")
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3), name="x"),
+            layers.Conv2D(4, 3, padding="same", activation="relu", kernel_regularizer="l2"),
+            layers.SeparableConv2D(4, (3, 2), depth_multiplier=2, activation="gelu"),
+            layers.BatchNormalization(momentum=0.9),
+            layers.DepthwiseConv2D(3, strides=2, padding="same", use_bias=False),
+            layers.MaxPooling2D((2, 1), strides=1),
+            layers.Conv2DTranspose(3, 3, strides=2, output_padding=1, activation="tanh", bias_constraint="non_neg"),
+            layers.AveragePooling2D(2),
+            layers.Conv2D(6, 2, groups=3, dilation_rate=2),
+            layers.Reshape((-1, 6)),
+            layers.Conv1D(5, 3, padding="causal"),
+            layers.DepthwiseConv1D(2),
+            layers.SeparableConv1D(4, 2),
+            layers.Conv1DTranspose(4, 2, strides=2),
+            layers.GlobalAveragePooling1D(),
+            layers.Dense(3, "softmax"),
+        ],
+        name="images",
+    )
+    set_weights(model, random)
+    model.compile(optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    x, y = common.normal(random, (4, 8, 8, 3)), random.integers(0, 3, (4, 1)).astype("int32")
+    for _ in range(2):
+        model.train_on_batch(x, y)
+    write_model(folder, "images", model, [x], [y])
+
+
 def functional(folder):
     """Two inputs, two outputs, one layer used on both, a model inside the model."""
     random = common.rng("functional")
@@ -325,7 +357,7 @@ def nested(folder):
 
 def main():
     folder = common.output_folder()
-    for family in (mlp, names, layers_all, everyday, statistics, functional, nested):
+    for family in (mlp, names, layers_all, everyday, statistics, images, functional, nested):
         keras.utils.clear_session()
         keras.utils.set_random_seed(1)
         family(folder)

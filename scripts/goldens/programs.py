@@ -11,7 +11,9 @@ decides whether a unit learns, Adam makes a full step of it, and the reference i
 import itertools
 
 import common
+import drawn
 from common import jax, keras, np
+from drawn import bits, draw
 
 losses = keras.losses
 
@@ -21,7 +23,6 @@ WEIGHT_SEED = 10  # of the first weight; the k-th after it has WEIGHT_SEED + k
 INPUT_SEED = 100  # the first tried
 MARGIN = 2e-6  # ten times float32's rounding of a hidden value here
 BIAS_SCALE = 0.1
-FULL = 4096  # a larger tensor is stored as every stride-th value of it
 
 PROGRAMS = {
     "dense-binary": (64, [(32, "relu"), (32, "relu"), (1, "sigmoid")], losses.BinaryCrossentropy),
@@ -54,20 +55,6 @@ MORE = {
     "ema": lambda: keras.optimizers.SGD(1e-2, use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=6),
     "accumulation": lambda: keras.optimizers.Adam(1e-3, gradient_accumulation_steps=4),
 }
-
-
-def bits(seed, size):
-    """32 bits for each index 0, 1, … of the tensor with that seed: murmur3's finalizer over index and seed."""
-    h = np.arange(size, dtype="uint32") * np.uint32(0x9E3779B1) + np.uint32(seed * 0x85EBCA77 % 2**32)
-    for shift, factor in [(16, 0x85EBCA6B), (13, 0xC2B2AE35)]:
-        h = (h ^ (h >> np.uint32(shift))) * np.uint32(factor)
-    return h ^ (h >> np.uint32(16))
-
-
-def draw(seed, shape, scale=1.0):
-    """Uniform in [-scale, scale): the high 24 bits over 2^23, less 1, all exact in float32; then one product."""
-    values = (bits(seed, int(np.prod(shape))) >> np.uint32(8)).astype("float32") / np.float32(2**23) - np.float32(1)
-    return (values * np.float32(scale)).reshape(shape)
 
 
 def labels(program, outputs):
@@ -136,11 +123,6 @@ def train(program, optimizer, input_seed, floats):
     return np.array(values), first, final, nearest, (model, scales, optimizer, loss, x, y)
 
 
-def stride(size):
-    """Odd, so that the sample visits every column of a table of even width."""
-    return 1 if size <= FULL else size // FULL | 1
-
-
 def main():
     folder = common.output_folder()
     for program in PROGRAMS:
@@ -157,7 +139,7 @@ def main():
             arrays = {"losses": values, "input.head": x[0, :8], "label.head": y[:8].ravel()[:8]}
             for k, weight in enumerate(model.weights):
                 path = weight.path.removeprefix("model/")
-                step = stride(first[k].size)
+                step = drawn.stride(first[k].size, 4096)
                 arrays[f"first_gradient.{path}"] = first[k].ravel()[::step]
                 arrays[f"initial.head.{path}"] = draw(WEIGHT_SEED + k, weight.shape, scales[k]).ravel()[:8]
                 arrays[f"final.{path}"] = final[k].ravel()[::step]

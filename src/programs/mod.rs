@@ -1,14 +1,16 @@
 //! The named programs: one name means the same model, loss, optimizer and batch size wherever it is measured.
 
 mod dense;
+pub mod image;
 pub mod tabular;
 
 use crate::data::Dataset;
 use crate::device::cpu::philox::Philox;
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::losses::Loss;
 use crate::model::Model;
-use crate::optimizers::{Optimizer, RMSprop};
+use crate::optimizers::{Adam, Optimizer, RMSprop};
 use crate::tensor::Tensor;
 use crate::train::{Metrics, Trainer};
 
@@ -38,10 +40,20 @@ pub enum Kind {
     Bits(&'static [usize]),
     /// Whole numbers below the first, as int32.
     Below(usize, &'static [usize]),
+    /// One of so many classes, as a float32 vector with a 1 at its place.
+    OneHot(usize),
 }
 
 /// Every program.
-pub const ALL: &[Program] = &[dense::BINARY, dense::CATEGORICAL, dense::MULTILABEL, dense::REGRESSION];
+pub const ALL: &[Program] = &[
+    dense::BINARY,
+    dense::CATEGORICAL,
+    dense::MULTILABEL,
+    dense::REGRESSION,
+    image::CONVNET,
+    image::SEPARABLE_CONVNET,
+    image::RESNET,
+];
 
 /// The program of this name.
 ///
@@ -82,7 +94,10 @@ impl Program {
 
 impl Kind {
     fn tensor(self, n: usize, numbers: &Philox) -> Result<Tensor> {
-        let (Kind::Normal(sample) | Kind::Bits(sample) | Kind::Below(_, sample)) = self;
+        let sample = match self {
+            Kind::Normal(sample) | Kind::Bits(sample) | Kind::Below(_, sample) => sample,
+            Kind::OneHot(_) => &[],
+        };
         let shape = crate::Shape::new(&[&[n], sample].concat())?;
         let size = shape.size();
         let block = |i: usize| i as u64 / 4;
@@ -98,10 +113,15 @@ impl Kind {
                 let number = |i: usize| ((u64::from(numbers.block(block(i))[i % 4]) * end as u64) >> 32) as i32;
                 Tensor::from_slice(&(0..size).map(number).collect::<Vec<_>>(), shape)
             }
+            Kind::OneHot(classes) => Kind::Below(classes, &[]).tensor(n, numbers)?.one_hot(classes, DType::F32),
         }
     }
 }
 
 fn rmsprop() -> Box<dyn Optimizer> {
     RMSprop::new(1e-3).into()
+}
+
+fn adam() -> Box<dyn Optimizer> {
+    Adam::new(1e-3).into()
 }

@@ -1,4 +1,4 @@
-//! The dense programs through twenty steps, as in Keras.
+//! The named programs through twenty steps, as in Keras.
 
 use super::common::golden::{Golden, config_difference};
 use super::{bits, devices, draw, paths};
@@ -11,20 +11,56 @@ fn number(value: &Value, key: &str) -> f64 {
     value[key].as_f64().unwrap_or_else(|| panic!("{key} in {value}"))
 }
 
-/// A dense program with the initial weights of its golden.
-fn model(golden: &Golden) -> Result<Model> {
-    let about = &golden.about;
-    let mut chain = Sequential::new([about["input"].as_u64().unwrap() as usize]);
-    for layer in about["dense"].as_array().unwrap() {
+fn goldens() -> Vec<Golden> {
+    ["programs", "image_programs"].into_iter().flat_map(Golden::all).collect()
+}
+
+fn is_dense(golden: &Golden) -> bool {
+    golden.about.contains_key("dense")
+}
+
+/// How many of the steps are taken on a device: the one in software needs minutes for those of large programs.
+fn steps(golden: &Golden, device: &Device) -> usize {
+    let all = device.is_cpu() || is_dense(golden) || std::env::var("UNCRUMPLE_REQUIRE_CUDA").is_ok_and(|v| v == "1");
+    if all { golden.about["steps"].as_u64().unwrap() as usize } else { 1 }
+}
+
+/// A list of whole numbers, or one of them.
+fn sizes(value: &Value) -> Vec<usize> {
+    let size = |v: &Value| v.as_u64().unwrap() as usize;
+    value.as_array().map_or_else(|| vec![size(value)], |list| list.iter().map(size).collect())
+}
+
+/// The program of a golden, for inputs of its size.
+fn program(golden: &Golden) -> Result<Model> {
+    let input = sizes(&golden.about["input"]);
+    let Some(layers) = golden.about.get("dense") else {
+        let image = input.try_into().expect("height, width and channels");
+        return match golden.about["program"].as_str().unwrap() {
+            "convnet" => programs::image::convnet(image),
+            "separable-convnet" => programs::image::separable_convnet(image),
+            _ => programs::image::resnet(image),
+        };
+    };
+    let mut chain = Sequential::new(&input[..]);
+    for layer in layers.as_array().unwrap() {
         let activation = ActivationFn::from_name(layer["activation"].as_str().unwrap())?;
         chain = chain.add(Dense::new(layer["units"].as_u64().unwrap() as usize).activation(activation));
     }
-    let mut model = chain.build()?;
-    for (path, weight) in paths(&model).iter().zip(about["weights"].as_array().unwrap()) {
-        let dims: Vec<usize> =
-            weight["shape"].as_array().unwrap().iter().map(|d| d.as_u64().unwrap() as usize).collect();
+    chain.build()
+}
+
+/// The program of a golden with its initial weights.
+fn model(golden: &Golden) -> Result<Model> {
+    let mut model = program(golden)?;
+    let weights = golden.about["weights"].as_array().unwrap();
+    assert_eq!(paths(&model).len(), weights.len(), "{}", golden.name);
+    for (path, weight) in paths(&model).iter().zip(weights) {
+        let dims = sizes(&weight["shape"]);
         let (seed, scale) = (number(weight, "seed") as u32, number(weight, "scale") as f32);
-        let values: Vec<f32> = (0..dims.iter().product::<usize>() as u32).map(|i| draw(seed, i, scale)).collect();
+        let offset = weight["offset"].as_f64().unwrap_or(0.0) as f32;
+        let values: Vec<f32> =
+            (0..dims.iter().product::<usize>() as u32).map(|i| offset + draw(seed, i, scale)).collect();
         let head = golden.tensor(&format!("initial.head.{}", weight["path"].as_str().unwrap()))?.to_vec::<f32>()?;
         assert_eq!(values[..head.len()], head, "{}: the formula of the initial weights", golden.name);
         model.set_weight(path, &Tensor::from_slice(&values, &dims)?)?;
@@ -35,20 +71,24 @@ fn model(golden: &Golden) -> Result<Model> {
 /// The batches of a golden.
 fn batches(golden: &Golden) -> Result<Vec<Dataset>> {
     let about = Value::Object(golden.about.clone());
-    let (batch, features) = (number(&about, "batch") as usize, number(&about, "input") as usize);
+    let (batch, sample) = (number(&about, "batch") as usize, sizes(&about["input"]));
+    let features = sample.iter().product::<usize>();
     let (input_seed, label_seed) = (number(&about, "input_seed") as u32, number(&about, "label_seed") as u32);
     let width = about["label_shape"][1].as_u64().unwrap() as usize;
-    let program = about["program"].as_str().unwrap();
+    let class = |i| ((bits(label_seed, i) >> 8) % 10) as i32;
     let batch_of = |step: usize| -> Result<Dataset> {
         let rows = step * batch..(step + 1) * batch;
         let inputs = (rows.start * features..rows.end * features).map(|i| draw(input_seed, i as u32, 1.0));
         let labels = (rows.start * width..rows.end * width).map(|i| i as u32);
-        let targets = match program {
-            "dense-categorical" => {
-                let label = |i| ((bits(label_seed, i) >> 8) % 10) as i32;
-                Tensor::from_slice(&labels.map(label).collect::<Vec<_>>(), [batch, width])?
+        let targets = match about["loss"]["class_name"].as_str().unwrap() {
+            "SparseCategoricalCrossentropy" => {
+                Tensor::from_slice(&labels.map(class).collect::<Vec<_>>(), [batch, width])?
             }
-            "dense-regression" => {
+            "CategoricalCrossentropy" => {
+                let classes: Vec<i32> = rows.map(|row| class(row as u32)).collect();
+                Tensor::from_slice(&classes, batch)?.one_hot(width, DType::F32)?
+            }
+            "MeanSquaredError" => {
                 Tensor::from_slice(&labels.map(|i| draw(label_seed, i, 1.0)).collect::<Vec<_>>(), [batch, width])?
             }
             _ => {
@@ -56,7 +96,8 @@ fn batches(golden: &Golden) -> Result<Vec<Dataset>> {
                 Tensor::from_slice(&labels.map(label).collect::<Vec<_>>(), [batch, width])?
             }
         };
-        Dataset::new(Tensor::from_slice(&inputs.collect::<Vec<_>>(), [batch, features])?, targets)
+        let inputs = Tensor::from_slice(&inputs.collect::<Vec<_>>(), [&[batch], &sample[..]].concat())?;
+        Dataset::new(inputs, targets)
     };
     (0..number(&about, "steps") as usize).map(batch_of).collect()
 }
@@ -78,8 +119,8 @@ fn worst(got: &[f32], want: &[f32]) -> f64 {
 }
 
 #[test]
-fn dense_programs_train_as_in_keras() -> Result<()> {
-    for golden in Golden::all("programs") {
+fn programs_train_as_in_keras() -> Result<()> {
+    for golden in goldens() {
         for device in devices() {
             check_run(&golden, &device)?;
         }
@@ -94,15 +135,27 @@ fn check_run(golden: &Golden, device: &Device) -> Result<()> {
     let optimizer = optimizers::from_config(about["class_name"].as_str().unwrap(), config)?;
     let mut trainer = model(golden)?.on(device.clone()).compile(optimizer, loss(golden)?, ())?;
     let wanted = golden.tensor("losses")?.to_vec::<f32>()?;
-    let mut before = 0.0;
-    for (step, (batch, want)) in batches(golden)?.iter().zip(&wanted).enumerate() {
+    let exact = golden.about["losses_float64"].as_array().unwrap();
+    let (mut before, mut rounded) = (0.0, 0f64);
+    let steps = steps(golden, device);
+    for (step, (batch, want)) in batches(golden)?.iter().zip(&wanted).take(steps).enumerate() {
         trainer.train_on_batch(&batch.to_device(device)?)?;
         // The trainer knows the mean of the losses so far; all batches have one size.
         let sum = trainer.logs()?.get("loss").unwrap() * (step + 1) as f64;
         let (got, want) = (sum - before, f64::from(*want));
         before = sum;
+        // Rounding takes a network with normalisations far within a few of Adam's steps. Where Keras itself in float32 is not
+        // where it is in float64, there is nothing to compare with any more.
+        rounded = rounded.max((want / exact[step].as_f64().unwrap() - 1.0).abs());
+        if rounded > 1e-5 {
+            assert!(step >= 5, "{name}: only {step} steps are a reference");
+            return Ok(());
+        }
         // The mean of up to 20 losses in f32 leaves an error of its own, a fifth of what is allowed.
         assert!((got - want).abs() <= 1e-4 * want.abs(), "{name}, step {step}: loss {got}, Keras's is {want}");
+    }
+    if steps < wanted.len() {
+        return Ok(());
     }
     let trained = trainer.model();
     for (path, weight) in paths(trained).iter().zip(golden.about["weights"].as_array().unwrap()) {
@@ -117,7 +170,7 @@ fn check_run(golden: &Golden, device: &Device) -> Result<()> {
 
 #[test]
 fn first_gradients_are_kerass() -> Result<()> {
-    for golden in Golden::all("programs").into_iter().filter(|g| g.name.ends_with("_sgd")) {
+    for golden in goldens().into_iter().filter(|g| g.name.ends_with("_sgd")) {
         for device in devices() {
             // A step of plain descent at rate 1 takes the gradient away from the weight.
             let mut trainer = model(&golden)?.on(device.clone()).compile(SGD::new(1.0), loss(&golden)?, ())?;
@@ -126,12 +179,19 @@ fn first_gradients_are_kerass() -> Result<()> {
             for ((path, before), weight) in
                 paths(trainer.model()).iter().zip(before).zip(golden.about["weights"].as_array().unwrap())
             {
+                if weight["trainable"] == false {
+                    continue;
+                }
                 let gradient =
                     before.to_device(&Device::Cpu)?.sub(&trainer.model().weight(path)?.to_device(&Device::Cpu)?)?;
                 let key = format!("first_gradient.{}", weight["path"].as_str().unwrap());
                 let got = sampled(&gradient, number(weight, "stride") as usize)?;
                 let off = worst(&got, &golden.tensor(&key)?.to_vec()?);
-                assert!(off <= 1e-7, "{} on {device}: {path} is off by {off}", golden.name);
+                let rounded = number(&weight["reference_error"], "first_gradient");
+                // What is taken from a weight near 1 is rounded as that is.
+                let place = if weight["offset"] == 1.0 { 2e-7 } else { 1e-7 };
+                let allowed = if is_dense(&golden) { 1e-7 } else { f64::max(place, 3.0 * rounded) };
+                assert!(off <= allowed, "{} on {device}: {path} is off by {off}", golden.name);
             }
         }
     }
@@ -146,7 +206,7 @@ fn the_goldens_are_the_programs() -> Result<()> {
     };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("program.keras");
-    for golden in Golden::all("programs") {
+    for golden in goldens() {
         let name = golden.about["program"].as_str().unwrap();
         let program = programs::find(name)?;
         program.compile(program.model()?, ())?.save(&path)?;
@@ -160,7 +220,7 @@ fn the_goldens_are_the_programs() -> Result<()> {
         assert_eq!(training.losses.len(), 1, "{name}");
         same(training.losses[0].class_name(), training.losses[0].full_config(), &golden.about["loss"]);
         // Of the optimizers that the goldens try, one is the program's.
-        if golden.name.ends_with("_rmsprop") {
+        if golden.name.ends_with("_rmsprop") || golden.name.ends_with("_own") {
             let mut config = training.optimizer.full_config();
             // Keras rounds it to f32.
             config["learning_rate"] = (training.optimizer.settings().learning_rate.at(0) as f32).into();
@@ -178,6 +238,9 @@ fn the_programs_are_what_they_are_called() -> Result<()> {
         ("dense-categorical", (128, 1024), &[784], &[], DType::I32),
         ("dense-multilabel", (128, 1024), &[64], &[20], DType::F32),
         ("dense-regression", (16, 1024), &[13], &[1], DType::F32),
+        ("convnet", (64, 512), &[28, 28, 1], &[], DType::I32),
+        ("separable-convnet", (32, 256), &[64, 64, 3], &[10], DType::F32),
+        ("resnet", (32, 512), &[32, 32, 3], &[], DType::I32),
     ];
     assert!(programs::ALL.iter().map(|p| p.name).eq(table.iter().map(|row| row.0)));
     for (name, batch, input, target, dtype) in table {

@@ -1,0 +1,153 @@
+"""The programs that look at images: 20 steps from the same start on the same batches, as for the dense programs.
+
+The images are smaller than the programs' own, about the smallest that their windows fit, and a batch has few of them, so
+that a test takes seconds. The numbers that go in are computed on both sides, and of large weights 256 values are stored.
+Among so many hidden values some lie at relu's kink: what float32 rounds is told by the same run in float64, step by step.
+"""
+
+import common
+import drawn
+from common import jax, keras, np
+from drawn import bits, draw
+
+layers, losses = keras.layers, keras.losses
+
+BATCH, STEPS, CLASSES = 16, 20, 10
+LABEL_SEED, WEIGHT_SEED, INPUT_SEED = 1, 10, 100
+BIAS_SCALE = 0.1
+
+
+def convnet(x):
+    for filters in (64, 128):
+        x = layers.MaxPooling2D(2)(layers.Conv2D(filters, 3, activation="relu")(x))
+    return layers.Conv2D(256, 3, activation="relu")(x)
+
+
+def separable_convnet(x):
+    for i, pair in enumerate([(32, 64), (64, 128), (64, 128)]):
+        x = layers.MaxPooling2D(2)(x) if i else x
+        for filters in pair:
+            x = layers.SeparableConv2D(filters, 3, activation="relu")(x)
+    return x
+
+
+def resnet(x):
+    x = layers.Conv2D(32, 3, padding="same")(x)
+    for filters in (32, 64, 128):
+        for block in range(2):
+            strides = 2 if filters > 32 and block == 0 else 1
+            skip = layers.Conv2D(filters, 1, strides=strides)(x) if strides > 1 else x
+            x = layers.Conv2D(filters, 3, strides=strides, padding="same", use_bias=False)(x)
+            x = layers.Activation("relu")(layers.BatchNormalization()(x))
+            x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+            x = layers.Activation("relu")(layers.Add()([layers.BatchNormalization()(x), skip]))
+    return x
+
+
+# The image, the layers before the mean over it, the units between that and the classes, loss, optimizer.
+PROGRAMS = {
+    "convnet": ((18, 18, 1), convnet, (), losses.SparseCategoricalCrossentropy, keras.optimizers.Adam),
+    "separable-convnet": ((32, 32, 3), separable_convnet, (32,), losses.CategoricalCrossentropy, keras.optimizers.RMSprop),
+    "resnet": ((8, 8, 3), resnet, (), losses.SparseCategoricalCrossentropy, keras.optimizers.Adam),
+}
+OPTIMIZERS = {"sgd": lambda own: keras.optimizers.SGD(1e-3), "own": lambda own: own(1e-3)}
+
+
+def start(weight, optimizer):
+    """Seeded values about 0, or about 1 where Keras begins with ones: offset and scale."""
+    if len(weight.shape) > 1:
+        window, channels = np.prod(weight.shape[:-2]), sum(weight.shape[-2:])
+        # A depthwise filter sees one channel, and Keras's first values, made for all, shrink gradients to nothing on the way
+        # through six of them. RMSprop divides by their size, so that it needs no larger ones.
+        if weight.name == "depthwise_kernel" and optimizer == "sgd":
+            channels = 2
+        return 0.0, float(np.float32((6 / (window * channels)) ** 0.5))
+    return float(weight.path.endswith(("gamma", "moving_variance"))), BIAS_SCALE
+
+
+def build(program, optimizer):
+    """The model, and offset and scale of each weight."""
+    image, body, dense, *_ = PROGRAMS[program]
+    inputs = keras.Input(image)
+    x = layers.GlobalAveragePooling2D()(body(inputs))
+    for units in dense:
+        x = layers.Dense(units, activation="relu")(x)
+    model = keras.Model(inputs, layers.Dense(CLASSES, activation="softmax")(x))
+    starts = [start(weight, optimizer) for weight in model.weights]
+    for k, (weight, (offset, scale)) in enumerate(zip(model.weights, starts)):
+        weight.assign((np.float32(offset) + draw(WEIGHT_SEED + k, weight.shape, scale)).astype(weight.dtype))
+    return model, starts
+
+
+def train(program, optimizer, floats):
+    """Losses before each update, the first step's gradients and the weights at the end by path, and what was built."""
+    keras.utils.clear_session()
+    keras.config.set_floatx(floats)
+    keras.config.set_dtype_policy(floats)
+    with jax.enable_x64(floats == "float64"):
+        image, _, _, loss, own = PROGRAMS[program]
+        x = draw(INPUT_SEED, (STEPS * BATCH, *image)).astype(floats)
+        y = ((bits(LABEL_SEED, STEPS * BATCH) >> np.uint32(8)) % np.uint32(CLASSES)).astype("int32")
+        y = y.reshape(-1, 1) if loss is losses.SparseCategoricalCrossentropy else np.eye(CLASSES, dtype=floats)[y]
+        model, starts = build(program, optimizer)
+        optimizer, loss = OPTIMIZERS[optimizer](own), loss()
+        optimizer.build(model.trainable_variables)
+
+        def value(weights, fixed, x, y):
+            outputs, fixed = model.stateless_call(weights, fixed, x, training=True)
+            return loss(y, outputs), fixed
+
+        slope = jax.jit(jax.value_and_grad(value, has_aux=True))
+        values, first = [], None
+        for step in range(STEPS):
+            rows = slice(step * BATCH, (step + 1) * BATCH)
+            weights = [v.value for v in model.trainable_variables]
+            fixed = [v.value for v in model.non_trainable_variables]
+            (value_, fixed), gradients = slope(weights, fixed, x[rows], y[rows])
+            assert value_.dtype == floats and all(g.dtype == floats for g in gradients)
+            first = first or {v.path: np.array(g) for v, g in zip(model.trainable_variables, gradients)}
+            values.append(np.array(value_))
+            optimizer.apply(gradients, model.trainable_variables)
+            for variable, new in zip(model.non_trainable_variables, fixed):
+                variable.assign(new)
+        final = {v.path: np.array(v.value) for v in model.weights}
+    return np.array(values), first, final, (model, starts, optimizer, loss, x, y)
+
+
+def main():
+    folder = common.output_folder()
+    for program, (image, *_) in PROGRAMS.items():
+        for name in OPTIMIZERS:
+            exact_losses, exact_first, exact_final, _ = train(program, name, "float64")
+            values, first, final, (model, starts, built, loss, x, y) = train(program, name, "float32")
+            arrays = {"losses": values, "input.head": x.ravel()[:8], "label.head": y[:8].ravel()[:8]}
+            weights = []
+            for k, (weight, (offset, scale)) in enumerate(zip(model.weights, starts)):
+                path = weight.path
+                step = drawn.stride(final[path].size, 256)
+                head = np.float32(offset) + draw(WEIGHT_SEED + k, weight.shape, scale).ravel()[:8]
+                arrays |= {f"initial.head.{path}": head, f"final.{path}": final[path].ravel()[::step]}
+                error = {"final": float(np.abs(final[path] - exact_final[path]).max())}
+                if path in first:
+                    arrays[f"first_gradient.{path}"] = first[path].ravel()[::step]
+                    error["first_gradient"] = float(np.abs(first[path] - exact_first[path]).max())
+                about = {"path": path, "shape": weight.shape, "seed": WEIGHT_SEED + k, "offset": offset, "scale": scale}
+                weights.append(about | {"stride": step, "trainable": path in first, "reference_error": error})
+            golden = {
+                "program": program,
+                "input": image,
+                "loss": common.config(loss),
+                "optimizer": common.config(built),
+                "batch": BATCH,
+                "steps": STEPS,
+                "input_seed": INPUT_SEED,
+                "label_seed": LABEL_SEED,
+                "label_shape": y.shape,
+                "weights": weights,
+                "losses_float64": exact_losses.tolist(),
+                "reference_error": {"losses_relative": float(np.abs(values / exact_losses - 1).max())},
+            }
+            common.write(folder, f"{program}_{name}", arrays, golden)
+
+
+main()

@@ -1,0 +1,103 @@
+//! Networks that look at images.
+
+use super::{Kind, Program, adam, rmsprop};
+use crate::error::Result;
+use crate::layers::{
+    Activation, Add, BatchNormalization, Conv2D, Dense, GlobalAveragePooling2D, Input, MaxPooling2D, SeparableConv2D,
+    Symbol,
+};
+use crate::losses::{CategoricalCrossentropy, SparseCategoricalCrossentropy};
+use crate::model::{Model, Sequential};
+use crate::ops::Padding;
+
+/// The program `convnet` for images of these extents: three convolutions with poolings between them, ten classes.
+///
+/// # Errors
+/// Images that are too small for its windows, less than 18 pixels a side.
+pub fn convnet(image: [usize; 3]) -> Result<Model> {
+    Sequential::new(image)
+        .add(Conv2D::new(64, 3).relu())
+        .add(MaxPooling2D::new(2))
+        .add(Conv2D::new(128, 3).relu())
+        .add(MaxPooling2D::new(2))
+        .add(Conv2D::new(256, 3).relu())
+        .add(GlobalAveragePooling2D::new())
+        .add(Dense::new(10).softmax())
+        .build()
+}
+
+/// The program `separable-convnet` for images of these extents: three pairs of separable convolutions with poolings between
+/// them, a dense layer, ten classes.
+///
+/// # Errors
+/// Images that are too small for its windows, less than 32 pixels a side.
+pub fn separable_convnet(image: [usize; 3]) -> Result<Model> {
+    let pair = |x: Sequential, filters: [usize; 2]| {
+        filters.into_iter().fold(x, |x, filters| x.add(SeparableConv2D::new(filters, 3).relu()))
+    };
+    let x = pair(Sequential::new(image), [32, 64]).add(MaxPooling2D::new(2));
+    let x = pair(x, [64, 128]).add(MaxPooling2D::new(2));
+    pair(x, [64, 128])
+        .add(GlobalAveragePooling2D::new())
+        .add(Dense::new(32).relu())
+        .add(Dense::new(10).softmax())
+        .build()
+}
+
+/// The program `resnet` for images of these extents: a convolution, three stages of two residual blocks, ten classes
+/// ([paper](https://arxiv.org/abs/1512.03385)).
+///
+/// # Errors
+/// Images without pixels or channels.
+pub fn resnet(image: [usize; 3]) -> Result<Model> {
+    let input = Input::new(image);
+    let mut x = Conv2D::new(32, 3).padding(Padding::Same).call(&input)?;
+    for (filters, strides) in [(32, 1), (32, 1), (64, 2), (64, 1), (128, 2), (128, 1)] {
+        x = residual(&x, filters, strides)?;
+    }
+    let x = GlobalAveragePooling2D::new().call(&x)?;
+    Model::new(&input, &Dense::new(10).softmax().call(&x)?)
+}
+
+/// `relu(f(x) + x)` with two normalised convolutions as f. Where it strides, a window of one pixel takes x along.
+fn residual(x: &Symbol, filters: usize, strides: usize) -> Result<Symbol> {
+    let skip = if strides > 1 { Conv2D::new(filters, 1).strides(strides).call(x)? } else { x.clone() };
+    let conv = || Conv2D::new(filters, 3).padding(Padding::Same).use_bias(false);
+    let y = BatchNormalization::new().call(&conv().strides(strides).call(x)?)?;
+    let y = Activation::relu().call(&y)?;
+    let y = BatchNormalization::new().call(&conv().call(&y)?)?;
+    Activation::relu().call(&Add::new().call([&y, &skip])?)
+}
+
+pub(super) const CONVNET: Program = Program {
+    name: "convnet",
+    about: "ten classes: Conv2D 64, 128, 256 with poolings, Dense 10 softmax on 28 × 28 pixels",
+    batch: (64, 512),
+    inputs: &[Kind::Normal(&[28, 28, 1])],
+    targets: &[Kind::Below(10, &[])],
+    model: || convnet([28, 28, 1]),
+    loss: || SparseCategoricalCrossentropy::new().into(),
+    optimizer: adam,
+};
+
+pub(super) const SEPARABLE_CONVNET: Program = Program {
+    name: "separable-convnet",
+    about: "ten classes: six SeparableConv2D with poolings, Dense 32, 10 softmax on 64 × 64 pixels of 3 colours",
+    batch: (32, 256),
+    inputs: &[Kind::Normal(&[64, 64, 3])],
+    targets: &[Kind::OneHot(10)],
+    model: || separable_convnet([64, 64, 3]),
+    loss: || CategoricalCrossentropy::new().into(),
+    optimizer: rmsprop,
+};
+
+pub(super) const RESNET: Program = Program {
+    name: "resnet",
+    about: "ten classes: six residual blocks of 32, 64, 128 filters, Dense 10 softmax on 32 × 32 pixels of 3 colours",
+    batch: (32, 512),
+    inputs: &[Kind::Normal(&[32, 32, 3])],
+    targets: &[Kind::Below(10, &[])],
+    model: || resnet([32, 32, 3]),
+    loss: || SparseCategoricalCrossentropy::new().into(),
+    optimizer: adam,
+};
