@@ -122,6 +122,7 @@ fn wrong_usage_is_explained() {
         (&["train", "mnist", "--epochs", "0"], "0 is not in"),
         (&["train", "mnist", "--epochs", "many"], "invalid value 'many'"),
         (&["train", "mnist", "--limit", "3"], "3 is not in"),
+        (&["train", "mnist", "--program", "dense"], "[possible values: dense-categorical, convnet]"),
         (&["train", "mnist", "--precision", "int4"], "[possible values: float32, mixed_bfloat16]"),
         (&["predict", "m.keras", "--x", "x.npy"], "--out <FILE>"),
         (&["summary"], "<MODEL.keras>"),
@@ -391,6 +392,14 @@ fn training_leaves_a_model_figures_and_pictures() {
     let labels = test.targets()[0].to_vec::<i32>().unwrap();
     let right = guesses.to_vec::<i32>().unwrap().iter().zip(&labels).filter(|(a, b)| a == b).count();
     assert_eq!(format!("{:.2}", right as f64 / 20.0), format!("{accuracy:.2}"));
+
+    // Another program has another goal.
+    let data = ["train", "mnist", "--program", "convnet", "--epochs", "1", "--limit", "100", "--batch-size", "30"];
+    let said = succeed(&[&data[..], &["--device", "cpu", "--out", text(&folder.path().join("convnet"))]].concat());
+    assert!(said.starts_with("convnet on the CPU"), "{said}");
+    assert!(said.contains("the goal of 99.1 % is not met."), "{said}");
+    let model = Model::load(folder.path().join("convnet/model.keras")).unwrap();
+    assert_eq!(model.graph().inputs[0].1.dims, [None, Some(28), Some(28), Some(1)]);
 
     // The same seed gives the same figures, another one others.
     train("1");

@@ -8,23 +8,28 @@ use clap::Args;
 use std::path::PathBuf;
 use uncrumple::callbacks::{CSVLogger, LearningRateScheduler, Profiler, ProgressBar};
 use uncrumple::prelude::*;
-use uncrumple::programs;
+use uncrumple::{Shape, programs};
 
 /// Learn to read handwritten digits
 #[derive(Args)]
 #[command(
-    after_help = "Trains the program dense-categorical (784 → 512 → 512 → 10) on MNIST: 60,000 pictures to learn \
-    from, of which the last tenth is held back for validation, and 10,000 to be tested on in the end. The learning \
-    rate falls from epoch to epoch in equal steps from 0.001 on. The goal is to read 97.8 % of the test pictures right."
+    after_help = "Trains a program on MNIST: 60,000 pictures to learn from, of which the last tenth is held back for \
+    validation, and 10,000 to be tested on in the end. The learning rate falls from epoch to epoch in equal steps from \
+    0.001 on. The goal is to read 97.8 % of the test pictures right with dense-categorical (784 → 512 → 512 → 10), and \
+    99.1 % with convnet (three convolutions), which takes longer."
 )]
 pub struct Arguments {
+    /// The program that learns
+    #[arg(long, value_name = "NAME", default_value = TASKS[0].program, value_parser = task_names())]
+    program: String,
+
     /// How often to go through the pictures
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     epochs: u32,
 
-    /// Pictures of a step
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
-    batch_size: u32,
+    /// Pictures of a step; 128 for dense-categorical and 64 for convnet unless given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    batch_size: Option<u32>,
 
     /// Take only the first N pictures of each set
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(10..))]
@@ -49,28 +54,52 @@ pub struct Arguments {
     compute: Compute,
 }
 
-const GOAL: f64 = 0.978;
+/// What a program does with the pictures.
+struct Task {
+    program: &'static str,
+    /// The extents of a picture as it takes it.
+    picture: &'static [usize],
+    /// Pictures of a step.
+    batch_size: usize,
+    /// The share of test pictures that it should read right.
+    goal: f64,
+}
+
+const TASKS: [Task; 2] = [
+    Task { program: "dense-categorical", picture: &[28 * 28], batch_size: 128, goal: 0.978 },
+    Task { program: "convnet", picture: &[28, 28, 1], batch_size: 64, goal: 0.991 },
+];
+
+fn task_names() -> clap::builder::PossibleValuesParser {
+    TASKS.map(|task| task.program).into()
+}
+
 const LEARNING_RATE: f64 = 1e-3;
 const VALIDATION: f64 = 0.1;
 const CLASSES: usize = 10;
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let device = arguments.compute.start()?;
-    let (out, epochs, batch_size) = (&arguments.out, arguments.epochs as usize, arguments.batch_size as usize);
+    let task = TASKS.iter().find(|task| task.program == arguments.program).unwrap_or(&TASKS[0]);
+    let (out, epochs) = (&arguments.out, arguments.epochs as usize);
+    let batch_size = arguments.batch_size.map_or(task.batch_size, |n| n as usize);
     // Before an hour of training rather than after it.
     std::fs::create_dir_all(out).map_err(|source| Error::Io { path: out.clone(), source })?;
     let (train, test) = datasets::mnist()?;
-    let (train, test) = (vectors(&train, arguments.limit)?, vectors(&test, arguments.limit)?);
+    let (train, test) = (pictures(&train, task, arguments.limit)?, pictures(&test, task, arguments.limit)?);
 
-    let model = programs::find("dense-categorical")?.model()?;
-    let model = model.seed(arguments.compute.seed())?.precision(arguments.precision.into()).on(device.clone());
+    let program = programs::find(task.program)?;
+    let model = program.model()?.seed(arguments.compute.seed())?;
+    let model = model.precision(arguments.precision.into()).on(device.clone());
     say(format!(
-        "dense-categorical (784 → 512 → 512 → 10) on {}\n{} pictures, a tenth of them for validation, and {} to be tested on\n",
+        "{} on {}\n{}\n{} pictures, a tenth of them for validation, and {} to be tested on\n",
+        program.name,
         describe(&device),
+        program.about,
         train.len(),
         test.len()
     ))?;
-    let mut trainer = programs::find("dense-categorical")?.compile(model, [Accuracy::new()])?;
+    let mut trainer = program.compile(model, [Accuracy::new()])?;
     let fall = move |epoch: usize, _| LEARNING_RATE * (1.0 - epoch as f64 / epochs as f64);
     let mut fit = Fit::epochs(epochs)
         .batch_size(batch_size)
@@ -88,7 +117,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let confusion = confusion(trainer.model(), &test)?;
     plot::learning_curves(&history, "accuracy", &out.join("learning-curves.png"))?;
     plot::confusion_matrix(&confusion, accuracy, &out.join("confusion-matrix.png"))?;
-    say(format!("\n{}\n", verdict(accuracy, test.len())))?;
+    say(format!("\n{}\n", verdict(accuracy, task.goal, test.len())))?;
     print_left(out, &LEFT)
 }
 
@@ -100,19 +129,20 @@ const LEFT: [(&str, &str); 4] = [
     ("confusion-matrix.png", "which digits were taken for which"),
 ];
 
-fn verdict(accuracy: f64, pictures: usize) -> String {
-    let met = if accuracy >= GOAL { "is met" } else { "is not met" };
+fn verdict(accuracy: f64, goal: f64, pictures: usize) -> String {
+    let met = if accuracy >= goal { "is met" } else { "is not met" };
     format!(
         "{:.2} % of {pictures} test pictures are read right: the goal of {:.1} % {met}.",
         accuracy * 100.0,
-        GOAL * 100.0
+        goal * 100.0
     )
 }
 
-/// The first pictures as vectors of 784 numbers, with their labels.
-fn vectors(data: &Dataset, limit: Option<u32>) -> Result<Dataset> {
+/// The first pictures in the extents that the task has, with their labels.
+fn pictures(data: &Dataset, task: &Task, limit: Option<u32>) -> Result<Dataset> {
     let data = data.take(limit.map_or(data.len(), |n| n as usize))?;
-    let pictures = data.inputs()[0].reshape([data.len(), 28 * 28])?;
+    let shape = Shape::new(&[&[data.len()], task.picture].concat())?;
+    let pictures = data.inputs()[0].reshape(shape)?;
     data.with_inputs(pictures)
 }
 
@@ -137,11 +167,11 @@ mod tests {
     #[test]
     fn the_goal_is_met_or_not() {
         assert_eq!(
-            verdict(0.9801, 10_000),
+            verdict(0.9801, 0.978, 10_000),
             "98.01 % of 10000 test pictures are read right: the goal of 97.8 % is met."
         );
-        assert!(verdict(0.978, 1).contains("is met"));
-        assert!(verdict(0.9779, 1).contains("is not met"));
-        assert!(verdict(f64::NAN, 1).contains("is not met"));
+        assert!(verdict(0.991, 0.991, 1).contains("is met"));
+        assert!(verdict(0.9909, 0.991, 1).contains("is not met"));
+        assert!(verdict(f64::NAN, 0.978, 1).contains("is not met"));
     }
 }
