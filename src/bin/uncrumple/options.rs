@@ -14,7 +14,7 @@ pub struct Compute {
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device)]
     pub device: String,
 
-    /// Threads of the CPU; 0 stands for all of the machine's
+    /// Threads of the CPU, 1024 at most; 0 stands for all of the machine's
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: usize,
 
