@@ -312,6 +312,11 @@ fn predict_tells_what_is_wrong_with_a_file() {
     assert!(said.contains("y.txt: name an .npy or an .npz file"), "{said}");
     let said = error(&["predict", text(&model), "--x", text(&x), "--out", "/no/folder/y.npy"]);
     assert!(said.contains("there is no folder /no/folder") && !said.contains(".tmp"), "{said}");
+    let detour = folder.path().join(".").join("x.npy");
+    let said = error(&["predict", text(&model), "--x", text(&x), "--out", text(&detour)]);
+    assert!(said.contains("x.npy: would be written over what is read from it"), "{said}");
+    let said = error(&["predict", text(&model), "--x", text(&x), "--out", text(&out), "--threads", "999999"]);
+    assert!(said.contains("999999 threads are too many: expected at most 1024"), "{said}");
     // One array for one input is that input, whatever its name.
     let alone = folder.path().join("x.npz");
     let array = npy::read(&x).unwrap();

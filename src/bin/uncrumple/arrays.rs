@@ -73,6 +73,14 @@ pub struct Samples {
     y: Vec<Source>,
 }
 
+impl Samples {
+    /// [`check_apart`] for all that is read.
+    pub fn check_apart(&self, written: &[&Path]) -> Result<()> {
+        check_apart(&self.inputs.x, written)?;
+        check_apart(&self.y, written)
+    }
+}
+
 fn wrong<T>(message: String) -> Result<T> {
     Err(Error::Config(message))
 }
@@ -221,6 +229,18 @@ pub fn check_outputs(names: &[String], files: &[Source], tabular: bool) -> Resul
         }
     }
     Ok(())
+}
+
+/// Looks whether nothing that is read would be written over: links and detours are followed.
+pub fn check_apart(read: &[Source], written: &[&Path]) -> Result<()> {
+    let place = |path: &Path| std::fs::canonicalize(path).ok();
+    let same = |a: &Path| read.iter().any(|b| place(a).is_some_and(|a| place(&b.path) == Some(a)));
+    match written.iter().find(|path| same(path)) {
+        Some(path) => {
+            wrong(format!("{}: would be written over what is read from it; name another file", path.display()))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Writes outputs where the checked `files` say; gives a line for each file.
