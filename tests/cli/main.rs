@@ -131,6 +131,7 @@ fn wrong_usage_is_explained() {
         (&["bench", "--device", "cuda:x"], "write auto, cpu or cuda:N"),
         (&["bench", "--program", "nothing"], "dense-categorical"),
         (&["bench", "--seconds", "-1"], "unexpected argument '-1'"),
+        (&["train", "boston", "--learning-rate", "-1"], "a learning rate is a number of at least 0"),
         (&["bench", "--seconds", "nan"], "a number of seconds above 0"),
     ] {
         let stderr = fail(2, arguments);
@@ -396,6 +397,22 @@ fn training_leaves_a_model_figures_and_pictures() {
     let labels = test.targets()[0].to_vec::<i32>().unwrap();
     let right = guesses.to_vec::<i32>().unwrap().iter().zip(&labels).filter(|(a, b)| a == b).count();
     assert_eq!(format!("{:.2}", right as f64 / 20.0), format!("{accuracy:.2}"));
+
+    // What it learnt reads the files of the data set as they are.
+    let mnist = uncrumple::files::repository().join("datasets/mnist");
+    let [x, y] = ["t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"].map(|name| mnist.join(name));
+    let saved = out.join("model.keras");
+    let given = [text(&saved), "--x", text(&x), "--divide", "255", "--device", "cpu", "--batch-size", "1000"];
+    let line = succeed(&[&["evaluate"], &given[..], &["--y", text(&y), "--json"]].concat());
+    let figures: Value = serde_json::from_str(&line).unwrap();
+    assert!(figures["accuracy"].as_f64().is_some_and(|a| a > 0.5), "{line}");
+    let outputs = out.join("y.npy");
+    succeed(&[&["predict"], &given[..], &["--out", text(&outputs)]].concat());
+    let whole = Tensor::from_array(&npy::read(&outputs).unwrap()).unwrap();
+    let want = model.predict_all(vec![pictures.clone()], 1000).unwrap();
+    let first = whole.to_vec::<f32>().unwrap()[..20_000].to_vec();
+    let pairs = first.iter().zip(want[0].to_vec::<f32>().unwrap());
+    assert!(whole.shape()[..] == [10_000, 10] && pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-5));
 
     // The same seed gives the same figures, another one others.
     train("1");

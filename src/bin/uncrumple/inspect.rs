@@ -1,5 +1,6 @@
 //! `uncrumple inspect`: what is in a file of data.
 
+use crate::arrays::is_idx;
 use crate::say;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -44,7 +45,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         () if ends(&[".npy"]) => vec![("array".into(), npy::read(path)?)],
         () if ends(&[".npz"]) => npy::read_npz(path)?.into_iter().collect(),
         () if ends(&[".safetensors"]) => safetensors::read(path)?.arrays.into_iter().collect(),
-        () if ends(&["ubyte", ".idx", "ubyte.gz", ".idx.gz"]) => vec![("array".into(), idx::read(path)?)],
+        () if is_idx(&name) => vec![("array".into(), idx::read(path)?)],
         () => {
             let message =
                 "has a name that no known kind of data ends in: .csv, .tsv, .npy, .npz, .safetensors, .png, .jpg, \

@@ -66,6 +66,14 @@ pub fn device(text: &str) -> Result<String, String> {
     }
 }
 
+/// A learning rate.
+pub fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate >= 0.0 && rate.is_finite() => Ok(rate),
+        _ => Err("a learning rate is a number of at least 0".to_string()),
+    }
+}
+
 /// `cpu with 8 threads`, `cuda:0 (NVIDIA H100 80GB HBM3)`.
 pub fn describe(device: &Device) -> String {
     match device {

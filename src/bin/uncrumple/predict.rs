@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let tabular = Tabular::of(&model)?;
     arrays::check_outputs(&names, &arguments.out, tabular.is_some())?;
     arrays::check_apart(&arguments.inputs.x, &arguments.out.iter().map(Source::path).collect::<Vec<_>>())?;
-    let inputs = arrays::inputs(&model, &arguments.inputs.x)?;
+    let inputs = arrays::inputs(&model, &arguments.inputs)?;
     let samples = inputs.first().and_then(|t| t.shape().first().copied()).unwrap_or(0);
     let outputs = model.predict_all(inputs, arguments.batch_size as usize)?;
     let written = match (&arguments.out[..], tabular, &outputs[..]) {
