@@ -241,7 +241,16 @@ pub fn dataset(model: &Model, Samples { inputs: x, y }: &Samples) -> Result<Data
         None if y.is_empty() => return wrong("--y: name the file with the targets".into()),
         None => {}
     }
-    Dataset::new(inputs(model, x)?, targets(model, y)?)
+    let (inputs, targets) = (inputs(model, x)?, targets(model, y)?);
+    let samples = |tensor: &Tensor| tensor.shape().first().copied();
+    if let ([input], [target]) = (&inputs[..], &targets[..])
+        && let (Some(n), Some(m)) = (samples(input), samples(target))
+        && n != m
+    {
+        let [from, to] = [&x.x, y].map(|sources| sources[0].path.display());
+        return wrong(format!("{from} has {n} samples, {to} has {m}"));
+    }
+    Dataset::new(inputs, targets)
 }
 
 /// Looks whether the outputs can be written to these files, before anything is computed; a table only of a model of tables.
