@@ -76,6 +76,8 @@ fn table(table: &Table, path: &Path) -> Result<()> {
 /// The most frequent values.
 fn words(counts: &[(&str, usize)]) -> String {
     let short = |text: &str| {
+        // A line's end in a cell is none of the report's.
+        let text = &*text.replace(char::is_control, " ");
         if text.chars().count() > 24 { text.chars().take(23).collect::<String>() + "…" } else { text.into() }
     };
     let shown: Vec<_> = counts.iter().take(6).map(|(value, n)| format!("{} {n}", short(value))).collect();
@@ -86,7 +88,11 @@ fn numbers(column: &Column) -> Result<String> {
     let mut range = Range::default();
     column.numbers()?.into_iter().for_each(|x| range.add(x));
     let counts = column.counts();
-    Ok(if counts.len() <= 5 { format!("{range}: {}", words(&counts)) } else { range.to_string() })
+    Ok(if counts.len() <= 5 && counts.iter().any(|(_, n)| *n > 1) {
+        format!("{range}: {}", words(&counts))
+    } else {
+        range.to_string()
+    })
 }
 
 /// What finite numbers lie between; it prints as `1 to 9, mean 4.5, deviation 2.1`.
