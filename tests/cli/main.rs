@@ -216,6 +216,16 @@ fn predict_computes_what_the_model_does() {
     let y = Tensor::from_array(&npy::read(&to).unwrap()).unwrap();
     assert_eq!(y.to_vec::<f32>().unwrap(), model.predict(&x).unwrap().to_vec::<f32>().unwrap());
 
+    // One-hot targets are no labels; targets of other samples are none either.
+    let hot = |n: usize| Tensor::from_slice(&[1f32, 0.0, 0.0].repeat(n), [n, 3]).unwrap().to_array().unwrap();
+    let targets = folder.path().join("hot.npy");
+    for (n, want) in [(70, "`categorical_crossentropy`) takes one-hot targets"), (69, "hot.npy has 69")] {
+        npy::write(&targets, &hot(n)).unwrap();
+        let loss = ["--loss", "sparse_categorical_crossentropy", "--device", "cpu"];
+        let said = error(&[&["evaluate", text(&path), "--x", text(&from), "--y", text(&targets)][..], &loss].concat());
+        assert!(said.contains(want), "{said}");
+    }
+
     // Numbers of another type are converted.
     npy::write(&from, &x.cast(DType::F64).unwrap().to_array().unwrap()).unwrap();
     succeed(&["predict", text(&path), "--x", text(&from), "--out", text(&to), "--device", "cpu", "--batch-size", "7"]);
