@@ -13,10 +13,10 @@ use uncrumple::programs::tabular::{Problem, Tabular};
 /// What the commands' help says about files.
 pub const HELP: &str = "A model with one input reads an .npy file. For several, repeat --x NAME=FILE.npy with the names of \
     the input layers, or name one .npz file whose arrays have these names, or numpy.savez's arr_0, arr_1, … in their order. \
-    MNIST's idx files (also gzipped) are read too, and their pictures become rows of numbers, or get an axis of one channel, \
-    where the model takes them so. Numbers are converted to the model's dtype; nothing else is changed unless --divide says \
-    so, so they must be what the model was trained on. A model that `train csv` made reads a .csv file with the columns of \
-    its table.";
+    MNIST's idx files (also gzipped) are read too, and their pictures become rows of numbers, or get an axis of one \
+    channel, where the model takes them so. Numbers are converted to the model's dtype; nothing else is changed unless \
+    --divide says so, so they must be what the model was trained on. A model that `train csv` made reads a .csv file \
+    with the columns of its table.";
 
 /// Whether a file's lower-case name is one of an idx file.
 pub fn is_idx(name: &str) -> bool {
@@ -170,8 +170,8 @@ fn table(model: &Model, Inputs { x, divide, .. }: &Inputs) -> Result<Option<(Tab
     }
 }
 
-/// Pictures of an idx file as the model takes them: as rows of numbers, or with an axis of one channel. What else has as
-/// many numbers would be read in another order.
+/// Pictures of an idx file as the model takes them: as rows of numbers, or with an axis of one channel. What else has
+/// as many numbers would be read in another order.
 fn as_wanted(pictures: Tensor, spec: &Spec) -> Result<Tensor> {
     let shape = pictures.shape();
     let Some((&samples, sample)) = shape.split_first() else { return Ok(pictures) };

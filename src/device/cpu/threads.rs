@@ -10,8 +10,8 @@ pub fn count() -> usize {
     rayon::current_num_threads()
 }
 
-/// As many threads as can be asked for. Each takes a stack from the machine, so that a number which nobody meant would stop
-/// it.
+/// As many threads as can be asked for. Each takes a stack from the machine, so that a number which nobody meant would
+/// stop it.
 pub const MOST: usize = 1024;
 
 /// Fixes the number of threads for this process; 0 stands for all of the machine's.
