@@ -251,7 +251,7 @@ fn a_function_gives_the_shape_that_it_says() -> Result<()> {
     let said = Lambda::new("Tests>squares").output_shape([Some(1 << 11), Some(1 << 12)]).call(&large)?;
     assert_eq!(said.spec().to_string(), "(None, 2048, 4096)");
     let wrong = Sequential::new([3]).add(Lambda::new("Tests>squares").output_shape([Some(3)])).build()?;
-    let error = wrong.predict(&sample(1, [2, 3])).unwrap_err().to_string();
+    let error = wrong.predict(sample(1, [2, 3])).unwrap_err().to_string();
     assert!(error.starts_with("layer `lambda`: ") && error.contains("(2, 6)"), "{error}");
     Ok(())
 }
