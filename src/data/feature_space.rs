@@ -273,7 +273,7 @@ fn guess(column: &Column, Kind { kind, strays }: &Kind) -> Result<Feature, Strin
     }
     let present: usize = counts.iter().map(|(_, count)| count).sum();
     if *kind == ColumnKind::Category && counts.len() > 2 && counts.len() > present / 2 {
-        let words = || format!("holds {} different words in {present} rows", counts.len());
+        let words = || format!("holds {} different texts in {present} rows", counts.len());
         return Err(strays.clone().unwrap_or_else(words));
     }
     Ok(if *kind == ColumnKind::Number { Feature::FloatNormalized } else { Feature::string_categorical() })
@@ -372,7 +372,7 @@ mod tests {
     fn columns_become_numbers() -> Result<()> {
         let space = FeatureSpace::new().adapt(&table(TRAIN))?;
         assert_eq!(space.features().collect::<Vec<_>>(), [("x", 1), ("y", 2), ("c", 4)]);
-        let reasons = ["holds 4 different words in 4 rows", "is always 7"];
+        let reasons = ["holds 4 different texts in 4 rows", "is always 7"];
         assert_eq!(space.left_out().iter().map(|(_, reason)| &**reason).collect::<Vec<_>>(), reasons);
         // Another order, a column more, a category that was never seen, values that are not there.
         let new = table("c,extra,y,x\nz,1,,2\n,2,6,4\nb,3,8,NA\n");

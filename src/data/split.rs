@@ -86,7 +86,7 @@ impl Split {
                 while at > 0 && at < n && times[order[at - 1] as usize] == times[order[at] as usize] {
                     at -= 1;
                 }
-                return both(cut(order, at), n, fraction);
+                return self.both(cut(order, at), n, fraction);
             }
             By::Classes(classes) => {
                 let mut parts = Parts::default();
@@ -131,7 +131,19 @@ impl Split {
         };
         parts.0.sort_unstable();
         parts.1.sort_unstable();
-        both(parts, n, fraction)
+        self.both(parts, n, fraction)
+    }
+
+    fn both(&self, parts: Parts, n: usize, fraction: f64) -> Result<Parts> {
+        if !parts.0.is_empty() && !parts.1.is_empty() {
+            return Ok(parts);
+        }
+        let hint = match &self.by {
+            By::Groups(_) => ": groups stay whole, and there is only one; take a column that tells more groups apart",
+            By::Times(_) => ": samples of one moment stay together; take another fraction, or times that differ more",
+            _ => "",
+        };
+        Err(Error::Data(format!("a split that holds out {fraction} of {n} samples leaves one side empty{hint}")))
     }
 
     /// The numbers of `n` samples, `k` times divided: each sample is held out once, but for the earliest in time.
@@ -216,13 +228,6 @@ fn numbers(range: std::ops::Range<usize>) -> Vec<i32> {
 fn cut(mut order: Vec<i32>, at: usize) -> Parts {
     let held_out = order.split_off(at);
     (order, held_out)
-}
-
-fn both(parts: Parts, n: usize, fraction: f64) -> Result<Parts> {
-    if parts.0.is_empty() || parts.1.is_empty() {
-        return Err(Error::Data(format!("a split that holds out {fraction} of {n} samples leaves one side empty")));
-    }
-    Ok(parts)
 }
 
 fn too_few(class: i64, got: usize, want: usize) -> Error {

@@ -83,7 +83,7 @@ impl<const N: usize> Kind<N> for Full {
             let message = "the number of filters must be evenly divisible by the number of groups";
             return Err(Error::Config(format!("{message}: got groups={groups}, filters={filters}")));
         }
-        if channels % groups != 0 {
+        if !channels.is_multiple_of(groups) {
             return Err(Error::Input(format!(
                 "the number of input channels must be evenly divisible by the number of groups: got groups={groups}, but \
                  the input has {channels} channels (full input shape is {x})"

@@ -222,6 +222,10 @@ macro_rules! layers {
             impl $layer {
                 /// Calls the layer on symbols, which adds it to the graph that they grow.
                 ///
+                /// The call takes the layer: a clone of it that is called too is another layer, with weights of its
+                /// own. One that is called several times with the same weights is made by `shared`:
+                /// `let layer = Dense::new(8).shared();`, then `layer.call(&a)?` and `layer.call(&b)?`.
+                ///
                 /// # Errors
                 /// Inputs that the layer cannot take, in Keras's words and with the layer's name.
                 #[track_caller]

@@ -36,6 +36,11 @@ impl Loss for SparseCategoricalCrossentropy {
     of_probabilities!(SparseCategoricalCrossentropy, ActivationFn::Softmax);
 
     fn call(&self, y_true: &Tensor, y_pred: &Tensor, logits: bool) -> Result<Tensor> {
+        if y_true.shape() == y_pred.shape() && y_pred.shape().last() > 1 {
+            let message = format!("targets of the shape of the predictions, {}, are no labels", y_pred.shape());
+            let want = "CategoricalCrossentropy (`categorical_crossentropy`) takes one-hot targets";
+            return Err(Error::Data(format!("SparseCategoricalCrossentropy: {message}: {want}")));
+        }
         let labels = whole(y_true)?;
         if logits {
             return y_pred.sparse_softmax_cross_entropy(&labels);

@@ -210,7 +210,7 @@ impl Op for NormalizeChannelsGrad {
             let rows = inputs[0].shape().rows();
             sums(rows, x, dy, mean, of_gamma, of_beta)?;
             for (sum, &variance) in of_gamma.iter_mut().zip(variance) {
-                *sum = *sum / (variance + <T as Float>::of(self.epsilon)).sqrt();
+                *sum /= (variance + <T as Float>::of(self.epsilon)).sqrt();
             }
             Ok(())
         })

@@ -219,7 +219,7 @@ impl Geometry {
         let extents = if of_input { self.input } else { self.output };
         let positions = self.batch * extents.iter().product::<usize>();
         let each = 16 / dtype.size();
-        let lanes = if self.channels % each == 0 { each } else { 1 };
+        let lanes = if self.channels.is_multiple_of(each) { each } else { 1 };
         let mut args: SmallVec<[Arg; 24]> = SmallVec::from_slice(pointers);
         args.extend([positions, self.channels].map(|n| Arg::I64(n as i64)));
         let slides = |f: fn(&Slide) -> usize| self.slides.each_ref().map(f);

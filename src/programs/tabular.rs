@@ -93,7 +93,12 @@ impl Target {
             }
             Problem::Binary if counts.len() != 2 => return wrong(format!("binary, but of {} values", counts.len())),
             Problem::Categorical if counts.len() > (table.rows() - column.missing()) / 2 => {
-                return wrong(format!("{} classes in {} rows are too many to learn", counts.len(), table.rows()));
+                let stray = counts.iter().find(|(value, _)| !parsed(value).is_finite());
+                let hint = stray.map_or_else(String::new, |(value, _)| {
+                    format!("; to predict a number, all of its cells must be numbers, and `{value}` is none")
+                });
+                let message = format!("{} classes in {} rows are too many to learn", counts.len(), table.rows());
+                return wrong(message + &hint);
             }
             _ => {}
         }

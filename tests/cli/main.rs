@@ -132,6 +132,7 @@ fn wrong_usage_is_explained() {
         (&["bench", "--device", "cuda:x"], "write auto, cpu or cuda:N"),
         (&["bench", "--program", "nothing"], "dense-categorical"),
         (&["bench", "--seconds", "-1"], "unexpected argument '-1'"),
+        (&["train", "boston", "--learning-rate", "-1"], "a learning rate is a number of at least 0"),
         (&["bench", "--seconds", "nan"], "a number of seconds above 0"),
     ] {
         let stderr = fail(2, arguments);
@@ -215,6 +216,16 @@ fn predict_computes_what_the_model_does() {
     assert!(said.contains("70 samples on the CPU") && said.contains("(70, 3)"), "{said}");
     let y = Tensor::from_array(&npy::read(&to).unwrap()).unwrap();
     assert_eq!(y.to_vec::<f32>().unwrap(), model.predict(&x).unwrap().to_vec::<f32>().unwrap());
+
+    // One-hot targets are no labels; targets of other samples are none either.
+    let hot = |n: usize| Tensor::from_slice(&[1f32, 0.0, 0.0].repeat(n), [n, 3]).unwrap().to_array().unwrap();
+    let targets = folder.path().join("hot.npy");
+    for (n, want) in [(70, "`categorical_crossentropy`) takes one-hot targets"), (69, "hot.npy has 69")] {
+        npy::write(&targets, &hot(n)).unwrap();
+        let loss = ["--loss", "sparse_categorical_crossentropy", "--device", "cpu"];
+        let said = error(&[&["evaluate", text(&path), "--x", text(&from), "--y", text(&targets)][..], &loss].concat());
+        assert!(said.contains(want), "{said}");
+    }
 
     // Numbers of another type are converted.
     npy::write(&from, &x.cast(DType::F64).unwrap().to_array().unwrap()).unwrap();
@@ -313,6 +324,11 @@ fn predict_tells_what_is_wrong_with_a_file() {
     assert!(said.contains("y.txt: name an .npy or an .npz file"), "{said}");
     let said = error(&["predict", text(&model), "--x", text(&x), "--out", "/no/folder/y.npy"]);
     assert!(said.contains("there is no folder /no/folder") && !said.contains(".tmp"), "{said}");
+    let detour = folder.path().join(".").join("x.npy");
+    let said = error(&["predict", text(&model), "--x", text(&x), "--out", text(&detour)]);
+    assert!(said.contains("x.npy: would be written over what is read from it"), "{said}");
+    let said = error(&["predict", text(&model), "--x", text(&x), "--out", text(&out), "--threads", "999999"]);
+    assert!(said.contains("999999 threads are too many: expected at most 1024"), "{said}");
     // One array for one input is that input, whatever its name.
     let alone = folder.path().join("x.npz");
     let array = npy::read(&x).unwrap();
@@ -393,13 +409,29 @@ fn training_leaves_a_model_figures_and_pictures() {
     let right = guesses.to_vec::<i32>().unwrap().iter().zip(&labels).filter(|(a, b)| a == b).count();
     assert_eq!(format!("{:.2}", right as f64 / 20.0), format!("{accuracy:.2}"));
 
+    // What it learnt reads the files of the data set as they are.
+    let mnist = uncrumple::files::repository().join("datasets/mnist");
+    let [x, y] = ["t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"].map(|name| mnist.join(name));
+    let saved = out.join("model.keras");
+    let given = [text(&saved), "--x", text(&x), "--divide", "255", "--device", "cpu", "--batch-size", "1000"];
+    let line = succeed(&[&["evaluate"], &given[..], &["--y", text(&y), "--json"]].concat());
+    let figures: Value = serde_json::from_str(&line).unwrap();
+    assert!(figures["accuracy"].as_f64().is_some_and(|a| a > 0.5), "{line}");
+    let outputs = out.join("y.npy");
+    succeed(&[&["predict"], &given[..], &["--out", text(&outputs)]].concat());
+    let whole = Tensor::from_array(&npy::read(&outputs).unwrap()).unwrap();
+    let want = model.predict_all(vec![pictures.clone()], 1000).unwrap();
+    let first = whole.to_vec::<f32>().unwrap()[..20_000].to_vec();
+    let pairs = first.iter().zip(want[0].to_vec::<f32>().unwrap());
+    assert!(whole.shape()[..] == [10_000, 10] && pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-5));
+
     // Another program has another goal.
     let data = ["train", "mnist", "--program", "convnet", "--epochs", "1", "--limit", "100", "--batch-size", "30"];
     let said = succeed(&[&data[..], &["--device", "cpu", "--out", text(&folder.path().join("convnet"))]].concat());
     assert!(said.starts_with("convnet on the CPU"), "{said}");
     assert!(said.contains("the goal of 99.1 % is not met."), "{said}");
-    let model = Model::load(folder.path().join("convnet/model.keras")).unwrap();
-    assert_eq!(model.graph().inputs[0].1.dims, [None, Some(28), Some(28), Some(1)]);
+    let convnet = Model::load(folder.path().join("convnet/model.keras")).unwrap();
+    assert_eq!(convnet.graph().inputs[0].1.dims, [None, Some(28), Some(28), Some(1)]);
 
     // The same seed gives the same figures, another one others.
     train("1");

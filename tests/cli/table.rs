@@ -35,7 +35,7 @@ fn a_table_is_learnt_and_predicted() -> Result<()> {
         let printed =
             succeed(&[&train[..], &["--epochs", "40", "--learning-rate", "0.01", "--out", text(&out)]].concat());
         assert!(printed.contains("192 to train on, 48 for validation, 60 to be tested on (at random)"), "{printed}");
-        assert!(printed.contains("left out name: holds 192 different words in 192 rows"), "{printed}");
+        assert!(printed.contains("left out name: holds 192 different texts in 192 rows"), "{printed}");
         let figures = printed.lines().find(|line| line.starts_with(metric)).unwrap();
         let figures: Vec<f64> = figures.split_whitespace().filter_map(|word| word.parse().ok()).collect();
         let better = if metric == "accuracy" { figures[0] > figures[1] + 0.1 } else { figures[0] < figures[1] / 2.0 };
@@ -75,8 +75,9 @@ fn tables_that_do_not_fit_are_explained() -> Result<()> {
         |more: &[&str]| error(&[&["train", "csv", &file, "--out", text(&out), "--device", "cpu"], more].concat());
     for (more, want) in [
         (&["--target", "mass"][..], "no column `mass`; it has size, colour, name, weight, heavy"),
-        (&["--target", "name"], "300 classes in 300 rows"),
+        (&["--target", "name"], "too many to learn; to predict a number, all of its cells must be numbers, and `name"),
         (&["--target", "colour", "--kind", "regression"], "expected a number, got `red`"),
+        (&["--target", "weight", "--exclude", "weight"], "column `weight` is the one to predict"),
         (&["--target", "weight", "--exclude", "mass"], "no column `mass`"),
         (&["--target", "weight", "--time", "size"], "cells without a value"),
         (&["--target", "weight", "--dropout=-0.5"], "`rate`"),

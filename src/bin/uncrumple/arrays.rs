@@ -5,7 +5,7 @@ use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use uncrumple::data::Table;
-use uncrumple::files::{Array, npy};
+use uncrumple::files::{Array, idx, npy};
 use uncrumple::layers::Spec;
 use uncrumple::prelude::*;
 use uncrumple::programs::tabular::{Problem, Tabular};
@@ -13,8 +13,20 @@ use uncrumple::programs::tabular::{Problem, Tabular};
 /// What the commands' help says about files.
 pub const HELP: &str = "A model with one input reads an .npy file. For several, repeat --x NAME=FILE.npy with the names of \
     the input layers, or name one .npz file whose arrays have these names, or numpy.savez's arr_0, arr_1, … in their order. \
-    Numbers are converted to the model's dtype; nothing is scaled or reshaped, so they must be what the model was trained \
-    on. A model that `train csv` made reads a .csv file with the columns of its table.";
+    MNIST's idx files (also gzipped) are read too, and their pictures become rows of numbers, or get an axis of one \
+    channel, where the model takes them so. Numbers are converted to the model's dtype; nothing else is changed unless \
+    --divide says so, so they must be what the model was trained on. A model that `train csv` made reads a .csv file \
+    with the columns of its table.";
+
+/// Whether a file's lower-case name is one of an idx file.
+pub fn is_idx(name: &str) -> bool {
+    ["ubyte", ".idx", "ubyte.gz", ".idx.gz"].iter().any(|ending| name.ends_with(ending))
+}
+
+/// An array of a file that holds one.
+fn read(path: &Path) -> Result<Array> {
+    if is_idx(&path.to_string_lossy().to_lowercase()) { idx::read(path) } else { npy::read(path) }
+}
 
 /// `FILE` or `NAME=FILE`.
 #[derive(Clone, Debug)]
@@ -60,6 +72,10 @@ pub struct Inputs {
     /// The inputs: FILE.npy, or NAME=FILE.npy for each of several, or FILE.npz; the first axis is the samples; or FILE.csv
     #[arg(long, value_name = "FILE", required = true)]
     pub x: Vec<Source>,
+
+    /// Divide the inputs by this number, as by 255 for a model that was trained on bytes as numbers from 0 to 1
+    #[arg(long, value_name = "NUMBER")]
+    divide: Option<f64>,
 }
 
 /// A model, and files of what goes into it and of what should come out.
@@ -71,6 +87,14 @@ pub struct Samples {
     /// The targets, likewise; names are those of the output layers; a table holds them itself
     #[arg(long, value_name = "FILE")]
     y: Vec<Source>,
+}
+
+impl Samples {
+    /// [`check_apart`] for all that is read.
+    pub fn check_apart(&self, written: &[&Path]) -> Result<()> {
+        check_apart(&self.inputs.x, written)?;
+        check_apart(&self.y, written)
+    }
 }
 
 fn wrong<T>(message: String) -> Result<T> {
@@ -98,7 +122,7 @@ fn arrays(names: &[String], sources: &[Source], what: &str) -> Result<Vec<(Array
             return names.iter().enumerate().map(take).collect();
         }
         if names.len() == 1 {
-            return Ok(vec![(npy::read(path)?, path.clone())]);
+            return Ok(vec![(read(path)?, path.clone())]);
         }
         return wrong(format!(
             "the model has {} {what}s ({all}): give NAME=FILE for each, or an .npz file",
@@ -122,7 +146,7 @@ fn arrays(names: &[String], sources: &[Source], what: &str) -> Result<Vec<(Array
     let find = |name: &String| {
         let mut found = sources.iter().filter(|s| s.name.as_ref() == Some(name));
         match (found.next(), found.next()) {
-            (Some(source), None) => Ok((npy::read(&source.path)?, source.path.clone())),
+            (Some(source), None) => Ok((read(&source.path)?, source.path.clone())),
             (None, _) => wrong(format!("there is no file for the {what} `{name}` of the model; its {what}s are {all}")),
             _ => wrong(format!("there are two files for the {what} `{name}`")),
         }
@@ -131,12 +155,13 @@ fn arrays(names: &[String], sources: &[Source], what: &str) -> Result<Vec<(Array
 }
 
 /// What a model reads of a table, and the table, if a table is given.
-pub fn table(model: &Model, sources: &[Source]) -> Result<Option<(Tabular, Table)>> {
-    let [source @ Source { name: None, path }] = sources else { return Ok(None) };
+fn table(model: &Model, Inputs { x, divide, .. }: &Inputs) -> Result<Option<(Tabular, Table)>> {
+    let [source @ Source { name: None, path }] = &x[..] else { return Ok(None) };
     if !source.is("csv") && !source.is("tsv") {
         return Ok(None);
     }
     match Tabular::of(model)? {
+        Some(_) if divide.is_some() => wrong("--divide: a table's numbers are scaled as the model learnt to".into()),
         Some(tabular) => Ok(Some((tabular, Table::read(path)?))),
         None => {
             let message = "is a table; the model was not made by `train csv`, so it takes .npy files".into();
@@ -145,26 +170,50 @@ pub fn table(model: &Model, sources: &[Source]) -> Result<Option<(Tabular, Table
     }
 }
 
+/// Pictures of an idx file as the model takes them: as rows of numbers, or with an axis of one channel. What else has
+/// as many numbers would be read in another order.
+fn as_wanted(pictures: Tensor, spec: &Spec) -> Result<Tensor> {
+    let shape = pictures.shape();
+    let Some((&samples, sample)) = shape.split_first() else { return Ok(pictures) };
+    let row = [Some(sample.iter().product())];
+    let channel: Vec<_> = sample.iter().copied().chain([1]).map(Some).collect();
+    match spec.dims.get(1..) {
+        Some(want) if want == row => pictures.reshape([samples, sample.iter().product()]),
+        Some(want) if want == channel => pictures.reshape(&[&[samples], sample, &[1]].concat()[..]),
+        _ => Ok(pictures),
+    }
+}
+
 /// The model's inputs, in their order and of their dtypes.
-pub fn inputs(model: &Model, sources: &[Source]) -> Result<Vec<Tensor>> {
-    if let Some((tabular, table)) = table(model, sources)? {
+pub fn inputs(model: &Model, given: &Inputs) -> Result<Vec<Tensor>> {
+    let divide = given.divide;
+    if divide.is_some_and(|by| by == 0.0 || !by.is_finite()) {
+        return wrong("--divide: expected a number other than 0".into());
+    }
+    if let Some((tabular, table)) = table(model, given)? {
         return Ok(vec![tabular.space.transform(&table)?]);
     }
+    let tabular = Tabular::of(model)?.is_some();
     let wanted = &model.graph().inputs;
     let names: Vec<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
     let tensor = |((name, spec), (array, path)): (&(String, Spec), (Array, PathBuf))| {
-        let tensor = Tensor::from_array(&array)?;
+        let mut tensor = Tensor::from_array(&array)?;
+        if is_idx(&path.to_string_lossy().to_lowercase()) {
+            tensor = as_wanted(tensor, spec)?;
+        }
         let got = tensor.shape();
         let fits = |(want, got): (&Option<usize>, &usize)| want.is_none_or(|want| want == *got);
         if got.len() != spec.dims.len() || !spec.dims.iter().zip(got.iter()).all(fits) {
             let axis = |n: &Option<usize>| n.map_or_else(|| "any".to_owned(), |n| n.to_string());
             let sample: String = spec.dims.iter().skip(1).map(|n| format!(", {}", axis(n))).collect();
-            let message = format!("has shape {got}; input `{name}` of the model takes (samples{sample})");
+            let table = if tabular { ", which it computes from a .csv file with its columns" } else { "" };
+            let message = format!("has shape {got}; input `{name}` of the model takes (samples{sample}){table}");
             return Err(Error::File { path, message });
         }
-        if tensor.dtype() == spec.dtype { Ok(tensor) } else { tensor.cast(spec.dtype) }
+        let tensor = if tensor.dtype() == spec.dtype { tensor } else { tensor.cast(spec.dtype)? };
+        divide.map_or(Ok(tensor.clone()), |by| tensor.mul_scalar(1.0 / by))
     };
-    wanted.iter().zip(arrays(&names, sources, "input")?).map(tensor).collect()
+    wanted.iter().zip(arrays(&names, &given.x, "input")?).map(tensor).collect()
 }
 
 /// Targets of the model's outputs, in their order; numbers of 64 bits as float32, since losses are computed in it.
@@ -177,7 +226,7 @@ pub fn targets(model: &Model, sources: &[Source]) -> Result<Vec<Tensor>> {
 }
 
 /// Inputs and targets; a table holds both.
-pub fn dataset(model: &Model, Samples { inputs: Inputs { x, .. }, y }: &Samples) -> Result<Dataset> {
+pub fn dataset(model: &Model, Samples { inputs: x, y }: &Samples) -> Result<Dataset> {
     match table(model, x)? {
         Some((tabular, table)) if y.is_empty() => {
             let (known, without) = tabular.target.known(&table)?;
@@ -192,7 +241,16 @@ pub fn dataset(model: &Model, Samples { inputs: Inputs { x, .. }, y }: &Samples)
         None if y.is_empty() => return wrong("--y: name the file with the targets".into()),
         None => {}
     }
-    Dataset::new(inputs(model, x)?, targets(model, y)?)
+    let (inputs, targets) = (inputs(model, x)?, targets(model, y)?);
+    let samples = |tensor: &Tensor| tensor.shape().first().copied();
+    if let ([input], [target]) = (&inputs[..], &targets[..])
+        && let (Some(n), Some(m)) = (samples(input), samples(target))
+        && n != m
+    {
+        let [from, to] = [&x.x, y].map(|sources| sources[0].path.display());
+        return wrong(format!("{from} has {n} samples, {to} has {m}"));
+    }
+    Dataset::new(inputs, targets)
 }
 
 /// Looks whether the outputs can be written to these files, before anything is computed; a table only of a model of tables.
@@ -221,6 +279,18 @@ pub fn check_outputs(names: &[String], files: &[Source], tabular: bool) -> Resul
         }
     }
     Ok(())
+}
+
+/// Looks whether nothing that is read would be written over: links and detours are followed.
+pub fn check_apart(read: &[Source], written: &[&Path]) -> Result<()> {
+    let place = |path: &Path| std::fs::canonicalize(path).ok();
+    let same = |a: &Path| read.iter().any(|b| place(a).is_some_and(|a| place(&b.path) == Some(a)));
+    match written.iter().find(|path| same(path)) {
+        Some(path) => {
+            wrong(format!("{}: would be written over what is read from it; name another file", path.display()))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Writes outputs where the checked `files` say; gives a line for each file.

@@ -1,5 +1,6 @@
 //! What a model is trained and measured with: what its file says, or what the command line says instead.
 
+use crate::options::rate;
 use clap::Args;
 use std::path::Path;
 use uncrumple::layers::Config;
@@ -31,7 +32,7 @@ pub struct Steps {
     optimizer: Option<String>,
 
     /// The learning rate of each step
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = rate)]
     learning_rate: Option<f64>,
 }
 

@@ -76,6 +76,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(seed) = arguments.compute.given_seed {
         trainer = trainer.seed(seed)?;
     }
+    let written = [Some(&arguments.save), arguments.history.as_ref(), arguments.profile.as_ref()];
+    arguments.samples.check_apart(&written.into_iter().flatten().map(PathBuf::as_path).collect::<Vec<_>>())?;
     let data = arrays::dataset(trainer.model(), &arguments.samples)?;
     let mut fit = Fit::epochs(arguments.epochs as usize)
         .batch_size(arguments.batch_size as usize)

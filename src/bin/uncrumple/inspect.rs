@@ -1,5 +1,6 @@
 //! `uncrumple inspect`: what is in a file of data.
 
+use crate::arrays::is_idx;
 use crate::say;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -44,7 +45,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         () if ends(&[".npy"]) => vec![("array".into(), npy::read(path)?)],
         () if ends(&[".npz"]) => npy::read_npz(path)?.into_iter().collect(),
         () if ends(&[".safetensors"]) => safetensors::read(path)?.arrays.into_iter().collect(),
-        () if ends(&["ubyte", ".idx", "ubyte.gz", ".idx.gz"]) => vec![("array".into(), idx::read(path)?)],
+        () if is_idx(&name) => vec![("array".into(), idx::read(path)?)],
         () => {
             let message =
                 "has a name that no known kind of data ends in: .csv, .tsv, .npy, .npz, .safetensors, .png, .jpg, \
@@ -75,6 +76,8 @@ fn table(table: &Table, path: &Path) -> Result<()> {
 /// The most frequent values.
 fn words(counts: &[(&str, usize)]) -> String {
     let short = |text: &str| {
+        // A line's end in a cell is none of the report's.
+        let text = &*text.replace(char::is_control, " ");
         if text.chars().count() > 24 { text.chars().take(23).collect::<String>() + "…" } else { text.into() }
     };
     let shown: Vec<_> = counts.iter().take(6).map(|(value, n)| format!("{} {n}", short(value))).collect();
@@ -85,7 +88,11 @@ fn numbers(column: &Column) -> Result<String> {
     let mut range = Range::default();
     column.numbers()?.into_iter().for_each(|x| range.add(x));
     let counts = column.counts();
-    Ok(if counts.len() <= 5 { format!("{range}: {}", words(&counts)) } else { range.to_string() })
+    Ok(if counts.len() <= 5 && counts.iter().any(|(_, n)| *n > 1) {
+        format!("{range}: {}", words(&counts))
+    } else {
+        range.to_string()
+    })
 }
 
 /// What finite numbers lie between; it prints as `1 to 9, mean 4.5, deviation 2.1`.

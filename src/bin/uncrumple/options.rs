@@ -14,7 +14,7 @@ pub struct Compute {
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device)]
     pub device: String,
 
-    /// Threads of the CPU; 0 stands for all of the machine's
+    /// Threads of the CPU, 1024 at most; 0 stands for all of the machine's
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: usize,
 
@@ -63,6 +63,14 @@ pub fn device(text: &str) -> Result<String, String> {
         "auto" | "cpu" => Ok(text.to_string()),
         _ if numbered => Ok(text.to_string()),
         _ => Err("write auto, cpu or cuda:N".to_string()),
+    }
+}
+
+/// A learning rate.
+pub fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate >= 0.0 && rate.is_finite() => Ok(rate),
+        _ => Err("a learning rate is a number of at least 0".to_string()),
     }
 }
 

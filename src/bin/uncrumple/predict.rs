@@ -2,7 +2,7 @@
 
 use crate::arrays::{self, Inputs, Source};
 use crate::options::{Compute, Policy, describe};
-use crate::say;
+use crate::{say, warn};
 use clap::Args;
 use uncrumple::prelude::*;
 use uncrumple::programs::tabular::Tabular;
@@ -40,9 +40,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let names = model.graph().output_names();
     let tabular = Tabular::of(&model)?;
     arrays::check_outputs(&names, &arguments.out, tabular.is_some())?;
-    let inputs = arrays::inputs(&model, &arguments.inputs.x)?;
+    arrays::check_apart(&arguments.inputs.x, &arguments.out.iter().map(Source::path).collect::<Vec<_>>())?;
+    let inputs = arrays::inputs(&model, &arguments.inputs)?;
     let samples = inputs.first().and_then(|t| t.shape().first().copied()).unwrap_or(0);
     let outputs = model.predict_all(inputs, arguments.batch_size as usize)?;
+    for (name, output) in names.iter().zip(&outputs) {
+        let values = output.cast(DType::F32)?.to_vec::<f32>()?;
+        let lost = values.iter().filter(|v| !v.is_finite()).count();
+        if lost > 0 {
+            warn(format!("{lost} of {} numbers of `{name}` are NaN or infinite: look at the inputs", values.len()));
+        }
+    }
     let written = match (&arguments.out[..], tabular, &outputs[..]) {
         ([out], Some(tabular), [output]) if out.is("csv") => vec![arrays::write_table(&tabular, output, out.path())?],
         _ => arrays::write_outputs(&names, &outputs, &arguments.out)?,

@@ -38,6 +38,9 @@ impl Running {
     pub fn train(&self, trainer: &mut Trainer, data: &Dataset, fit: Fit, saved: &Path) -> Result<Option<History>> {
         prepare(saved)?;
         let backup = backup_of(saved);
+        if self.resume && !backup.exists() {
+            say(format!("--resume: there is no {}: beginning anew", backup.display()))?;
+        }
         let flag = INTERRUPTED.get_or_init(Default::default).clone();
         let history = trainer.fit(data, self.apply(fit, &backup, flag.clone())?)?;
         let ended = flag.load(Ordering::Relaxed);

@@ -6,6 +6,7 @@ use clap::Args;
 use std::path::PathBuf;
 use uncrumple::model::keras;
 use uncrumple::prelude::*;
+use uncrumple::programs::tabular::Tabular;
 
 /// Show the layers of a model file, their shapes and parameters, and what training it takes in memory
 #[derive(Args)]
@@ -39,7 +40,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let summary = model.summary().batch_size(arguments.batch_size as usize);
     match &training {
-        Some(Ok(training)) => say(summary.optimizer(&*training.optimizer)),
-        _ => say(summary),
+        Some(Ok(training)) => say(summary.optimizer(&*training.optimizer))?,
+        _ => say(summary)?,
     }
+    let Some(Tabular { space, target }) = Tabular::of(&model)? else { return Ok(()) };
+    let columns: Vec<_> = space.features().map(|(name, width)| format!("{name} {width}")).collect();
+    say(format!("\nReads a table: {} numbers from the columns {}", space.width(), columns.join(", ")))?;
+    let classes = match target.classes() {
+        [] => String::new(),
+        classes => format!(", of {}", classes.join(", ")),
+    };
+    say(format!("Predicts {}: {}{classes}", target.column(), target.problem().name()))
 }

@@ -10,11 +10,18 @@ pub fn count() -> usize {
     rayon::current_num_threads()
 }
 
+/// As many threads as can be asked for. Each takes a stack from the machine, so that a number which nobody meant would
+/// stop it.
+pub const MOST: usize = 1024;
+
 /// Fixes the number of threads for this process; 0 stands for all of the machine's.
 ///
 /// # Errors
-/// The threads are already running.
+/// More than [`MOST`], or threads that are already running.
 pub fn set_count(threads: usize) -> Result<()> {
+    if threads > MOST {
+        return Err(Error::Config(format!("{threads} threads are too many: expected at most {MOST}")));
+    }
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()
@@ -116,6 +123,12 @@ impl<T> Parts<T> {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn a_storm_of_threads_is_refused() {
+        let error = set_count(999_999).unwrap_err().to_string();
+        assert!(error.contains("999999 threads are too many: expected at most 1024"), "{error}");
+    }
 
     #[test]
     fn split_covers_everything_once() {

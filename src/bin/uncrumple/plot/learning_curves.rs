@@ -83,7 +83,9 @@ fn panel(area: &Area, title: &str, history: &History, figure: &str, label: &dyn 
     for (_, values, colour) in curves {
         let points: Vec<(f64, f64)> =
             values.iter().enumerate().filter(|(_, v)| v.is_finite()).map(|(i, v)| (i as f64 + 1.0, *v)).collect();
-        chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(5)))?;
+        // Where lines so near meet at sharp angles, wide ones would end in spikes far beyond the values.
+        let width = if points.len() <= 400 { 5 } else { 1 };
+        chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(width)))?;
         // So many dots that they touch would only thicken the line.
         if points.len() <= 40 {
             chart.draw_series(points.iter().map(|&point| Circle::new(point, 7, colour.filled())))?;

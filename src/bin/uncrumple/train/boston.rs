@@ -38,7 +38,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let target = Target::new(&table, TARGET, None)?;
     let (split, space) = (|_: &Table| Ok(Split::random()), FeatureSpace::new().exclude(TARGET));
     let division = Division { fractions: [HELD_OUT, HELD_OUT], split: &split, how: "at random", seed: plan.seed };
-    let parts = Parts::new(&table, &target, space.clone(), &division)?;
+    let mut parts = Parts::new(&table, &target, space.clone(), &division)?;
+    parts.about.push("medv is in thousands of dollars, and so are the errors".into());
     parts.describe()?;
     // The rows that the parts hold out for the test are no part of any fold.
     let (rest, _) = table.split(HELD_OUT, &Split::random().seed(plan.seed))?;

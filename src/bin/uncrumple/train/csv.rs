@@ -28,8 +28,8 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { source, learning } = arguments;
     let plan = learning.plan(Defaults { epochs: 100, batch_size: 32, sizes: Sizes::default() })?;
-    let out = learning.out(&source.name())?;
     let parts = source.parts(plan.seed)?;
+    let out = learning.out(&source.name())?;
     parts.describe()?;
     learning.learn(&parts, plan, &out)
 }

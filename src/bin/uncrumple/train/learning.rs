@@ -2,7 +2,7 @@
 
 use super::parts::Parts;
 use super::{print_left, tune, verdict};
-use crate::options::{Compute, Policy, describe};
+use crate::options::{Compute, Policy, describe, rate};
 use crate::running::Running;
 use crate::{plot, say};
 use clap::Args;
@@ -31,11 +31,11 @@ pub struct Learning {
     depth: Option<u32>,
 
     /// The share of units that dropout leaves out behind each hidden layer
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     dropout: Option<f64>,
 
     /// Adam's learning rate
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = rate)]
     learning_rate: Option<f64>,
 
     /// Count all classes alike in the loss, whatever their numbers
@@ -105,6 +105,9 @@ impl Learning {
     /// The folder for results, made if it is not there.
     pub fn out(&self, name: &str) -> Result<PathBuf> {
         let out = self.out.clone().unwrap_or_else(|| Path::new("runs").join(name));
+        if out.is_file() {
+            return Err(Error::Config(format!("--out {}: is a file; name a folder", out.display())));
+        }
         std::fs::create_dir_all(&out).map_err(|source| Error::Io { path: out.clone(), source })?;
         Ok(out)
     }

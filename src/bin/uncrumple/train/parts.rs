@@ -81,9 +81,10 @@ fn about(table: &Table, tabular: &Tabular, [train, validation, test]: [&Table; 3
     };
     let columns: Vec<_> = space.features().map(|(name, width)| format!("{name} {width}")).collect();
     let from = columns.len();
+    let columns_are = if from == 1 { "column" } else { "columns" };
     let mut about = vec![
         format!("target   {}: {}{classes}", target.column(), target.problem().name()),
-        format!("inputs   {} numbers from {from} columns: {}", space.width(), some(columns, 12)),
+        format!("inputs   {} numbers from {from} {columns_are}: {}", space.width(), some(columns, 12)),
     ];
     about.extend(space.left_out().iter().map(|(name, reason)| format!("left out {name}: {reason}")));
     about.push(format!(

@@ -95,6 +95,10 @@ impl Source {
         let named = self.time.iter().chain(&self.group).chain(&self.exclude);
         let told = self.categorical.iter().chain(&self.text);
         named.clone().chain(told).try_for_each(|name| whole.column(name).map(drop))?;
+        if named.clone().any(|name| *name == self.target) {
+            let message = "is the one to predict: --exclude, --time and --group take others";
+            return Err(Error::Config(format!("column `{}` {message}", self.target)));
+        }
         let target = Target::new(&whole, &self.target, self.kind.map(Problem::from))?;
         let (table, without) = target.known(&whole)?;
         let mut space = FeatureSpace::new().exclude(&self.target);
@@ -115,6 +119,10 @@ impl Source {
         let split = |table: &Table| self.split(table, &target);
         let division = Division { fractions: [self.test_split, self.validation_split], split: &split, how: &how, seed };
         let mut parts = Parts::new(&table, &target, space, &division)?;
+        if parts.tabular.space.left_out().iter().any(|(_, reason)| reason.contains("different texts")) {
+            let hint = "--text COLUMN learns from the words of a column, --time COLUMN orders the rows by it";
+            parts.about.push(format!("         ({hint})"));
+        }
         if without > 0 {
             parts.about.insert(0, format!("left out {without} rows that have no {}", self.target));
         }

@@ -230,9 +230,9 @@ impl Sweep<'_> {
         let along = &self.axes[2];
         for &(from, k) in &row.reads {
             for taps in along.taps.chunks(3) {
-                match taps {
-                    &[a, b, d] => self.add_taps::<T, L, 3>(row, x, dy, dw, c, from, k, [a, b, d]),
-                    &[a, b] => self.add_taps::<T, L, 2>(row, x, dy, dw, c, from, k, [a, b]),
+                match *taps {
+                    [a, b, d] => self.add_taps::<T, L, 3>(row, x, dy, dw, c, from, k, [a, b, d]),
+                    [a, b] => self.add_taps::<T, L, 2>(row, x, dy, dw, c, from, k, [a, b]),
                     _ => self.add_taps::<T, L, 1>(row, x, dy, dw, c, from, k, [taps[0]]),
                 }
             }
