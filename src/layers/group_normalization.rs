@@ -72,7 +72,7 @@ impl GroupNormalization {
             let message = format!("expected a positive integer, or -1 for instance normalization, got {}", self.groups);
             return Err(Error::Config(format!("argument `groups`: {message}")));
         }
-        if channels % groups != 0 {
+        if !channels.is_multiple_of(groups) {
             let message = format!("expected a number that divides the {channels} channels, got {groups}");
             return Err(Error::Config(format!("argument `groups`: {message}")));
         }

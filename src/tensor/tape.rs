@@ -54,7 +54,7 @@ impl Slot {
 }
 
 /// An op is kept in place up to this size, on the heap beyond.
-type BoxedOp = SmallBox<dyn Op, [usize; 12]>;
+type BoxedOp = SmallBox<dyn Op, [usize; 18]>;
 
 /// An op that ran, or a watched tensor.
 pub(crate) struct Node {
