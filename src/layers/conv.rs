@@ -79,7 +79,7 @@ impl<const N: usize> Kind<N> for Full {
         positive("filters", filters)?;
         positive("groups", groups)?;
         layer.refuse_strides_with_dilation()?;
-        if filters % groups != 0 {
+        if !filters.is_multiple_of(groups) {
             let message = "the number of filters must be evenly divisible by the number of groups";
             return Err(Error::Config(format!("{message}: got groups={groups}, filters={filters}")));
         }

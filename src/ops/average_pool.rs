@@ -41,34 +41,26 @@ impl Tensor {
 fn forward<T: Float>(g: &Geometry, x: &[T], y: &mut [T]) {
     let (y, channels) = (Parts::new(y), g.channels());
     g.over_rows(&|rows| {
-        let part = g.elements(&rows);
         // SAFETY: the parts of the rows that `over_rows` hands out do not overlap.
-        let y = unsafe { y.slice(part.clone()) };
+        let y = unsafe { y.slice(g.elements(&rows)) };
         T::vectorize(
             #[inline(always)]
             || {
                 g.in_rows(
-                    rows.clone(),
+                    rows,
                     #[inline(always)]
-                    |position, seen| {
-                        let to = position * channels - part.start;
-                        let count = T::of(seen.count() as f64);
-                        pool::lanes(
-                            channels,
+                    |to, c, seen| {
+                        let mut sum = [T::ZERO; LANES];
+                        g.each(
+                            seen,
                             #[inline(always)]
-                            |c, n| {
-                                let mut sum = [T::ZERO; LANES];
-                                g.each(
-                                    &seen,
-                                    #[inline(always)]
-                                    |from, _| {
-                                        let x = &x[from * channels + c..][..n];
-                                        sum.iter_mut().zip(x).for_each(|(sum, &x)| *sum += x);
-                                    },
-                                );
-                                y[to + c..][..n].iter_mut().zip(&sum).for_each(|(y, &sum)| *y = sum / count);
+                            |from, _| {
+                                let x = &x[from * channels + c..][..to.len()];
+                                sum.iter_mut().zip(x).for_each(|(sum, &x)| *sum += x);
                             },
                         );
+                        let count = T::of(seen.count() as f64);
+                        y[to].iter_mut().zip(sum).for_each(|(y, sum)| *y = sum / count);
                     },
                 );
             },
@@ -77,35 +69,14 @@ fn forward<T: Float>(g: &Geometry, x: &[T], y: &mut [T]) {
 }
 
 fn backward<T: Float>(g: &Geometry, dy: &[T], dx: &mut [T]) {
-    let channels = g.channels();
-    g.over_input(dx, |first, piece, rows| {
-        piece.fill(T::ZERO);
-        T::vectorize(
-            #[inline(always)]
-            || {
-                g.reaching(
-                    rows,
-                    #[inline(always)]
-                    |position, seen| {
-                        let dy = &dy[position * channels..][..channels];
-                        let share = T::ONE / T::of(seen.count() as f64);
-                        g.each(
-                            &seen,
-                            #[inline(always)]
-                            |to, _| {
-                                // Past the end if it lies before the piece.
-                                let to = to.wrapping_sub(first).saturating_mul(channels);
-                                if to < piece.len() {
-                                    let dx = &mut piece[to..][..channels];
-                                    dx.iter_mut().zip(dy).for_each(|(dx, &dy)| *dx += dy * share);
-                                }
-                            },
-                        );
-                    },
-                );
-            },
-        );
-    });
+    g.pull(
+        dx,
+        #[inline(always)]
+        |from, dx, _, count| {
+            let share = T::ONE / T::of(count as f64);
+            dx.iter_mut().zip(&dy[from]).for_each(|(dx, &dy)| *dx += dy * share);
+        },
+    );
 }
 
 impl Op for AveragePool {

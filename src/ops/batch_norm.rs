@@ -7,7 +7,7 @@ use crate::device::cuda::{Arg, CudaDevice, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::tensor::{
-    Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply, apply_one, given,
+    Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply, apply_one,
 };
 use crate::with_float;
 use smallvec::SmallVec;
@@ -114,11 +114,7 @@ impl Op for BatchNorm {
 
     fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
         let vectors = usize::from(self.scale) + usize::from(self.center);
-        if inputs.len() != 1 + vectors {
-            let message = format!("expected a tensor and {vectors} vectors, got {}", given(inputs));
-            return Err(Error::shape("batch_norm", message));
-        }
-        channels::check("batch_norm", inputs, 1..1 + vectors, self.epsilon)?;
+        channels::check("batch_norm", inputs, vectors, false, self.epsilon)?;
         let vector = channels::vector(&inputs[0])?;
         Ok(Metas::from_iter([inputs[0], vector, vector]))
     }
@@ -185,12 +181,7 @@ impl Op for BatchNormGrad {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
-        let vectors = 4 + usize::from(self.scale);
-        if inputs.len() != vectors + 2 || inputs[0] != inputs[vectors + 1] {
-            let message = format!("expected x, {vectors} vectors and dy like x, got {}", given(inputs));
-            return Err(Error::shape("batch_norm_grad", message));
-        }
-        channels::check("batch_norm_grad", inputs, 1..vectors + 1, self.epsilon)?;
+        channels::check("batch_norm_grad", inputs, 4 + usize::from(self.scale), true, self.epsilon)?;
         Ok(Metas::from_elem(inputs[0], 1))
     }
 

@@ -5,6 +5,7 @@
 //! the blocks are those of the grid, and a second kernel merges what comes of them.
 
 use crate::device::Device;
+use crate::device::cpu::convert::require_float;
 use crate::device::cpu::{Float, threads};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel};
 use crate::dtype::DType;
@@ -172,15 +173,21 @@ pub fn map<T: Float>(channels: usize, out: &mut [T], work: impl Fn(Range<usize>,
     });
 }
 
-/// Checks x `(…, channels)` and vectors that there is a number of for each channel, in the type that is computed in.
-pub fn check(op: &'static str, inputs: &[Meta], vectors: Range<usize>, epsilon: f64) -> Result<()> {
-    let x = inputs[0];
-    crate::device::cpu::convert::require_float(op, x.dtype)?;
+/// Checks inputs that are x `(…, channels)`, then vectors with a number for each channel, in the type that is computed in,
+/// and after them, if `gradient`, one like x.
+pub fn check(op: &'static str, inputs: &[Meta], vectors: usize, gradient: bool, epsilon: f64) -> Result<()> {
+    let [x, rest @ ..] = inputs else { return Err(Error::shape(op, "expected a tensor, got nothing")) };
+    if rest.len() != vectors + usize::from(gradient) || gradient && inputs[inputs.len() - 1] != *x {
+        let and = if gradient { " and a gradient like it" } else { "" };
+        let message = format!("expected a tensor, {vectors} vectors{and}, got {}", given(inputs));
+        return Err(Error::shape(op, message));
+    }
+    require_float(op, x.dtype)?;
     if x.shape.rank() == 0 {
         return Err(Error::shape(op, "expected at least one axis, got shape ()"));
     }
-    let want = vector(&x)?;
-    if let Some(v) = inputs[vectors].iter().find(|v| **v != want) {
+    let want = vector(x)?;
+    if let Some(v) = rest[..vectors].iter().find(|v| **v != want) {
         let text = format!("expected {want} for each vector of channels, got {v} among {}", given(inputs));
         return Err(if v.dtype == want.dtype { Error::shape(op, text) } else { Error::dtype(op, text) });
     }
@@ -214,7 +221,7 @@ impl Tile {
     pub fn new(x: &Tensor) -> Tile {
         let (shape, lanes) = (x.shape(), 16 / x.dtype().size());
         let (rows, channels) = (shape.rows(), shape.last());
-        let across = if channels % lanes == 0 { channels / lanes } else { channels };
+        let across = if channels.is_multiple_of(lanes) { channels / lanes } else { channels };
         let columns = across.next_power_of_two().min(32);
         let across = across.div_ceil(columns);
         // A thread takes at least eight rows.

@@ -76,38 +76,29 @@ fn forward<T: Float, N: Number>(g: &Geometry, x: &[T], y: &mut [T], at: &mut [N]
     g.over_rows(&|rows| {
         let part = g.elements(&rows);
         // SAFETY: the parts of the rows that `over_rows` hands out do not overlap.
-        let (y, at) = unsafe { (y.slice(part.clone()), at.slice(part.clone())) };
+        let (y, at) = unsafe { (y.slice(part.clone()), at.slice(part)) };
         T::vectorize(
             #[inline(always)]
             || {
                 g.in_rows(
-                    rows.clone(),
+                    rows,
                     #[inline(always)]
-                    |position, seen| {
-                        let to = position * channels - part.start;
-                        pool::lanes(
-                            channels,
+                    |to, c, seen| {
+                        let (mut best, mut number) = ([T::NEG_INFINITY; LANES], [g.first(seen) as u32; LANES]);
+                        g.each(
+                            seen,
                             #[inline(always)]
-                            |c, n| {
-                                let (mut best, mut number) = ([T::NEG_INFINITY; LANES], [g.first(&seen) as u32; LANES]);
-                                g.each(
-                                    &seen,
-                                    #[inline(always)]
-                                    |from, k| {
-                                        let x = &x[from * channels + c..][..n];
-                                        for ((best, number), &x) in best.iter_mut().zip(&mut number).zip(x) {
-                                            let larger = x > *best || x.is_nan() && !best.is_nan();
-                                            *number = if larger { k as u32 } else { *number };
-                                            *best = if larger { x } else { *best };
-                                        }
-                                    },
-                                );
-                                y[to + c..][..n].copy_from_slice(&best[..n]);
-                                for (at, &number) in at[to + c..][..n].iter_mut().zip(&number) {
-                                    *at = N::of(number as usize);
+                            |from, k| {
+                                let x = &x[from * channels + c..][..to.len()];
+                                for ((best, number), &x) in best.iter_mut().zip(&mut number).zip(x) {
+                                    let larger = (x > *best) | (x.is_nan() & !best.is_nan());
+                                    *number = if larger { k as u32 } else { *number };
+                                    *best = if larger { x } else { *best };
                                 }
                             },
                         );
+                        y[to.clone()].iter_mut().zip(best).for_each(|(y, best)| *y = best);
+                        at[to].iter_mut().zip(number).for_each(|(at, number)| *at = N::of(number as usize));
                     },
                 );
             },
@@ -116,37 +107,16 @@ fn forward<T: Float, N: Number>(g: &Geometry, x: &[T], y: &mut [T], at: &mut [N]
 }
 
 fn backward<T: Float, N: Number>(g: &Geometry, at: &[N], dy: &[T], dx: &mut [T]) {
-    let channels = g.channels();
-    g.over_input(dx, |first, piece, rows| {
-        piece.fill(T::ZERO);
-        T::vectorize(
-            #[inline(always)]
-            || {
-                g.reaching(
-                    rows,
-                    #[inline(always)]
-                    |position, seen| {
-                        let from = position * channels;
-                        let (at, dy) = (&at[from..][..channels], &dy[from..][..channels]);
-                        g.each(
-                            &seen,
-                            #[inline(always)]
-                            |to, k| {
-                                // Past the end if it lies before the piece.
-                                let to = to.wrapping_sub(first).saturating_mul(channels);
-                                if to < piece.len() {
-                                    let number = N::of(k);
-                                    for ((dx, &at), &dy) in piece[to..][..channels].iter_mut().zip(at).zip(dy) {
-                                        *dx += if at == number { dy } else { T::ZERO };
-                                    }
-                                }
-                            },
-                        );
-                    },
-                );
-            },
-        );
-    });
+    g.pull(
+        dx,
+        #[inline(always)]
+        |from, dx, number, _| {
+            let number = N::of(number);
+            for ((dx, &at), &dy) in dx.iter_mut().zip(&at[from.clone()]).zip(&dy[from]) {
+                *dx += if at == number { dy } else { T::ZERO };
+            }
+        },
+    );
 }
 
 impl Op for MaxPool {

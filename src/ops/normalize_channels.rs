@@ -6,7 +6,7 @@ use crate::device::cuda::{Arg, CudaDevice, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::tensor::{
-    Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply, apply_one, given,
+    Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply, apply_one,
 };
 use crate::with_float;
 use smallvec::SmallVec;
@@ -117,12 +117,8 @@ impl Op for NormalizeChannels {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
-        let count = 3 + usize::from(self.scale) + usize::from(self.center);
-        if inputs.len() != count {
-            let message = format!("expected a tensor and {} vectors, got {}", count - 1, given(inputs));
-            return Err(Error::shape("normalize_channels", message));
-        }
-        channels::check("normalize_channels", inputs, 1..count, self.epsilon)?;
+        let vectors = 2 + usize::from(self.scale) + usize::from(self.center);
+        channels::check("normalize_channels", inputs, vectors, false, self.epsilon)?;
         Ok(Metas::from_elem(inputs[0], 1))
     }
 
@@ -189,16 +185,8 @@ impl Op for NormalizeChannelsGrad {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
-        let [x, _, _, dy] = inputs else {
-            let message = format!("expected x, mean, variance and dy, got {}", given(inputs));
-            return Err(Error::shape("normalize_channels_grad", message));
-        };
-        channels::check("normalize_channels_grad", inputs, 1..3, self.epsilon)?;
-        if x != dy {
-            let message = format!("expected x and dy of one shape and dtype, got {}", given(inputs));
-            return Err(Error::shape("normalize_channels_grad", message));
-        }
-        Ok(Metas::from_elem(channels::vector(x)?, 2))
+        channels::check("normalize_channels_grad", inputs, 2, true, self.epsilon)?;
+        Ok(Metas::from_elem(channels::vector(&inputs[0])?, 2))
     }
 
     fn cpu(&self, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {

@@ -11,8 +11,8 @@ use crate::tensor::{Case, Meta, Op, Sample};
 use smallvec::SmallVec;
 use std::ops::Range;
 
-/// Channels that are worked on at a time, so that what is kept of them stays in registers.
-pub const LANES: usize = 16;
+/// Channels that are worked on at a time: enough that what is done for each window is little beside them.
+pub const LANES: usize = 32;
 
 /// Elements that are worth a thread, and those of a piece that stays in a cache.
 const GRAIN: usize = 1 << 13;
@@ -106,49 +106,54 @@ impl Geometry {
         self.channels
     }
 
+    /// Calls `f(step along the last axis, what the window sees)` for the steps along that axis at these along the others.
     #[inline(always)]
-    fn seen(&self, image: usize, steps: [usize; SPATIAL]) -> Seen {
-        let starts: [usize; SPATIAL] = std::array::from_fn(|a| steps[a] * self.slides[a].stride);
-        let range = |a: usize| {
-            let Slide { size, before, .. } = self.slides[a];
-            starts[a].saturating_sub(before)..(starts[a] + size - before).min(self.input[a])
+    fn along_row(&self, image: usize, [i, j]: [usize; 2], mut f: impl FnMut(usize, &Seen)) {
+        let along = |a: usize, step: usize| {
+            let Slide { size, stride, before, .. } = self.slides[a];
+            let start = step * stride;
+            (start, start.saturating_sub(before)..(start + size - before).min(self.input[a]))
         };
-        Seen { ranges: std::array::from_fn(range), starts, image }
+        let [(first, rows), (second, columns)] = [along(0, i), along(1, j)];
+        let mut seen = Seen { ranges: [rows, columns, 0..0], starts: [first, second, 0], image };
+        for k in 0..self.output[2] {
+            (seen.starts[2], seen.ranges[2]) = along(2, k);
+            f(k, &seen);
+        }
+    }
+
+    /// The number that an element has in the window along an axis.
+    #[inline(always)]
+    fn number(&self, seen: &Seen, axis: usize, at: usize) -> usize {
+        at + self.slides[axis].before - seen.starts[axis]
     }
 
     /// The number in the window of the first that is seen.
     #[inline(always)]
     pub fn first(&self, seen: &Seen) -> usize {
-        (0..SPATIAL)
-            .fold(0, |n, a| n * self.slides[a].size + seen.ranges[a].start + self.slides[a].before - seen.starts[a])
+        (0..SPATIAL).fold(0, |n, a| n * self.slides[a].size + self.number(seen, a, seen.ranges[a].start))
     }
 
     /// Calls `f(position of the input, number in the window)` for all that is seen, from the first to the last.
     #[inline(always)]
     pub fn each(&self, seen: &Seen, mut f: impl FnMut(usize, usize)) {
         let [d, h, w] = self.input;
-        let number = |a: usize, at: usize| at + self.slides[a].before - seen.starts[a];
         for i in seen.ranges[0].clone() {
             for j in seen.ranges[1].clone() {
                 let row = ((seen.image * d + i) * h + j) * w;
-                let first = (number(0, i) * self.slides[1].size + number(1, j)) * self.slides[2].size;
+                let numbers = self.number(seen, 0, i) * self.slides[1].size + self.number(seen, 1, j);
                 for k in seen.ranges[2].clone() {
-                    f(row + k, first + number(2, k));
+                    f(row + k, numbers * self.slides[2].size + self.number(seen, 2, k));
                 }
             }
         }
-    }
-
-    /// How often the window is moved along the last axis: positions of a row of the output.
-    fn row(&self) -> usize {
-        self.output[2]
     }
 
     /// Calls `work(rows)` over the threads for parts of the output's rows, the positions along its last axis.
     pub fn over_rows(&self, work: &(dyn Fn(Range<usize>) + Sync)) {
         let rows = self.batch * self.output[0] * self.output[1];
         let seen = (0..SPATIAL).map(|a| self.slides[a].size.min(self.input[a]));
-        let elements = seen.fold(self.row() * self.channels, usize::saturating_mul);
+        let elements = seen.fold(self.output[2] * self.channels, usize::saturating_mul);
         if rows > 0 && elements > 0 {
             threads::split(rows, GRAIN.div_ceil(elements), work);
         }
@@ -156,52 +161,97 @@ impl Geometry {
 
     /// The elements of rows of the output.
     pub fn elements(&self, rows: &Range<usize>) -> Range<usize> {
-        let row = self.row() * self.channels;
+        let row = self.output[2] * self.channels;
         rows.start * row..rows.end * row
     }
 
-    /// Calls `f(position of the output, what the window sees)` for these rows.
+    /// Calls `f(elements, first channel, what the window sees)` for the elements of these rows, counted from the first of them:
+    /// [`LANES`] channels of a position at a time, and then the rest.
     #[inline(always)]
-    pub fn in_rows(&self, rows: Range<usize>, mut f: impl FnMut(usize, Seen)) {
-        let [d, h, w] = self.output;
-        for row in rows {
-            for k in 0..w {
-                f(row * w + k, self.seen(row / (d * h), [row / h % d, row % h, k]));
-            }
+    pub fn in_rows(&self, rows: Range<usize>, mut f: impl FnMut(Range<usize>, usize, &Seen)) {
+        let ([d, h, w], channels) = (self.output, self.channels);
+        let whole = channels / LANES * LANES;
+        for (i, row) in rows.enumerate() {
+            self.along_row(
+                row / (d * h),
+                [row / h % d, row % h],
+                #[inline(always)]
+                |k, seen| {
+                    let at = (i * w + k) * channels;
+                    for c in (0..whole).step_by(LANES) {
+                        f(at + c..at + c + LANES, c, seen);
+                    }
+                    if whole < channels {
+                        f(at + whole..at + channels, whole, seen);
+                    }
+                },
+            );
         }
     }
 
-    /// Cuts `dx` into pieces of whole rows, which stay in a cache while they are added to, and calls `work(first position,
-    /// piece, rows)` for each over the threads.
-    pub fn over_input<T: Float>(&self, dx: &mut [T], work: impl Fn(usize, &mut [T], Range<usize>) + Sync) {
-        let (row, rows) = (self.input[2] * self.channels, self.input[0] * self.input[1]);
+    /// Computes `dx` from 0 on by `add(elements of the output, elements of dx, number in the window, elements that the window
+    /// sees)` for all that windows see, over the threads.
+    ///
+    /// `dx` is cut into pieces of whole rows, which stay in a cache while they are added to. Windows at the edge of a piece are
+    /// looked at for the next one too, so that no thread adds to another's, and each element is added to in their order.
+    pub fn pull<T: Float>(&self, dx: &mut [T], add: impl Fn(Range<usize>, &mut [T], usize, usize) + Sync) {
+        let (channels, rows) = (self.channels, self.input[0] * self.input[1]);
+        let row = self.input[2] * channels;
         threads::split_rows(dx, row, GRAIN.div_ceil(row.max(1)), |first, part| {
             let fit = (PIECE / row).max(1);
             let each = if fit > rows { fit / rows * rows } else { fit };
             for (i, piece) in part.chunks_mut(each * row).enumerate() {
                 let first = first + i * each;
-                work(first * self.input[2], piece, first..first + piece.len() / row);
+                piece.fill(T::ZERO);
+                T::vectorize(
+                    #[inline(always)]
+                    || {
+                        let start = first * self.input[2];
+                        self.reaching(
+                            first..first + piece.len() / row,
+                            #[inline(always)]
+                            |position, seen| {
+                                let from = position * channels..(position + 1) * channels;
+                                let count = seen.count();
+                                self.each(
+                                    seen,
+                                    #[inline(always)]
+                                    |to, number| {
+                                        // Past the end if it lies before the piece.
+                                        let to = to.wrapping_sub(start).saturating_mul(channels);
+                                        if to < piece.len() {
+                                            add(from.clone(), &mut piece[to..][..channels], number, count);
+                                        }
+                                    },
+                                );
+                            },
+                        );
+                    },
+                );
             }
         });
     }
 
     /// Calls `f(position of the output, what the window sees)` for the windows that reach into these rows of the input, in
-    /// their order. Those at the edge of a piece reach into the next one too, so that no thread adds to another's.
+    /// their order.
     #[inline(always)]
-    pub fn reaching(&self, rows: Range<usize>, mut f: impl FnMut(usize, Seen)) {
+    fn reaching(&self, rows: Range<usize>, mut f: impl FnMut(usize, &Seen)) {
         let ([d, h, w], depth, height) = (self.output, self.input[0], self.input[1]);
         for image in rows.start / (depth * height)..rows.end.div_ceil(depth * height) {
             for (i, j) in (0..d).flat_map(|i| (0..h).map(move |j| (i, j))) {
-                let seen = self.seen(image, [i, j, 0]);
-                let row = |at: usize, along: usize| (image * depth + at) * height + along;
-                let first = row(seen.ranges[0].start, seen.ranges[1].start);
-                let last = row(seen.ranges[0].end - 1, seen.ranges[1].end - 1);
-                if last < rows.start || first >= rows.end {
-                    continue;
-                }
-                for k in 0..w {
-                    f(((image * d + i) * h + j) * w + k, self.seen(image, [i, j, k]));
-                }
+                self.along_row(
+                    image,
+                    [i, j],
+                    #[inline(always)]
+                    |k, seen| {
+                        let row = |at: usize, along: usize| (image * depth + at) * height + along;
+                        let first = row(seen.ranges[0].start, seen.ranges[1].start);
+                        let last = row(seen.ranges[0].end - 1, seen.ranges[1].end - 1);
+                        if last >= rows.start && first < rows.end {
+                            f(((image * d + i) * h + j) * w + k, seen);
+                        }
+                    },
+                );
             }
         }
     }
@@ -227,18 +277,6 @@ impl Geometry {
             args.extend(three.map(|n| Arg::I64(n as i64)));
         }
         device.launch(kernel, dtype, Grid::elements(positions * self.channels / lanes), &args)
-    }
-}
-
-/// Calls `f(channel, channels)` for the channels of a position, [`LANES`] at a time and then the rest.
-#[inline(always)]
-pub fn lanes(channels: usize, mut f: impl FnMut(usize, usize)) {
-    let whole = channels / LANES * LANES;
-    for c in (0..whole).step_by(LANES) {
-        f(c, LANES);
-    }
-    if whole < channels {
-        f(whole, channels - whole);
     }
 }
 
