@@ -5,9 +5,7 @@ use crate::device::cpu::Float;
 use crate::device::cuda::{Arg, CudaDevice, Kernel};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::tensor::{
-    Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply, apply_one,
-};
+use crate::tensor::{Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply, apply_one};
 use crate::with_float;
 use smallvec::SmallVec;
 

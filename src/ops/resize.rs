@@ -284,7 +284,10 @@ mod tests {
         assert_eq!(x.resize(0, 2, Interpolation::Bilinear, false)?.to_vec::<f64>()?, [2.0, 10.0]);
         // The parts ¼ ¾ ¾ ¼, of which the first one's ¼ lies outside.
         let smooth = x.resize(0, 2, Interpolation::Bilinear, true)?.to_vec::<f64>()?;
-        assert!(smooth.iter().zip([20.0 / 7.0, 64.0 / 7.0]).all(|(got, want)| (got - want).abs() < 1e-12), "{smooth:?}");
+        assert!(
+            smooth.iter().zip([20.0 / 7.0, 64.0 / 7.0]).all(|(got, want)| (got - want).abs() < 1e-12),
+            "{smooth:?}"
+        );
         assert!(Tensor::zeros(&Device::Cpu, [2, 0], DType::F32)?.resize(1, 3, Interpolation::Nearest, false).is_err());
         Ok(())
     }
