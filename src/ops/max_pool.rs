@@ -1,14 +1,16 @@
 //! The largest element of each window.
 
-use super::pool::{self, CASES, Geometry, LANES, Sizes};
+use super::pool::{self, CASES, Geometry, Sizes};
 use super::window::{SPATIAL, Window, spatial};
 use crate::device::cpu::Float;
+use crate::device::cpu::simd::{Body, Vector, load, store};
 use crate::device::cpu::threads::Parts;
 use crate::device::cuda::{Arg, CudaDevice, Kernel};
 use crate::dtype::{DType, Element};
 use crate::error::{Error, Result};
 use crate::tensor::{Backward, Case, FLOATS, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply_one, given};
 use crate::with_float;
+use std::ops::Range;
 
 /// The largest element of each window of `(batch, …, channels)` over one to three spatial axes.
 ///
@@ -72,38 +74,75 @@ fn numbers(window: &Window) -> DType {
 }
 
 fn forward<T: Float, N: Number>(g: &Geometry, x: &[T], y: &mut [T], at: &mut [N]) {
-    let (y, at, channels) = (Parts::new(y), Parts::new(at), g.channels());
+    let (y, at) = (Parts::new(y), Parts::new(at));
     g.over_rows(&|rows| {
         let part = g.elements(&rows);
         // SAFETY: the parts of the rows that `over_rows` hands out do not overlap.
         let (y, at) = unsafe { (y.slice(part.clone()), at.slice(part)) };
-        T::vectorize(
+        T::in_vectors(Forward { g, rows, x, y, at });
+    });
+}
+
+/// The largest elements, and their numbers, of some rows of the output.
+struct Forward<'a, T, N> {
+    g: &'a Geometry,
+    rows: Range<usize>,
+    x: &'a [T],
+    y: &'a mut [T],
+    at: &'a mut [N],
+}
+
+impl<T: Float, N: Number> Body<T> for Forward<'_, T, N> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<T = T>>(self) {
+        let Forward { g, rows, x, y, at } = self;
+        let channels = g.channels();
+        g.in_rows(
+            rows,
             #[inline(always)]
-            || {
-                g.in_rows(
-                    rows,
-                    #[inline(always)]
-                    |to, c, seen| {
-                        let (mut best, mut number) = ([T::NEG_INFINITY; LANES], [g.first(seen) as u32; LANES]);
+            |to, c, seen| {
+                for l in (0..to.len()).step_by(V::LANES) {
+                    let lanes = V::LANES.min(to.len() - l);
+                    let to = to.start + l..to.start + l + lanes;
+                    let mut numbers = [T::ZERO; MOST_LANES];
+                    // SAFETY: the slices have `lanes` elements; the machine has the instructions by the caller's promise.
+                    unsafe {
+                        let (mut best, mut number) = (V::splat(T::NEG_INFINITY), V::splat(as_bits(g.first(seen))));
                         g.each(
                             seen,
                             #[inline(always)]
                             |from, k| {
-                                let x = &x[from * channels + c..][..to.len()];
-                                for ((best, number), &x) in best.iter_mut().zip(&mut number).zip(x) {
-                                    let larger = (x > *best) | (x.is_nan() & !best.is_nan());
-                                    *number = if larger { k as u32 } else { *number };
-                                    *best = if larger { x } else { *best };
-                                }
+                                let x = load::<V>(x[from * channels + c + l..][..lanes].as_ptr(), lanes);
+                                let larger = x.above(best);
+                                (best, number) = (best.select(larger, x), number.select(larger, V::splat(as_bits(k))));
                             },
                         );
-                        y[to.clone()].iter_mut().zip(best).for_each(|(y, best)| *y = best);
-                        at[to].iter_mut().zip(number).for_each(|(at, number)| *at = N::of(number as usize));
-                    },
-                );
+                        store(best, y[to.clone()].as_mut_ptr(), lanes);
+                        store(number, numbers.as_mut_ptr(), lanes);
+                    }
+                    at[to].iter_mut().zip(numbers).for_each(|(at, number)| *at = N::of(from_bits(number)));
+                }
             },
         );
-    });
+    }
+}
+
+/// As many lanes as a vector has.
+const MOST_LANES: usize = 16;
+
+/// A window's number as the bits of an element, which select moves as they are.
+#[inline(always)]
+fn as_bits<T: Float>(number: usize) -> T {
+    let mut x = T::ZERO;
+    bytemuck::bytes_of_mut(&mut x)[..4].copy_from_slice(&(number as u32).to_le_bytes());
+    x
+}
+
+/// The number of [`as_bits`].
+#[inline(always)]
+fn from_bits<T: Float>(x: T) -> usize {
+    let bytes = bytemuck::bytes_of(&x);
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize
 }
 
 fn backward<T: Float, N: Number>(g: &Geometry, at: &[N], dy: &[T], dx: &mut [T]) {

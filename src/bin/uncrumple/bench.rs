@@ -4,10 +4,14 @@ use crate::options::{Compute, Policy};
 use crate::say;
 use clap::Args;
 use serde_json::json;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 use uncrumple::device::cpu::threads;
+use uncrumple::files::atomic_write;
 use uncrumple::prelude::*;
+use uncrumple::profile;
 use uncrumple::programs::{self, Program};
 
 /// Time whole training steps of the named programs
@@ -36,6 +40,10 @@ pub struct Arguments {
     #[arg(long, value_name = "POLICY", value_enum, default_value_t = Policy::Float32)]
     precision: Policy,
 
+    /// Time some steps more, print what they are made of, and leave a trace for chrome://tracing
+    #[arg(long, value_name = "TRACE.json", requires = "program")]
+    profile: Option<PathBuf>,
+
     #[command(flatten)]
     compute: Compute,
 }
@@ -44,6 +52,7 @@ const BATCHES: usize = 8;
 const WARM_UP: (usize, f64) = (3, 0.7);
 const CHUNK: f64 = 0.25;
 const LEAST_CHUNKS: usize = 3;
+const PROFILED: usize = 20;
 
 fn names() -> Vec<&'static str> {
     programs::ALL.iter().map(|p| p.name).collect()
@@ -127,8 +136,24 @@ fn time(arguments: &Arguments, program: &'static Program, start: Instant) -> Res
             "steps": chunks.iter().map(|(n, _)| n).sum::<usize>(),
             "peak_rss_mb": peak_memory().map(rounded),
             "first_step_s": rounded(first_step),
-        }))
+        }))?;
+        match &arguments.profile {
+            Some(path) => profile(&mut trainer, &batches, path),
+            None => Ok(()),
+        }
     })
+}
+
+/// Records steps that are not replayed from a graph, and tells what they were made of.
+fn profile(trainer: &mut Trainer, batches: &[Dataset], path: &Path) -> Result<()> {
+    trainer.set_capture(false);
+    profile::begin(trainer.device())?;
+    for step in 0..PROFILED {
+        trainer.train_on_batch(&batches[step % batches.len()])?;
+    }
+    let profile = profile::end()?;
+    atomic_write(path, |out| out.write_all(profile.trace().to_string().as_bytes()))?;
+    say(format!("\n{}\n{}", profile.table().peak(uncrumple::train::peak(trainer.device())?), path.display()))
 }
 
 /// Steps and seconds of each chunk, for about `seconds` in all.

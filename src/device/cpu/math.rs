@@ -4,6 +4,7 @@
 //! which a test over many arguments holds it to. The `f64` ones are the standard library's: they are the oracle.
 //! The polynomials are least-squares fits, reweighted towards the smallest largest relative error.
 
+use super::simd::{self, Body};
 use crate::dtype::Element;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 use std::sync::LazyLock;
@@ -40,6 +41,8 @@ pub trait Float:
     const NEG_INFINITY: Self;
     /// [`vectorize`] for `f32`. The oracle, `f64`, runs plainly: each loop would be compiled three times for it too.
     fn vectorize<R>(work: impl FnOnce() -> R) -> R;
+    /// Work in vector registers, with `f32`'s widest ones; plainly for the oracle.
+    fn in_vectors(body: impl Body<Self>);
     /// The nearest value.
     fn of(x: f64) -> Self;
     /// The same value as `f64`.
@@ -130,6 +133,9 @@ impl Float for f32 {
     #[inline(always)]
     fn vectorize<R>(work: impl FnOnce() -> R) -> R {
         vectorize(work)
+    }
+    fn in_vectors(body: impl Body<f32>) {
+        simd::widest(body);
     }
 
     #[inline(always)]
@@ -311,6 +317,9 @@ impl Float for f64 {
     const NEG_INFINITY: f64 = f64::NEG_INFINITY;
     const NEGLIGIBLE: f64 = 1e-290;
 
+    fn in_vectors(body: impl Body<f64>) {
+        simd::plain(body);
+    }
     fn vectorize<R>(work: impl FnOnce() -> R) -> R {
         work()
     }

@@ -7,6 +7,7 @@ pub mod math;
 pub mod philox;
 pub mod pool;
 mod scratch;
+pub(crate) mod simd;
 pub mod threads;
 
 pub use math::{Float, vectorize};

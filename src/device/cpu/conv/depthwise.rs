@@ -5,14 +5,16 @@
 use super::Geometry;
 use super::along::Along;
 use crate::device::cpu::gemm::Finish;
+use crate::device::cpu::simd::{Body, Vector, load, store};
 use crate::device::cpu::threads::{self, Parts};
 use crate::device::cpu::{Float, Scratch};
 use crate::error::Result;
 use smallvec::SmallVec;
+use std::ops::Range;
 
-/// Channels of a vector, and outputs of a row that are computed at once.
-const LANES: usize = 16;
-const TILE: usize = 4;
+/// Outputs of a row that are computed at once.
+const WIDE: usize = 8;
+const NARROW: usize = 4;
 /// Sums over parts of the batch, so many at most, are formed apart and then added.
 const PARTS: usize = 16;
 
@@ -55,18 +57,15 @@ pub fn kernel_grad<T: Float>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) -> R
     let partial = partial.elements();
     let size = dw.len();
     let sums = Parts::new(partial);
+    let sweep = Sweep { g, axes: &axes };
+    sweep.check(x, dw);
+    let lines = axes[0].count * axes[1].count;
     threads::for_each(parts, &|part| {
         // SAFETY: each part has its own sums.
         let sums = unsafe { sums.slice(part * size..(part + 1) * size) };
         sums.fill(T::ZERO);
-        let sweep = Sweep { g, axes: &axes };
-        let rows = axes[0].count * axes[1].count;
-        for row in part * g.batch / parts * rows..(part + 1) * g.batch / parts * rows {
-            T::vectorize(
-                #[inline(always)]
-                || sweep.add_kernel_grad(row, x, dy, sums),
-            );
-        }
+        let rows = part * g.batch / parts * lines..(part + 1) * g.batch / parts * lines;
+        T::in_vectors(KernelGrad { sweep: &sweep, rows, x, dy, dw: sums });
     });
     dw.copy_from_slice(&partial[..size]);
     for part in partial.chunks_exact(size.max(1)).skip(1) {
@@ -95,11 +94,15 @@ struct Sweep<'a> {
     axes: &'a [Along; 3],
 }
 
-/// What one row of outputs reads: where the rows of the input begin, and the first element of the kernel's row for each.
-struct Row {
-    reads: SmallVec<[(usize, usize); 16]>,
-    /// Outputs for which all taps along the row are inside.
-    inside: std::ops::Range<usize>,
+/// A tap of a row of outputs that is inside the image across the row.
+#[derive(Clone, Copy)]
+struct Tap {
+    /// What the row's first output reads of the input, which may be before the row.
+    at: isize,
+    /// The same along the row.
+    offset: isize,
+    /// Its element of the kernel.
+    kernel: usize,
 }
 
 impl Sweep<'_> {
@@ -108,182 +111,209 @@ impl Sweep<'_> {
         let channels = self.g.filters;
         let rows = self.g.batch * a.count * b.count;
         let grain = (1usize << 14).div_ceil((c.count * channels * kernel.len() / channels.max(1)).max(1));
+        self.check(x, kernel);
+        assert_eq!(out.len(), self.g.batch * a.output * b.output * c.output * channels);
         let out = Parts::new(out);
         threads::split(rows, grain, &|rows| {
-            for row in rows {
-                let (image, plane, line) = (row / b.count / a.count, row / b.count % a.count, row % b.count);
-                let plane = image * a.output + a.first + plane * a.every;
-                let start = (plane * b.output + b.first + line * b.every) * c.output * channels;
-                // SAFETY: each row of the output is computed once in a sweep.
-                let to = unsafe { out.slice(start..start + c.output * channels) };
-                T::vectorize(
-                    #[inline(always)]
-                    || self.row(row, x, kernel, to),
-                );
-                if let Some(finish) = finish {
-                    finish(start / channels, 0, to);
-                }
-            }
+            T::in_vectors(Outputs { sweep: self, rows, x, kernel, out: &out, finish });
         });
     }
 
-    fn reads(&self, row: usize) -> Row {
+    /// Asserts that the input and the kernel have the extents that the axes speak of.
+    fn check<T>(&self, x: &[T], kernel: &[T]) {
+        let size = |extents: [usize; 3]| extents.iter().product::<usize>() * self.g.filters;
+        assert_eq!(x.len(), self.g.batch * size(self.axes.each_ref().map(|a| a.input)));
+        assert_eq!(kernel.len(), size(self.g.sizes()));
+    }
+
+    fn position(&self, row: usize) -> [usize; 3] {
+        let [_, b, _] = self.axes;
+        let planes = self.axes[0].count;
+        [row / b.count / planes, row / b.count % planes, row % b.count]
+    }
+
+    /// The taps of a row of outputs.
+    fn taps(&self, row: usize) -> SmallVec<[Tap; 32]> {
         let [a, b, c] = self.axes;
-        let (image, plane, line) = (row / b.count / a.count, row / b.count % a.count, row % b.count);
+        let [image, plane, line] = self.position(row);
         let channels = self.g.filters;
-        let mut reads = SmallVec::new();
+        let mut taps = SmallVec::new();
         for (&(p, i), &(q, j)) in a.taps.iter().flat_map(|p| b.taps.iter().map(move |q| (p, q))) {
             if let (Some(p), Some(q)) = (a.at(plane, p), b.at(line, q)) {
-                let from = ((image * a.input + p) * b.input + q) * c.input * channels;
-                reads.push((from, (i * self.g.axes[1].size + j) * self.g.axes[2].size * channels));
+                let from = ((image * a.input + p) * b.input + q) * c.input;
+                taps.extend(c.taps.iter().map(|&(offset, k)| Tap {
+                    at: (from as isize + offset) * channels as isize,
+                    offset,
+                    kernel: ((i * self.g.axes[1].size + j) * self.g.axes[2].size + k) * channels,
+                }));
             }
         }
+        taps
+    }
+
+    /// The outputs of a row for which all taps along it are inside.
+    fn inside(&self) -> Range<usize> {
+        let c = &self.axes[2];
         let first = ((-c.low()).max(0) as usize).div_ceil(c.step);
         let room = c.input as isize - c.low() - c.span() as isize;
         let end = if room < 0 { 0 } else { room as usize / c.step + 1 };
         let end = end.min(c.count);
-        Row { reads, inside: first.min(end)..end }
+        first.min(end)..end
     }
+}
 
-    #[inline(always)]
-    fn row<T: Float>(&self, row: usize, x: &[T], kernel: &[T], out: &mut [T]) {
-        let reads = self.reads(row);
-        let channels = self.g.filters;
-        let whole = channels / LANES * LANES;
-        for c in (0..whole).step_by(LANES) {
-            self.columns::<T, LANES>(&reads, x, kernel, out, c);
-        }
-        let mut c = whole;
-        while c + 4 <= channels {
-            self.columns::<T, 4>(&reads, x, kernel, out, c);
-            c += 4;
-        }
-        for c in c..channels {
-            self.columns::<T, 1>(&reads, x, kernel, out, c);
-        }
-    }
+/// Some rows of outputs.
+struct Outputs<'a, T> {
+    sweep: &'a Sweep<'a>,
+    rows: Range<usize>,
+    x: &'a [T],
+    kernel: &'a [T],
+    out: &'a Parts<T>,
+    finish: Option<Finish<'a, T>>,
+}
 
-    /// The outputs of a row for `L` channels from `c` on.
+impl<T: Float> Body<T> for Outputs<'_, T> {
     #[inline(always)]
-    fn columns<T: Float, const L: usize>(&self, row: &Row, x: &[T], kernel: &[T], out: &mut [T], c: usize) {
-        let along = &self.axes[2];
-        let mut t = 0;
-        while t < along.count {
-            if row.inside.contains(&t) && t + TILE <= row.inside.end {
-                self.outputs::<T, L, TILE>(row, x, kernel, out, c, t, &along.taps);
-                t += TILE;
-            } else {
-                let taps: SmallVec<[(isize, usize); 8]> =
-                    along.taps.iter().copied().filter(|&(offset, _)| along.at(t, offset).is_some()).collect();
-                self.outputs::<T, L, 1>(row, x, kernel, out, c, t, &taps);
-                t += 1;
+    unsafe fn run<V: Vector<T = T>>(self) {
+        let [a, b, c] = self.sweep.axes;
+        let (channels, inside) = (self.sweep.g.filters, self.sweep.inside());
+        for row in self.rows.clone() {
+            let taps = self.sweep.taps(row);
+            let [image, plane, line] = self.sweep.position(row);
+            let plane = image * a.output + a.first + plane * a.every;
+            let start = (plane * b.output + b.first + line * b.every) * c.output * channels;
+            // SAFETY: each row of the output is computed once in a sweep.
+            let out = unsafe { self.out.slice(start..start + c.output * channels) };
+            let mut t = 0;
+            while t < c.count {
+                let room = if inside.contains(&t) { inside.end - t } else { 0 };
+                // SAFETY: as many outputs as there is room for have all their taps inside, and the others keep those that
+                // are; the machine has the instructions by the caller's promise.
+                t += unsafe {
+                    if room >= WIDE {
+                        self.outputs::<V, WIDE>(&taps, t, out)
+                    } else if room >= NARROW {
+                        self.outputs::<V, NARROW>(&taps, t, out)
+                    } else {
+                        let mut taps = taps.clone();
+                        taps.retain(|tap| c.at(t, tap.offset).is_some());
+                        self.outputs::<V, 1>(&taps, t, out)
+                    }
+                };
             }
-        }
-    }
-
-    #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
-    fn outputs<T: Float, const L: usize, const N: usize>(
-        &self,
-        row: &Row,
-        x: &[T],
-        kernel: &[T],
-        out: &mut [T],
-        c: usize,
-        t: usize,
-        taps: &[(isize, usize)],
-    ) {
-        let (along, channels) = (&self.axes[2], self.g.filters);
-        let mut sums = [[T::ZERO; L]; N];
-        for &(from, k) in &row.reads {
-            for &(offset, tap) in taps {
-                let weights = array::<T, L>(kernel, k + tap * channels + c);
-                let at = (t * along.step) as isize + offset;
-                for (n, sums) in sums.iter_mut().enumerate() {
-                    add_product(sums, array(x, from + (at as usize + n * along.step) * channels + c), weights);
-                }
+            if let Some(finish) = self.finish {
+                finish(start / channels, 0, out);
             }
-        }
-        for (n, sums) in sums.iter().enumerate() {
-            let at = (along.first + (t + n) * along.every) * channels + c;
-            out[at..at + L].copy_from_slice(sums);
-        }
-    }
-
-    /// Adds what one row of dy says of the kernel's gradient.
-    #[inline(always)]
-    fn add_kernel_grad<T: Float>(&self, row: usize, x: &[T], dy: &[T], dw: &mut [T]) {
-        let reads = self.reads(row);
-        let channels = self.g.filters;
-        let dy = &dy[row * self.axes[2].count * channels..];
-        let whole = channels / LANES * LANES;
-        for c in (0..whole).step_by(LANES) {
-            self.add_columns::<T, LANES>(&reads, x, dy, dw, c);
-        }
-        for c in whole..channels {
-            self.add_columns::<T, 1>(&reads, x, dy, dw, c);
-        }
-    }
-
-    #[inline(always)]
-    fn add_columns<T: Float, const L: usize>(&self, row: &Row, x: &[T], dy: &[T], dw: &mut [T], c: usize) {
-        let along = &self.axes[2];
-        for &(from, k) in &row.reads {
-            for taps in along.taps.chunks(3) {
-                match *taps {
-                    [a, b, d] => self.add_taps::<T, L, 3>(row, x, dy, dw, c, from, k, [a, b, d]),
-                    [a, b] => self.add_taps::<T, L, 2>(row, x, dy, dw, c, from, k, [a, b]),
-                    _ => self.add_taps::<T, L, 1>(row, x, dy, dw, c, from, k, [taps[0]]),
-                }
-            }
-        }
-    }
-
-    #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
-    fn add_taps<T: Float, const L: usize, const N: usize>(
-        &self,
-        row: &Row,
-        x: &[T],
-        dy: &[T],
-        dw: &mut [T],
-        c: usize,
-        from: usize,
-        k: usize,
-        taps: [(isize, usize); N],
-    ) {
-        let (along, channels) = (&self.axes[2], self.g.filters);
-        let mut sums = [[T::ZERO; L]; N];
-        for t in row.inside.clone() {
-            for (sum, (offset, _)) in sums.iter_mut().zip(taps) {
-                let at = ((t * along.step) as isize + offset) as usize;
-                add_product(sum, array(x, from + at * channels + c), array(dy, t * channels + c));
-            }
-        }
-        for t in (0..row.inside.start).chain(row.inside.end..along.count) {
-            for (sum, (offset, _)) in sums.iter_mut().zip(taps) {
-                if let Some(at) = along.at(t, offset) {
-                    add_product(sum, array(x, from + at * channels + c), array(dy, t * channels + c));
-                }
-            }
-        }
-        for (sums, (_, tap)) in sums.iter().zip(taps) {
-            let at = k + tap * channels + c;
-            dw[at..at + L].iter_mut().zip(sums).for_each(|(dw, &sum)| *dw += sum);
         }
     }
 }
 
-#[inline(always)]
-fn add_product<T: Float, const L: usize>(sums: &mut [T; L], a: &[T; L], b: &[T; L]) {
-    sums.iter_mut().zip(a).zip(b).for_each(|((sum, &a), &b)| *sum = a.mul_add(b, *sum));
+impl<T: Float> Outputs<'_, T> {
+    /// `N` outputs of a row from `t` on; returns `N`.
+    ///
+    /// # Safety
+    /// All taps are inside for each of them, and the machine has V's instructions.
+    #[inline(always)]
+    unsafe fn outputs<V: Vector<T = T>, const N: usize>(&self, taps: &[Tap], t: usize, out: &mut [T]) -> usize {
+        let (along, channels) = (&self.sweep.axes[2], self.sweep.g.filters);
+        let (distance, every) = (along.step * channels, along.every * channels);
+        let out = out[(along.first + t * along.every) * channels..][..(N - 1) * every + channels].as_mut_ptr();
+        let (x, kernel) = (self.x.as_ptr(), self.kernel.as_ptr());
+        for c in (0..channels).step_by(V::LANES) {
+            let lanes = channels - c;
+            // SAFETY: a tap's element of the kernel and, where the tap is inside, each output's element of the input have
+            // `channels` channels in the slices that `Sweep::check` measured; `out` was cut above.
+            unsafe {
+                let mut sums = [V::splat(T::ZERO); N];
+                for tap in taps {
+                    let weights = load::<V>(kernel.add(tap.kernel + c), lanes);
+                    let x = x.offset(tap.at + (t * distance + c) as isize);
+                    for (n, sum) in sums.iter_mut().enumerate() {
+                        *sum = load::<V>(x.add(n * distance), lanes).mul_add(weights, *sum);
+                    }
+                }
+                for (n, sum) in sums.iter().enumerate() {
+                    store(*sum, out.add(n * every + c), lanes);
+                }
+            }
+        }
+        N
+    }
 }
 
-/// `L` elements from `at` on.
-#[inline(always)]
-fn array<T, const L: usize>(from: &[T], at: usize) -> &[T; L] {
-    match from[at..at + L].try_into() {
-        Ok(array) => array,
-        Err(_) => unreachable!("a slice of L elements is an array of them"),
+/// What some rows of dy say of the kernel's gradient, added to `dw`.
+struct KernelGrad<'a, T> {
+    sweep: &'a Sweep<'a>,
+    rows: Range<usize>,
+    x: &'a [T],
+    dy: &'a [T],
+    dw: &'a mut [T],
+}
+
+impl<T: Float> Body<T> for KernelGrad<'_, T> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<T = T>>(mut self) {
+        let inside = self.sweep.inside();
+        for row in self.rows.clone() {
+            let mut taps = &self.sweep.taps(row)[..];
+            while !taps.is_empty() {
+                // SAFETY: the machine has the instructions by the caller's promise.
+                let done = unsafe {
+                    match *taps {
+                        [a, b, c, d, e, f, g, h, i, ..] => self.add::<V, 9>(row, [a, b, c, d, e, f, g, h, i], &inside),
+                        [a, b, c, ..] => self.add::<V, 3>(row, [a, b, c], &inside),
+                        _ => self.add::<V, 1>(row, [taps[0]], &inside),
+                    }
+                };
+                taps = &taps[done..];
+            }
+        }
+    }
+}
+
+impl<T: Float> KernelGrad<'_, T> {
+    /// The sums for `N` taps over one row; returns `N`.
+    ///
+    /// # Safety
+    /// The machine has V's instructions.
+    #[inline(always)]
+    unsafe fn add<V: Vector<T = T>, const N: usize>(
+        &mut self,
+        row: usize,
+        taps: [Tap; N],
+        inside: &Range<usize>,
+    ) -> usize {
+        let (along, channels) = (&self.sweep.axes[2], self.sweep.g.filters);
+        let distance = along.step * channels;
+        let dy = self.dy[row * along.count * channels..][..along.count * channels].as_ptr();
+        let (x, dw) = (self.x.as_ptr(), self.dw.as_mut_ptr());
+        for c in (0..channels).step_by(V::LANES) {
+            let lanes = channels - c;
+            // SAFETY: as in `Outputs::outputs`; outside of `inside` each tap is asked for.
+            unsafe {
+                let mut sums = [V::splat(T::ZERO); N];
+                for t in inside.clone() {
+                    let dy = load::<V>(dy.add(t * channels + c), lanes);
+                    for (sum, tap) in sums.iter_mut().zip(&taps) {
+                        let x = x.offset(tap.at + (t * distance + c) as isize);
+                        *sum = load::<V>(x, lanes).mul_add(dy, *sum);
+                    }
+                }
+                for t in (0..inside.start).chain(inside.end..along.count) {
+                    let dy = load::<V>(dy.add(t * channels + c), lanes);
+                    for (sum, tap) in sums.iter_mut().zip(&taps) {
+                        if along.at(t, tap.offset).is_some() {
+                            let x = x.offset(tap.at + (t * distance + c) as isize);
+                            *sum = load::<V>(x, lanes).mul_add(dy, *sum);
+                        }
+                    }
+                }
+                for (sum, tap) in sums.iter().zip(&taps) {
+                    let dw = dw.add(tap.kernel + c);
+                    store(load::<V>(dw, lanes).add(*sum), dw, lanes);
+                }
+            }
+        }
+        N
     }
 }

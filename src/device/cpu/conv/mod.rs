@@ -100,6 +100,9 @@ impl Geometry {
 /// # Errors
 /// No memory for the packed kernel.
 pub fn forward<T: Float>(g: &Geometry, x: &[T], kernel: &[T], out: &mut [T], finish: Option<Finish<T>>) -> Result<()> {
+    if g.filters == 0 {
+        return Ok(());
+    }
     let (depth, width) = g.group();
     if let Some(rows) = g.is_product() {
         let (x, kernel) = (View::new(x, g.channels, false), View::new(kernel, g.filters, false));
@@ -120,6 +123,10 @@ pub fn forward<T: Float>(g: &Geometry, x: &[T], kernel: &[T], out: &mut [T], fin
 /// # Errors
 /// As for [`forward`].
 pub fn input_grad<T: Float>(g: &Geometry, dy: &[T], kernel: &[T], dx: &mut [T]) -> Result<()> {
+    if g.filters == 0 {
+        dx.fill(T::ZERO);
+        return Ok(());
+    }
     let (depth, width) = g.group();
     if let Some(rows) = g.is_product() {
         let (dy, kernel) = (View::new(dy, g.filters, false), View::new(kernel, g.filters, true));
@@ -150,6 +157,9 @@ pub fn input_grad<T: Float>(g: &Geometry, dy: &[T], kernel: &[T], dx: &mut [T]) 
 /// # Errors
 /// As for [`forward`].
 pub fn kernel_grad<T: Float>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) -> Result<()> {
+    if g.filters == 0 {
+        return Ok(());
+    }
     if let Some(rows) = g.is_product() {
         let (x, dy) = (View::new(x, g.channels, true), View::new(dy, g.filters, false));
         return gemm([g.channels, g.filters, rows], x, dy, dw, false, None);

@@ -9,6 +9,7 @@
 
 use super::correlate::Correlation;
 use crate::device::cpu::gemm::{Finish, MAX_ROWS, Rows, Step, Tile, View, pack_columns};
+use crate::device::cpu::simd::{Body, Vector, load, store};
 use crate::device::cpu::threads::{self, Parts};
 use crate::device::cpu::{Float, Scratch};
 use crate::error::Result;
@@ -18,8 +19,9 @@ use std::ops::Range;
 pub const POINTS: usize = 16;
 /// Elements of the transformed inputs and outputs of one chunk of tiles: they share the second-level cache with the kernel.
 const ELEMENTS: usize = 1 << 16;
-/// Elements of a vector of the transforms' loops.
-pub const LANES: usize = 16;
+/// Channels below which the transforms' vectors are mostly empty.
+const LANES: usize = 16;
+
 /// A sum over 3 × 3 taps that move by one.
 pub struct Winograd<'a> {
     pub c: &'a Correlation,
@@ -64,17 +66,17 @@ impl<'a> Winograd<'a> {
         let (image, plane, [row, column]) = self.place(tile);
         let plane = a.at(plane, a.low());
         let channels = self.c.from.0;
-        std::array::from_fn(|i| {
-            let (row, column) =
-                (b.at(2 * row, b.low() + (i / 4) as isize), c.at(2 * column, c.low() + (i % 4) as isize));
-            match (plane, row, column) {
-                (Some(plane), Some(row), Some(column)) => {
+        let mut inputs = [zeros; POINTS];
+        for i in 0..4 {
+            let row = plane.zip(b.at(2 * row, b.low() + i as isize));
+            for j in 0..4 {
+                if let (Some((plane, row)), Some(column)) = (row, c.at(2 * column, c.low() + j as isize)) {
                     let at = ((image * a.input + plane) * b.input + row) * c.input + column;
-                    &x[at * channels..(at + 1) * channels]
+                    inputs[i * 4 + j] = &x[at * channels..(at + 1) * channels];
                 }
-                _ => zeros,
             }
-        })
+        }
+        inputs
     }
 
     /// Where the 2 × 2 outputs of a tile stand, counted in pixels; none beyond the edges.
@@ -160,43 +162,14 @@ impl<'a> Winograd<'a> {
                 let k = (plane.taps[0].1 * self.c.sizes[1] + q) * self.c.sizes[2] + r;
                 pack_columns(kernel(k), 0..depth, j..end, lanes, taps);
             }
-            T::vectorize(
-                #[inline(always)]
-                || {
-                    for i in 0..size {
-                        let g: [T; 9] = std::array::from_fn(|k| taps[k * size + i]);
-                        let down: [[T; 4]; 3] = std::array::from_fn(|c| kernel_points(g[c], g[3 + c], g[6 + c]));
-                        for row in 0..4 {
-                            let across = kernel_points(down[0][row], down[1][row], down[2][row]);
-                            for (column, &u) in across.iter().enumerate() {
-                                out[(row * 4 + column) * size + i] = u;
-                            }
-                        }
-                    }
-                },
-            );
+            T::in_vectors(KernelPoints { taps: &taps[..9 * size], out, size });
         });
         Ok(())
     }
 
     /// Bᵀ d B for each channel of each tile: the 16 points, each a matrix of tiles by channels.
     pub fn transform_inputs<T: Float>(&self, tiles: Range<usize>, x: &[T], zeros: &[T], out: &mut [T]) {
-        let (depth, chunk) = (self.c.from.0, self.chunk());
-        T::vectorize(
-            #[inline(always)]
-            || {
-                for (t, tile) in tiles.enumerate() {
-                    let inputs = self.inputs(tile, x, zeros);
-                    let whole = depth / LANES * LANES;
-                    for c in (0..whole).step_by(LANES) {
-                        input_points::<T, LANES>(&inputs, c, &mut out[t * depth + c..], chunk * depth);
-                    }
-                    for c in whole..depth {
-                        input_points::<T, 1>(&inputs, c, &mut out[t * depth + c..], chunk * depth);
-                    }
-                }
-            },
-        );
+        T::in_vectors(InputPoints { winograd: self, tiles, x, zeros, out });
     }
 
     /// The 16 products, each of tiles by channels with channels by columns.
@@ -237,23 +210,7 @@ impl<'a> Winograd<'a> {
 
     /// Aᵀ m A for each column of each tile: the outputs.
     fn transform_products<T: Float>(&self, tiles: Range<usize>, products: &[T], columns: Range<usize>, out: &Parts<T>) {
-        let (chunk, lanes) = (self.chunk(), columns.len().next_multiple_of(T::tile().lanes));
-        let width = self.c.to.0;
-        T::vectorize(
-            #[inline(always)]
-            || {
-                for (t, tile) in tiles.enumerate() {
-                    let places = self.outputs(tile).map(|pixel| pixel.map(|pixel| pixel * width + columns.start));
-                    let whole = columns.len() / LANES * LANES;
-                    for c in (0..whole).step_by(LANES) {
-                        store(out, places, c, &output_points::<T, LANES>(&products[t * lanes + c..], chunk * lanes));
-                    }
-                    for c in whole..columns.len() {
-                        store(out, places, c, &output_points::<T, 1>(&products[t * lanes + c..], chunk * lanes));
-                    }
-                }
-            },
-        );
+        T::in_vectors(OutputPoints { winograd: self, tiles, products, columns, out });
     }
 
     /// Finishes the outputs of some tiles, as many whole rows at a time as lie side by side.
@@ -273,67 +230,154 @@ impl<'a> Winograd<'a> {
     }
 }
 
-/// G g.
-#[inline(always)]
-fn kernel_points<T: Float>(a: T, b: T, c: T) -> [T; 4] {
-    let half = T::of(0.5);
-    [a, half * (a + b + c), half * (a - b + c), c]
+/// G g Gᵀ of all elements of the packed kernel.
+struct KernelPoints<'a, T> {
+    taps: &'a [T],
+    out: &'a mut [T],
+    /// Elements of a tap, and of a point.
+    size: usize,
 }
 
-/// Bᵀ d B for `L` channels from `c` on, the points `stride` apart.
-#[inline(always)]
-fn input_points<T: Float, const L: usize>(inputs: &[&[T]; POINTS], c: usize, out: &mut [T], stride: usize) {
-    let d: [&[T]; POINTS] = inputs.map(|d| &d[c..c + L]);
-    let mut points = [[T::ZERO; L]; POINTS];
-    for l in 0..L {
-        let down: [[T; 4]; 4] = std::array::from_fn(|k| differences(d[k][l], d[4 + k][l], d[8 + k][l], d[12 + k][l]));
-        for row in 0..4 {
-            let across = differences(down[0][row], down[1][row], down[2][row], down[3][row]);
-            for (column, &v) in across.iter().enumerate() {
-                points[row * 4 + column][l] = v;
+impl<T: Float> Body<T> for KernelPoints<'_, T> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<T = T>>(self) {
+        let size = self.size;
+        assert!(self.taps.len() >= 9 * size && self.out.len() >= POINTS * size);
+        let (taps, out) = (self.taps.as_ptr(), self.out.as_mut_ptr());
+        for i in (0..size).step_by(V::LANES) {
+            // SAFETY: by the assertion; the machine has the instructions by the caller's promise.
+            unsafe {
+                let zero = V::splat(T::ZERO);
+                let mut down = [[zero; 4]; 3];
+                for (c, down) in down.iter_mut().enumerate() {
+                    let tap = |k: usize| load::<V>(taps.add(k * size + i), size - i);
+                    *down = kernel_points(tap(c), tap(3 + c), tap(6 + c));
+                }
+                for row in 0..4 {
+                    let across = kernel_points(down[0][row], down[1][row], down[2][row]);
+                    for (column, &u) in across.iter().enumerate() {
+                        store(u, out.add((row * 4 + column) * size + i), size - i);
+                    }
+                }
             }
         }
     }
-    for (point, values) in points.iter().enumerate() {
-        out[point * stride..point * stride + L].copy_from_slice(values);
+}
+
+/// G g.
+///
+/// # Safety
+/// The machine has V's instructions; so below.
+#[inline(always)]
+unsafe fn kernel_points<V: Vector<T: Float>>(a: V, b: V, c: V) -> [V; 4] {
+    // SAFETY: the caller's promise; so below.
+    unsafe {
+        let (zero, half) = (V::splat(V::T::ZERO), V::splat(V::T::of(0.5)));
+        let ends = a.add(c);
+        [a, half.mul_add(ends.add(b), zero), half.mul_add(ends.sub(b), zero), c]
+    }
+}
+
+/// Bᵀ d B for each channel of some tiles.
+struct InputPoints<'a, T> {
+    winograd: &'a Winograd<'a>,
+    tiles: Range<usize>,
+    x: &'a [T],
+    zeros: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Float> Body<T> for InputPoints<'_, T> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<T = T>>(self) {
+        let (depth, stride) = (self.winograd.c.from.0, self.winograd.chunk() * self.winograd.c.from.0);
+        assert!(self.zeros.len() >= depth);
+        for (t, tile) in self.tiles.enumerate() {
+            let inputs = self.winograd.inputs(tile, self.x, self.zeros);
+            let out = self.out[t * depth..][..(POINTS - 1) * stride + depth].as_mut_ptr();
+            for c in (0..depth).step_by(V::LANES) {
+                // SAFETY: each input has `depth` channels, `out` was cut above; the machine has the instructions by the
+                // caller's promise.
+                unsafe {
+                    let zero = V::splat(T::ZERO);
+                    let mut down = [[zero; 4]; 4];
+                    for (k, down) in down.iter_mut().enumerate() {
+                        let d = |i: usize| load::<V>(inputs[i].as_ptr().add(c), depth - c);
+                        *down = differences(d(k), d(4 + k), d(8 + k), d(12 + k));
+                    }
+                    for row in 0..4 {
+                        let across = differences(down[0][row], down[1][row], down[2][row], down[3][row]);
+                        for (column, &v) in across.iter().enumerate() {
+                            store(v, out.add((row * 4 + column) * stride + c), depth - c);
+                        }
+                    }
+                }
+            }
+        }
     }
 }
 
 /// Bᵀ d.
+///
+/// # Safety
+/// The machine has V's instructions.
 #[inline(always)]
-fn differences<T: Float>(a: T, b: T, c: T, d: T) -> [T; 4] {
-    [a - c, b + c, c - b, b - d]
+unsafe fn differences<V: Vector>(a: V, b: V, c: V, d: V) -> [V; 4] {
+    // SAFETY: the caller's promise.
+    unsafe { [a.sub(c), b.add(c), c.sub(b), b.sub(d)] }
 }
 
-/// Aᵀ m A for `L` columns, the points `stride` apart.
-#[inline(always)]
-fn output_points<T: Float, const L: usize>(products: &[T], stride: usize) -> [[T; L]; 4] {
-    let m: [&[T]; POINTS] = std::array::from_fn(|point| &products[point * stride..point * stride + L]);
-    let mut outputs = [[T::ZERO; L]; 4];
-    for l in 0..L {
-        let down: [[T; 2]; 4] = std::array::from_fn(|k| sums(m[k][l], m[4 + k][l], m[8 + k][l], m[12 + k][l]));
-        for row in 0..2 {
-            let across = sums(down[0][row], down[1][row], down[2][row], down[3][row]);
-            outputs[row * 2][l] = across[0];
-            outputs[row * 2 + 1][l] = across[1];
+/// Aᵀ m A for some columns of some tiles, to the places of their outputs.
+struct OutputPoints<'a, T: 'static> {
+    winograd: &'a Winograd<'a>,
+    tiles: Range<usize>,
+    products: &'a [T],
+    columns: Range<usize>,
+    out: &'a Parts<T>,
+}
+
+impl<T: Float> Body<T> for OutputPoints<'_, T> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<T = T>>(self) {
+        let lanes = self.columns.len().next_multiple_of(T::tile().lanes);
+        let (stride, width, columns) = (self.winograd.chunk() * lanes, self.winograd.c.to.0, self.columns.len());
+        for (t, tile) in self.tiles.enumerate() {
+            let pixels = self.winograd.outputs(tile);
+            let products = self.products[t * lanes..][..(POINTS - 1) * stride + lanes].as_ptr();
+            for c in (0..columns).step_by(V::LANES) {
+                // SAFETY: `products` was cut above, and `pointer` checks the outputs, each of which belongs to one tile, and
+                // tiles and columns to one caller; the machine has the instructions by the caller's promise.
+                unsafe {
+                    let zero = V::splat(T::ZERO);
+                    let mut down = [[zero; 2]; 4];
+                    for (k, down) in down.iter_mut().enumerate() {
+                        let m = |point: usize| load::<V>(products.add(point * stride + c), columns - c);
+                        *down = sums(m(k), m(4 + k), m(8 + k), m(12 + k));
+                    }
+                    for row in 0..2 {
+                        let across = sums(down[0][row], down[1][row], down[2][row], down[3][row]);
+                        for (column, &y) in across.iter().enumerate() {
+                            if let Some(pixel) = pixels[row * 2 + column] {
+                                let at = pixel * width + self.columns.start + c;
+                                store(y, self.out.pointer(at..at + V::LANES.min(columns - c)), columns - c);
+                            }
+                        }
+                    }
+                }
+            }
         }
     }
-    outputs
 }
 
 /// Aᵀ m.
+///
+/// # Safety
+/// The machine has V's instructions.
 #[inline(always)]
-fn sums<T: Float>(a: T, b: T, c: T, d: T) -> [T; 2] {
-    [a + b + c, b - c - d]
-}
-
-/// Writes a tile's outputs of `L` columns from `c` on to their places.
-#[inline(always)]
-fn store<T: Float, const L: usize>(out: &Parts<T>, places: [Option<usize>; 4], c: usize, outputs: &[[T; L]; 4]) {
-    for (place, values) in places.into_iter().zip(outputs) {
-        if let Some(at) = place.map(|at| at + c) {
-            // SAFETY: each output belongs to one tile, and tiles and columns to one caller.
-            unsafe { out.slice(at..at + L) }.copy_from_slice(values);
-        }
+unsafe fn sums<V: Vector>(a: V, b: V, c: V, d: V) -> [V; 2] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (sum, difference) = (b.add(c), b.sub(c));
+        [a.add(sum), difference.sub(d)]
     }
 }

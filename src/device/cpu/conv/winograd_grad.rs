@@ -1,8 +1,9 @@
 //! The gradient of the kernel of a 3 × 3 convolution that moves by one, by Winograd's algorithm:
 //! Gᵀ[Σ over tiles (Bᵀ d B) ⊙ (A dy Aᵀ)]G, where the sum is 16 products of matrices, channels × tiles by tiles × filters.
 
-use super::winograd::{LANES, POINTS, Winograd};
+use super::winograd::{POINTS, Winograd};
 use crate::device::cpu::gemm::{MAX_ROWS, Rows, Step};
+use crate::device::cpu::simd::{Body, Vector, load, store};
 use crate::device::cpu::threads::{self, Parts};
 use crate::device::cpu::{Float, Scratch};
 use crate::error::Result;
@@ -51,25 +52,7 @@ impl Winograd<'_> {
 
     /// A dy Aᵀ for some columns of each tile: the 16 points, each a matrix of tiles by columns.
     fn transform_gradients<T: Float>(&self, tiles: Range<usize>, dy: &[T], columns: Range<usize>, out: &mut [T]) {
-        let (chunk, width) = (self.chunk(), self.c.to.0);
-        let lanes = columns.len().next_multiple_of(T::tile().lanes);
-        T::vectorize(
-            #[inline(always)]
-            || {
-                for (t, tile) in tiles.enumerate() {
-                    let dy = self.outputs(tile).map(|pixel| {
-                        pixel.map(|pixel| &dy[pixel * width + columns.start..pixel * width + columns.end])
-                    });
-                    let whole = columns.len() / LANES * LANES;
-                    for c in (0..whole).step_by(LANES) {
-                        gradient_points::<T, LANES>(&dy, c, &mut out[t * lanes + c..], chunk * lanes);
-                    }
-                    for c in whole..columns.len() {
-                        gradient_points::<T, 1>(&dy, c, &mut out[t * lanes + c..], chunk * lanes);
-                    }
-                }
-            },
-        );
+        T::in_vectors(GradientPoints { winograd: self, tiles, dy, columns, out });
     }
 
     /// Adds the 16 products, each of channels by tiles with tiles by columns, to the sums from `base` on.
@@ -113,7 +96,7 @@ impl Winograd<'_> {
     /// Gᵀ m G of the sums of all parts, added in their order.
     fn transform_sums<T: Float>(&self, sums: &[T], parts: usize, dw: &mut [T]) {
         let (depth, width) = (self.c.from.0, self.c.to.0);
-        let (plane, size) = (depth * width, POINTS * depth * width);
+        let plane = depth * width;
         let [_, lines, columns] = &self.c.axes;
         let place = |i: usize| (lines.taps[i / 3].1 * self.c.sizes[2] + columns.taps[i % 3].1) * plane;
         let places: [usize; 9] = std::array::from_fn(place);
@@ -121,60 +104,115 @@ impl Winograd<'_> {
         threads::split(plane, 1 << 10, &|range| {
             // SAFETY: the ranges do not overlap, nor do the kernel's elements.
             let out = places.map(|at| unsafe { dw.slice(at + range.start..at + range.end) });
-            T::vectorize(
-                #[inline(always)]
-                || {
-                    for (n, i) in range.clone().enumerate() {
-                        let m: [T; POINTS] = std::array::from_fn(|point| {
-                            (0..parts).fold(T::ZERO, |sum, part| sum + sums[part * size + point * plane + i])
-                        });
-                        let down: [[T; 3]; 4] = std::array::from_fn(|k| taps(m[k], m[4 + k], m[8 + k], m[12 + k]));
-                        for row in 0..3 {
-                            let across = taps(down[0][row], down[1][row], down[2][row], down[3][row]);
-                            for (column, &g) in across.iter().enumerate() {
-                                out[row * 3 + column][n] = g;
-                            }
-                        }
-                    }
-                },
-            );
+            T::in_vectors(Sums { sums, parts, plane, range, out });
         });
     }
 }
 
-/// A dy Aᵀ for `L` columns from `c` on, the points `stride` apart.
-#[inline(always)]
-fn gradient_points<T: Float, const L: usize>(dy: &[Option<&[T]>; 4], c: usize, out: &mut [T], stride: usize) {
-    let mut points = [[T::ZERO; L]; POINTS];
-    let dy: [[T; L]; 4] = std::array::from_fn(|i| {
-        let mut values = [T::ZERO; L];
-        if let Some(dy) = dy[i] {
-            values.copy_from_slice(&dy[c..c + L]);
-        }
-        values
-    });
-    for l in 0..L {
-        let down: [[T; 4]; 2] = std::array::from_fn(|k| four(dy[k][l], dy[2 + k][l]));
-        for row in 0..4 {
-            for (column, v) in four(down[0][row], down[1][row]).into_iter().enumerate() {
-                points[row * 4 + column][l] = v;
+/// A dy Aᵀ for some columns of some tiles.
+struct GradientPoints<'a, T> {
+    winograd: &'a Winograd<'a>,
+    tiles: Range<usize>,
+    dy: &'a [T],
+    columns: Range<usize>,
+    out: &'a mut [T],
+}
+
+impl<T: Float> Body<T> for GradientPoints<'_, T> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<T = T>>(self) {
+        let lanes = self.columns.len().next_multiple_of(T::tile().lanes);
+        let (stride, width, columns) = (self.winograd.chunk() * lanes, self.winograd.c.to.0, self.columns.len());
+        for (t, tile) in self.tiles.enumerate() {
+            let pixels = self.winograd.outputs(tile);
+            let mut dy = [None; 4];
+            for (dy, pixel) in dy.iter_mut().zip(pixels) {
+                *dy = pixel.map(|pixel| self.dy[pixel * width + self.columns.start..][..columns].as_ptr());
+            }
+            let out = self.out[t * lanes..][..(POINTS - 1) * stride + lanes].as_mut_ptr();
+            for c in (0..columns).step_by(V::LANES) {
+                // SAFETY: both sides were cut above; the machine has the instructions by the caller's promise.
+                unsafe {
+                    let zero = V::splat(T::ZERO);
+                    let y = |i: usize| match dy[i] {
+                        Some(dy) => load::<V>(dy.add(c), columns - c),
+                        None => zero,
+                    };
+                    let down = [four(y(0), y(2)), four(y(1), y(3))];
+                    for row in 0..4 {
+                        for (column, &v) in four(down[0][row], down[1][row]).iter().enumerate() {
+                            store(v, out.add((row * 4 + column) * stride + c), columns - c);
+                        }
+                    }
+                }
             }
         }
-    }
-    for (point, values) in points.iter().enumerate() {
-        out[point * stride..point * stride + L].copy_from_slice(values);
     }
 }
 
 /// A y.
+///
+/// # Safety
+/// The machine has V's instructions.
 #[inline(always)]
-fn four<T: Float>(a: T, b: T) -> [T; 4] {
-    [a, a + b, a - b, -b]
+unsafe fn four<V: Vector<T: Float>>(a: V, b: V) -> [V; 4] {
+    // SAFETY: the caller's promise.
+    unsafe { [a, a.add(b), a.sub(b), V::splat(V::T::ZERO).sub(b)] }
+}
+
+/// Gᵀ m G of some elements of the sums of all parts.
+struct Sums<'a, T> {
+    sums: &'a [T],
+    parts: usize,
+    /// Elements of a point.
+    plane: usize,
+    range: Range<usize>,
+    /// The same elements of the kernel's nine.
+    out: [&'a mut [T]; 9],
+}
+
+impl<T: Float> Body<T> for Sums<'_, T> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<T = T>>(self) {
+        let (plane, size, count) = (self.plane, POINTS * self.plane, self.range.len());
+        assert!(self.sums.len() >= self.parts * size && self.range.end <= plane);
+        assert!(self.out.iter().all(|out| out.len() == count));
+        for n in (0..count).step_by(V::LANES) {
+            let from = self.sums[self.range.start + n..].as_ptr();
+            // SAFETY: by the assertions; the machine has the instructions by the caller's promise.
+            unsafe {
+                let zero = V::splat(T::ZERO);
+                let mut down = [[zero; 3]; 4];
+                for (k, down) in down.iter_mut().enumerate() {
+                    let mut m = [zero; 4];
+                    for (i, m) in m.iter_mut().enumerate() {
+                        for part in 0..self.parts {
+                            *m = m.add(load(from.add(part * size + (i * 4 + k) * plane), count - n));
+                        }
+                    }
+                    *down = taps(m);
+                }
+                for row in 0..3 {
+                    let across = taps([down[0][row], down[1][row], down[2][row], down[3][row]]);
+                    for (column, &g) in across.iter().enumerate() {
+                        store(g, self.out[row * 3 + column].as_mut_ptr().add(n), count - n);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Gᵀ m.
+///
+/// # Safety
+/// The machine has V's instructions.
 #[inline(always)]
-fn taps<T: Float>(a: T, b: T, c: T, d: T) -> [T; 3] {
-    let half = T::of(0.5);
-    [a + half * (b + c), half * (b - c), half * (b + c) + d]
+unsafe fn taps<V: Vector<T: Float>>([a, b, c, d]: [V; 4]) -> [V; 3] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let half = V::splat(V::T::of(0.5));
+        let (sum, difference) = (b.add(c), b.sub(c));
+        [half.mul_add(sum, a), half.mul_add(difference, V::splat(V::T::ZERO)), half.mul_add(sum, d)]
+    }
 }

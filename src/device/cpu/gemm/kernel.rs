@@ -1,9 +1,9 @@
 //! The innermost loop of a matrix product: one tile of C in vector registers.
 
-#[cfg(target_arch = "x86_64")]
-use super::x86;
 use crate::device::cpu::Float;
-use std::sync::LazyLock;
+#[cfg(target_arch = "x86_64")]
+use crate::device::cpu::simd::x86;
+use crate::device::cpu::simd::{LEVEL, Level, Plain, Vector};
 
 /// As many rows as a tile of any kernel has.
 pub const MAX_ROWS: usize = 12;
@@ -100,21 +100,6 @@ impl<T: Float> Tile<T> {
     }
 }
 
-/// A vector register of elements.
-pub(super) trait Vector: Copy {
-    type T;
-    const LANES: usize;
-    unsafe fn splat(x: Self::T) -> Self;
-    unsafe fn load(from: *const Self::T) -> Self;
-    unsafe fn store(self, to: *mut Self::T);
-    /// The first `n` lanes, fewer than all; the others are 0.
-    unsafe fn load_first(from: *const Self::T, n: usize) -> Self;
-    /// Stores the first `n` lanes, fewer than all.
-    unsafe fn store_first(self, to: *mut Self::T, n: usize);
-    unsafe fn mul_add(self, a: Self, b: Self) -> Self;
-    unsafe fn add(self, other: Self) -> Self;
-}
-
 /// # Safety
 /// The pointers must reach as far as [`Tile::run`] asserts.
 #[inline(always)]
@@ -136,6 +121,11 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const SIDE_BY
 {
     // SAFETY: every offset stays inside what `Tile::run` checked.
     unsafe {
+        for i in 0..ROWS {
+            for j in 0..VECTORS {
+                V::prefetch(c.wrapping_add(*c_rows.add(i) + j * V::LANES));
+            }
+        }
         let mut sums = [[V::splat(V::T::ZERO); VECTORS]; ROWS];
         let mut b = b;
         for &tap in taps {
@@ -211,72 +201,6 @@ macro_rules! kernels {
         }
     }};
 }
-
-/// Four elements that the compiler may keep in any register: for machines without AVX2.
-#[derive(Clone, Copy)]
-struct Plain<T>([T; 4]);
-
-impl<T: Float> Vector for Plain<T> {
-    type T = T;
-    const LANES: usize = 4;
-    #[inline(always)]
-    unsafe fn splat(x: T) -> Self {
-        Plain([x; 4])
-    }
-    #[inline(always)]
-    unsafe fn load(from: *const T) -> Self {
-        // SAFETY: the caller's promise.
-        unsafe { Plain(from.cast::<[T; 4]>().read_unaligned()) }
-    }
-    #[inline(always)]
-    unsafe fn store(self, to: *mut T) {
-        // SAFETY: the caller's promise.
-        unsafe { to.cast::<[T; 4]>().write_unaligned(self.0) }
-    }
-    #[inline(always)]
-    unsafe fn load_first(from: *const T, n: usize) -> Self {
-        // SAFETY: the caller's promise.
-        unsafe { Plain(std::array::from_fn(|i| if i < n { *from.add(i) } else { T::ZERO })) }
-    }
-    #[inline(always)]
-    unsafe fn store_first(self, to: *mut T, n: usize) {
-        for (i, &x) in self.0.iter().enumerate().take(n) {
-            // SAFETY: the caller's promise.
-            unsafe { *to.add(i) = x }
-        }
-    }
-    #[inline(always)]
-    unsafe fn mul_add(self, a: Self, b: Self) -> Self {
-        // Two roundings: without the instruction a fused multiply-add is a library call.
-        Plain(std::array::from_fn(|i| self.0[i] * a.0[i] + b.0[i]))
-    }
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        Plain(std::array::from_fn(|i| self.0[i] + other.0[i]))
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, PartialOrd)]
-enum Level {
-    Plain,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-}
-
-static LEVEL: LazyLock<Level> = LazyLock::new(|| {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f") {
-            return Level::Avx512;
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            return Level::Avx2;
-        }
-    }
-    Level::Plain
-});
 
 fn plain_transpose<T: Copy>(from: [&[T; 8]; 8], out: &mut [T], stride: usize) {
     for (r, row) in from.iter().enumerate() {

@@ -4,12 +4,10 @@
 //! functionality*, TOMS 2015): a tile of C stays in registers while panels of A and B stream past it. Three things are
 //! its own, and the reason why no GEMM crate serves here: a call takes nothing from the allocator, a row-major A is read
 //! where it lies (its rows are short-strided streams, so packing it would only copy it), and what follows a product
-//! (bias, activation) runs on each region while it is in cache.
+//! (bias, activation) runs on each block of rows while it is in cache.
 
 mod kernel;
 mod pack;
-#[cfg(target_arch = "x86_64")]
-mod x86;
 
 pub use kernel::Kernels;
 pub(super) use kernel::{MAX_ROWS, Rows, Step, Tile};
@@ -39,8 +37,20 @@ pub type Finish<'a, T> = &'a (dyn Fn(usize, usize, &mut [T]) + Sync);
 
 /// The depth of one pass over A and B: a panel of B (32 columns of `f32`) then fits the first-level cache.
 const DEPTH: usize = 320;
+/// Packed elements of B that one pass over A reads: they share the second-level cache with a block of rows.
+const PASS: usize = 1 << 16;
+/// Elements of A, and of C, in one block of rows: they are in cache when C is finished.
+const BLOCK: usize = 1 << 15;
 /// Below this many multiplications, handing work to another thread costs more than it saves.
 const PARALLEL: usize = 1 << 19;
+/// A product whose C has fewer tiles is cut along its depth, into at most so many parts, each at least so deep.
+const FEW_TILES: usize = 64;
+const PARTS: usize = 16;
+const PART_DEPTH: usize = 2048;
+/// Elements of A and B in one pass over such a part, and its least depth: they are read where they lie, so they must fit the
+/// first-level cache.
+const IN_PLACE: usize = 1 << 13;
+const IN_PLACE_DEPTH: usize = 32;
 
 /// C = A·B (or C + A·B with `accumulate`), where A is `m`×`k`, B is `k`×`n` and C is row-major, then `finish` over C.
 ///
@@ -62,25 +72,12 @@ pub fn gemm<T: Float>(
         return Ok(());
     }
     let tile = T::tile();
-    let grid = Grid::new(m, n, k, &tile);
-    let work = Workspace::new(&grid, &tile, k, &a);
-    let mut scratch = Scratch::new(work.elements * grid.pieces())?;
-    let scratch = scratch.elements();
-    let (scratch, c) = (threads::Parts::new(scratch), threads::Parts::new(c));
-    threads::for_each(grid.pieces(), &|piece| {
-        let (rows, columns) = grid.region(piece);
-        // SAFETY: each piece has its own part of the scratch.
-        let scratch = unsafe { scratch.slice(piece * work.elements..(piece + 1) * work.elements) };
-        let (packed_b, packed_a) = scratch.split_at_mut(work.b);
-        region(&tile, (&rows, &columns, k), a, b, &c, n, accumulate, packed_a, packed_b);
-        if let Some(finish) = finish {
-            for i in rows {
-                // SAFETY: regions do not overlap, and this one's products are done.
-                finish(i, columns.start, unsafe { c.slice(i * n + columns.start..i * n + columns.end) });
-            }
-        }
-    });
-    Ok(())
+    let product = Product { tile: &tile, a, b, n, in_place: false, accumulate, finish };
+    let tiles = m.div_ceil(tile.rows) * n.div_ceil(tile.columns);
+    match (k / PART_DEPTH).min(PARTS) {
+        parts @ 2.. if tiles < FEW_TILES && finish.is_none() => product.in_parts([m, k], parts, c),
+        _ => product.in_regions([m, k], c),
+    }
 }
 
 fn check<T>(rows: usize, columns: usize, view: &View<T>) {
@@ -88,6 +85,190 @@ fn check<T>(rows: usize, columns: usize, view: &View<T>) {
         let last = (rows - 1) * view.rows + (columns - 1) * view.columns;
         assert!(last < view.data.len(), "a {rows}×{columns} matrix reaches past its {} elements", view.data.len());
     }
+}
+
+struct Product<'a, T: 'static> {
+    tile: &'a Tile<T>,
+    a: View<'a, T>,
+    b: View<'a, T>,
+    /// Columns of C.
+    n: usize,
+    /// Whether A's columns and B's rows lie side by side and are read where they lie.
+    in_place: bool,
+    accumulate: bool,
+    finish: Option<Finish<'a, T>>,
+}
+
+impl<T: Float> Product<'_, T> {
+    /// Each thread computes a region of C.
+    fn in_regions(&self, [m, k]: [usize; 2], c: &mut [T]) -> Result<()> {
+        let grid = Grid::new(m, self.n, k, self.tile);
+        let work = Workspace::new([grid.row_step.min(m), grid.column_step.min(self.n), k], self.tile, &self.a);
+        let mut scratch = Scratch::new(work.elements * grid.pieces())?;
+        let (scratch, c) = (threads::Parts::new(scratch.elements()), threads::Parts::new(c));
+        threads::for_each(grid.pieces(), &|piece| {
+            let (rows, columns) = grid.region(piece);
+            // SAFETY: each piece has its own part of the scratch.
+            let scratch = unsafe { scratch.slice(piece * work.elements..(piece + 1) * work.elements) };
+            self.region(&work, rows, columns, 0..k, &c, scratch);
+        });
+        Ok(())
+    }
+
+    /// Each part of the depth makes a C of its own; then these are added, always in the same order.
+    fn in_parts(&self, [m, k]: [usize; 2], parts: usize, c: &mut [T]) -> Result<()> {
+        let in_place = self.a.rows == 1 && self.b.columns == 1 && self.n.is_multiple_of(self.tile.lanes);
+        let part = Product { in_place, accumulate: false, ..*self };
+        let depth = k.div_ceil(parts);
+        let work = if in_place {
+            let depth = (IN_PLACE / (m + self.n)).max(IN_PLACE_DEPTH).min(depth);
+            Workspace { depth, columns: self.n, rows: m, b: 0, elements: 0 }
+        } else {
+            Workspace::new([m, self.n, depth], self.tile, &self.a)
+        };
+        let (size, first) = (c.len(), usize::from(!self.accumulate));
+        let mut scratch = Scratch::new(parts * (work.elements + size))?;
+        let (scratch, sums) = scratch.elements().split_at_mut(parts * work.elements);
+        let (scratch, all) = (threads::Parts::new(scratch), threads::Parts::new(sums));
+        threads::for_each(parts, &|i| {
+            // SAFETY: each part has its own scratch and its own sums.
+            let (scratch, sums) = unsafe {
+                (scratch.slice(i * work.elements..(i + 1) * work.elements), all.slice(i * size..(i + 1) * size))
+            };
+            part.region(
+                &work,
+                0..m,
+                0..self.n,
+                i * k / parts..(i + 1) * k / parts,
+                &threads::Parts::new(sums),
+                scratch,
+            );
+        });
+        if !self.accumulate {
+            c.copy_from_slice(&sums[..size]);
+        }
+        for sums in sums.chunks_exact(size).skip(first) {
+            c.iter_mut().zip(sums).for_each(|(c, &sum)| *c += sum);
+        }
+        Ok(())
+    }
+
+    /// The part of C in these rows and columns, summed over `depths`.
+    fn region(
+        &self,
+        work: &Workspace,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        depths: Range<usize>,
+        c: &threads::Parts<T>,
+        scratch: &mut [T],
+    ) {
+        let (packed_b, packed_a) = scratch.split_at_mut(work.b);
+        for columns in cut(columns, work.columns) {
+            if depths.is_empty() {
+                self.empty(rows.clone(), columns, c);
+                continue;
+            }
+            for p in cut(depths.clone(), work.depth) {
+                for j in cut(columns.clone(), self.tile.columns).filter(|_| !self.in_place) {
+                    let lanes = j.len().next_multiple_of(self.tile.lanes);
+                    let panel = &mut packed_b[(j.start - columns.start) * p.len()..][..p.len() * lanes];
+                    pack::columns(self.b, p.clone(), j, lanes, panel);
+                }
+                for rows in cut(rows.clone(), work.rows) {
+                    let accumulate = self.accumulate || p.start > depths.start;
+                    self.block(rows.clone(), columns.clone(), p.clone(), accumulate, c, packed_a, packed_b);
+                    if p.end == depths.end {
+                        self.finish(rows, columns.clone(), c);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A block of C's rows, with B's columns packed.
+    #[allow(clippy::too_many_arguments)]
+    fn block(
+        &self,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        p: Range<usize>,
+        accumulate: bool,
+        c: &threads::Parts<T>,
+        packed_a: &mut [T],
+        packed_b: &[T],
+    ) {
+        let (a, tile, depth) = (self.a, self.tile, p.len());
+        let [a_rows, c_rows] = [a.rows, self.n].map(|distance| std::array::from_fn::<_, MAX_ROWS, _>(|i| i * distance));
+        let pack_a = a.columns != 1 && !self.in_place;
+        if pack_a {
+            pack::rows(a, rows.clone(), p.clone(), tile.rows, packed_a);
+        }
+        for j in cut(columns.clone(), tile.columns) {
+            let lanes = j.len().next_multiple_of(tile.lanes);
+            let (b, b_rows) = if self.in_place {
+                (&self.b.data[p.start * self.b.rows + j.start..], self.b.rows)
+            } else {
+                (&packed_b[(j.start - columns.start) * depth..][..depth * lanes], lanes)
+            };
+            for i in cut(rows.clone(), tile.rows) {
+                let side_by_side = |distance| Rows::SideBySide { height: i.len(), distance };
+                let (a, at) = if pack_a {
+                    (&packed_a[(i.start - rows.start) * depth..], side_by_side(tile.rows))
+                } else if self.in_place {
+                    (&a.data[p.start * a.columns + i.start..], side_by_side(a.columns))
+                } else {
+                    (&a.data[i.start * a.rows + p.start..], Rows::Apart(&a_rows[..i.len()]))
+                };
+                // The rows between belong to other regions too, so this is a pointer and no slice.
+                let out = c.pointer(i.start * self.n + j.start..(i.end - 1) * self.n + j.end);
+                let step = Step {
+                    taps: &[0],
+                    depth,
+                    rows: at,
+                    width: j.len(),
+                    a,
+                    b,
+                    b_rows,
+                    c: out,
+                    c_rows: &c_rows,
+                    accumulate,
+                };
+                // SAFETY: from the first row's first element to the last row's last, the tile is inside C (`pointer`);
+                // regions do not overlap, so nobody else touches its elements.
+                unsafe { tile.run(step) }
+            }
+        }
+    }
+
+    /// C where there is nothing to sum.
+    fn empty(&self, rows: Range<usize>, columns: Range<usize>, c: &threads::Parts<T>) {
+        if !self.accumulate {
+            for i in rows.clone() {
+                // SAFETY: regions do not overlap.
+                unsafe { c.slice(i * self.n + columns.start..i * self.n + columns.end) }.fill(T::ZERO);
+            }
+        }
+        self.finish(rows, columns, c);
+    }
+
+    /// Finishes a block whose products are done.
+    fn finish(&self, rows: Range<usize>, columns: Range<usize>, c: &threads::Parts<T>) {
+        let Some(finish) = self.finish else { return };
+        if columns.len() == self.n {
+            // SAFETY: regions do not overlap, and this block's products are done.
+            return finish(rows.start, 0, unsafe { c.slice(rows.start * self.n..rows.end * self.n) });
+        }
+        for i in rows {
+            // SAFETY: as above.
+            finish(i, columns.start, unsafe { c.slice(i * self.n + columns.start..i * self.n + columns.end) });
+        }
+    }
+}
+
+/// Cuts a range into ranges of `step`, the last of them perhaps shorter.
+fn cut(range: Range<usize>, step: usize) -> impl Iterator<Item = Range<usize>> {
+    range.clone().step_by(step).map(move |start| start..(start + step).min(range.end))
 }
 
 /// How C is cut into regions, one a thread.
@@ -123,83 +304,27 @@ impl Grid {
     }
 }
 
-/// Elements of scratch that one region needs: a packed panel of B, and all its rows of A where A must be packed.
+/// How a region is gone through, and the scratch that this takes: packed columns of B, and a block of rows of A where A must
+/// be packed.
 struct Workspace {
+    depth: usize,
+    columns: usize,
+    rows: usize,
+    /// Elements of packed B, and of all.
     b: usize,
     elements: usize,
 }
 
 impl Workspace {
-    fn new<T>(grid: &Grid, tile: &Tile<T>, k: usize, a: &View<T>) -> Workspace {
-        let depth = depth(k);
-        let b = depth * tile.columns;
-        let packed_rows = if a.columns == 1 { 0 } else { grid.row_step.min(grid.m).next_multiple_of(tile.rows) };
-        Workspace { b, elements: (b + packed_rows * depth).next_multiple_of(64) }
-    }
-}
-
-/// The depth of the passes that cut `k` evenly.
-fn depth(k: usize) -> usize {
-    k.div_ceil(k.div_ceil(DEPTH).max(1)).max(1)
-}
-
-#[allow(clippy::too_many_arguments)]
-fn region<T: Float>(
-    tile: &Tile<T>,
-    (rows, columns, k): (&Range<usize>, &Range<usize>, usize),
-    a: View<T>,
-    b: View<T>,
-    c: &threads::Parts<T>,
-    c_stride: usize,
-    accumulate: bool,
-    packed_a: &mut [T],
-    packed_b: &mut [T],
-) {
-    if k == 0 && !accumulate {
-        for i in rows.clone() {
-            // SAFETY: regions do not overlap.
-            unsafe { c.slice(i * c_stride + columns.start..i * c_stride + columns.end) }.fill(T::ZERO);
-        }
-        return;
-    }
-    let depth = depth(k);
-    let [a_rows, c_rows] = [a.rows, c_stride].map(|distance| std::array::from_fn::<_, MAX_ROWS, _>(|i| i * distance));
-    for p in (0..k).step_by(depth) {
-        let depth = depth.min(k - p);
-        let pack_a = a.columns != 1;
-        if pack_a {
-            pack::rows(a, rows.clone(), p..p + depth, tile.rows, packed_a);
-        }
-        for j in columns.clone().step_by(tile.columns) {
-            let width = tile.columns.min(columns.end - j);
-            let lanes = width.next_multiple_of(tile.lanes);
-            pack::columns(b, p..p + depth, j..j + width, lanes, packed_b);
-            for i in rows.clone().step_by(tile.rows) {
-                let height = tile.rows.min(rows.end - i);
-                let (a, rows) = if pack_a {
-                    (&packed_a[(i - rows.start) * depth..], Rows::SideBySide { height, distance: tile.rows })
-                } else {
-                    (&a.data[i * a.rows + p..], Rows::Apart(&a_rows[..height]))
-                };
-                // The rows between belong to other regions too, so this is a pointer and no slice.
-                let out = c.pointer(i * c_stride + j..(i + height - 1) * c_stride + j + width);
-                let step = Step {
-                    taps: &[0],
-                    depth,
-                    rows,
-                    width,
-                    a,
-                    b: &packed_b[..depth * lanes],
-                    b_rows: lanes,
-                    c: out,
-                    c_rows: &c_rows,
-                    accumulate: accumulate || p > 0,
-                };
-                // SAFETY: from the first row's first element to the last row's last, the tile is inside C (`pointer`);
-                // regions do not overlap, so nobody else touches its elements.
-                unsafe { tile.run(step) }
-            }
-        }
+    /// For a region of so many rows and columns and so deep.
+    fn new<T>([m, n, k]: [usize; 3], tile: &Tile<T>, a: &View<T>) -> Workspace {
+        // The passes cut the depth evenly.
+        let depth = k.div_ceil(k.div_ceil(DEPTH).max(1)).max(1);
+        let whole = |elements: usize, each: usize, unit: usize| (elements / each / unit).max(1) * unit;
+        let columns = whole(PASS, depth, tile.columns).min(n.next_multiple_of(tile.columns));
+        let rows = whole(BLOCK, depth.max(columns), tile.rows).min(m.next_multiple_of(tile.rows));
+        let (b, a) = (depth * columns, if a.columns == 1 { 0 } else { depth * rows });
+        Workspace { depth, columns, rows, b, elements: (b + a).next_multiple_of(64) }
     }
 }
 
@@ -229,6 +354,8 @@ mod tests {
             (130, 97, 700),
             (1, 200, 3),
             (64, 1, 64),
+            (40, 33, 4200),
+            (40, 32, 4200),
         ];
         for (m, n, k) in sizes.into_iter().chain([(0, 3, 2), (2, 0, 3), (2, 3, 0), (300, 257, 129)]) {
             for flags in 0..8 {
