@@ -1,11 +1,12 @@
-//! Whole training steps of the named programs: forward, backward, optimizer.
+//! Whole training steps, forward, backward and optimizer: of the named programs, and of two stacks of convolutions of the same
+//! widths, separable and not.
 
 mod common;
 
-use common::{Group, Work, devices};
+use common::{Group, Work, devices, normal};
 use criterion::{Criterion, criterion_group, criterion_main};
+use uncrumple::prelude::*;
 use uncrumple::programs::{self, Program};
-use uncrumple::{Device, Result};
 
 fn steps(c: &mut Criterion) {
     let mut group = Group::new(c, "steps");
@@ -24,5 +25,27 @@ fn measure(group: &mut Group, device: &Device, program: &Program) -> Result<()> 
     Ok(())
 }
 
-criterion_group!(benches, steps);
+/// 32 images of 32 × 32 pixels through four convolutions of 3 × 3 with 64, 64, 128 and 128 filters.
+fn stacks(c: &mut Criterion) {
+    let mut group = Group::new(c, "stacks");
+    const FILTERS: [usize; 4] = [64, 64, 128, 128];
+    let input = || Sequential::new([32, 32, 32]);
+    for device in devices() {
+        let dense = FILTERS.iter().fold(input(), |x, &filters| x.add(Conv2D::new(filters, 3).relu()));
+        let separable = FILTERS.iter().fold(input(), |x, &filters| x.add(SeparableConv2D::new(filters, 3).relu()));
+        for (name, stack) in [("conv2d", dense), ("separable_conv2d", separable)] {
+            stack_of(&mut group, device, name, stack).expect("a stack to measure");
+        }
+    }
+}
+
+fn stack_of(group: &mut Group, device: &Device, name: &str, stack: Sequential) -> Result<()> {
+    let model = stack.add(GlobalAveragePooling2D::new()).build()?.on(device.clone());
+    let mut trainer = model.compile(Adam::new(1e-3), MeanSquaredError::new(), ())?;
+    let batch = Dataset::new(normal(device, &[32, 32, 32, 32]), normal(device, &[32, 128]))?;
+    group.bench(device, name, Work::Step, || trainer.train_on_batch(&batch));
+    Ok(())
+}
+
+criterion_group!(benches, steps, stacks);
 criterion_main!(benches);
