@@ -3,84 +3,17 @@
 //! A window of one element that moves by one sees each place once, which is a matrix product as it stands and goes to
 //! cuBLAS. With as many groups as channels the kernels of `depthwise.cu` run, else the tiles of `conv.cuh`.
 
+use super::kernels::{ADD_PARTS, Depthwise, F32, F64, HALF, SCALAR, TF32, Tiles, VECTOR};
 use crate::device::Elements;
 use crate::device::cpu::conv::{Axis, Geometry};
-use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel, Product, tf32};
+use crate::device::cuda::{Arg, CudaDevice, Grid, Product, tf32};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
-use crate::tensor::{FLOATS, Tensor};
+use crate::tensor::Tensor;
 use smallvec::SmallVec;
 
 type Args = SmallVec<[Arg; 32]>;
-
-/// Tiles, as `CONVOLUTIONS` of `conv.cuh` makes them.
-struct Tiles {
-    forward: Kernel,
-    input_grad: Kernel,
-    kernel_grad: Kernel,
-    /// Rows and columns of a block.
-    rows: usize,
-    columns: usize,
-}
-
-/// The tiles of one arithmetic: those that read 16 bytes at once, and one for channels and filters of a group that are
-/// not whole numbers of that.
-struct Arithmetic {
-    vector: &'static [Tiles],
-    gather: Tiles,
-}
-
-macro_rules! tiles {
-    ($module:literal, $name:literal, $dtypes:expr, $rows:literal by $columns:literal) => {
-        Tiles {
-            forward: Kernel::new($module, concat!("conv_forward_", $name), $dtypes),
-            input_grad: Kernel::new($module, concat!("conv_input_grad_", $name), $dtypes),
-            kernel_grad: Kernel::new($module, concat!("conv_kernel_grad_", $name), $dtypes),
-            rows: $rows,
-            columns: $columns,
-        }
-    };
-}
-
-const HALVES: &[DType] = &[DType::F16, DType::BF16];
-static F64: Arithmetic = Arithmetic { vector: &[], gather: tiles!("conv", "gather", &[DType::F64], 64 by 32) };
-static F32: Arithmetic = Arithmetic {
-    vector: &[tiles!("conv", "wide", &[DType::F32], 128 by 64), tiles!("conv", "narrow", &[DType::F32], 128 by 32)],
-    gather: tiles!("conv", "gather", &[DType::F32], 32 by 64),
-};
-static TF32: Arithmetic = Arithmetic {
-    vector: &[
-        tiles!("conv_tf32", "wide_tf32", &[DType::F32], 128 by 64),
-        tiles!("conv_tf32", "narrow_tf32", &[DType::F32], 128 by 32),
-    ],
-    gather: tiles!("conv_tf32", "gather_tf32", &[DType::F32], 32 by 64),
-};
-static HALF: Arithmetic = Arithmetic {
-    vector: &[tiles!("conv_half", "wide", HALVES, 128 by 64), tiles!("conv_half", "narrow", HALVES, 128 by 32)],
-    gather: tiles!("conv_half", "gather", HALVES, 32 by 64),
-};
-static ADD_PARTS: Kernel = Kernel::new("conv", "add_parts", FLOATS);
-
-/// Kernels of `depthwise.cu` that take several channels at once, or one.
-struct Depthwise {
-    forward: Kernel,
-    input_grad: Kernel,
-    kernel_grad: Kernel,
-}
-
-macro_rules! depthwise {
-    ($name:literal) => {
-        Depthwise {
-            forward: Kernel::new("depthwise", concat!("depthwise_forward_", $name), FLOATS),
-            input_grad: Kernel::new("depthwise", concat!("depthwise_input_grad_", $name), FLOATS),
-            kernel_grad: Kernel::new("depthwise", concat!("depthwise_kernel_grad_", $name), FLOATS),
-        }
-    };
-}
-
-static VECTOR: Depthwise = depthwise!("vector");
-static SCALAR: Depthwise = depthwise!("scalar");
 
 /// Bytes of an operand's terms that pass through shared memory together.
 const SLAB: usize = 64;

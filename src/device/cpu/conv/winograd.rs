@@ -251,12 +251,12 @@ impl<T: Float> Body<T> for KernelPoints<'_, T> {
                 let mut down = [[zero; 4]; 3];
                 for (c, down) in down.iter_mut().enumerate() {
                     let tap = |k: usize| load::<V>(taps.add(k * size + i), size - i);
-                    *down = kernel_points(tap(c), tap(3 + c), tap(6 + c));
+                    *down = kernel_points([tap(c), tap(3 + c), tap(6 + c)]);
                 }
                 for row in 0..4 {
-                    let across = kernel_points(down[0][row], down[1][row], down[2][row]);
-                    for (column, &u) in across.iter().enumerate() {
-                        store(u, out.add((row * 4 + column) * size + i), size - i);
+                    let across = kernel_points(column(&down, row));
+                    for (place, &u) in across.iter().enumerate() {
+                        store(u, out.add((row * 4 + place) * size + i), size - i);
                     }
                 }
             }
@@ -269,7 +269,7 @@ impl<T: Float> Body<T> for KernelPoints<'_, T> {
 /// # Safety
 /// The machine has V's instructions; so below.
 #[inline(always)]
-unsafe fn kernel_points<V: Vector<T: Float>>(a: V, b: V, c: V) -> [V; 4] {
+unsafe fn kernel_points<V: Vector<T: Float>>([a, b, c]: [V; 3]) -> [V; 4] {
     // SAFETY: the caller's promise; so below.
     unsafe {
         let (zero, half) = (V::splat(V::T::ZERO), V::splat(V::T::of(0.5)));
@@ -303,12 +303,12 @@ impl<T: Float> Body<T> for InputPoints<'_, T> {
                     let mut down = [[zero; 4]; 4];
                     for (k, down) in down.iter_mut().enumerate() {
                         let d = |i: usize| load::<V>(inputs[i].as_ptr().add(c), depth - c);
-                        *down = differences(d(k), d(4 + k), d(8 + k), d(12 + k));
+                        *down = differences([d(k), d(4 + k), d(8 + k), d(12 + k)]);
                     }
                     for row in 0..4 {
-                        let across = differences(down[0][row], down[1][row], down[2][row], down[3][row]);
-                        for (column, &v) in across.iter().enumerate() {
-                            store(v, out.add((row * 4 + column) * stride + c), depth - c);
+                        let across = differences(column(&down, row));
+                        for (place, &v) in across.iter().enumerate() {
+                            store(v, out.add((row * 4 + place) * stride + c), depth - c);
                         }
                     }
                 }
@@ -322,7 +322,7 @@ impl<T: Float> Body<T> for InputPoints<'_, T> {
 /// # Safety
 /// The machine has V's instructions.
 #[inline(always)]
-unsafe fn differences<V: Vector>(a: V, b: V, c: V, d: V) -> [V; 4] {
+unsafe fn differences<V: Vector>([a, b, c, d]: [V; 4]) -> [V; 4] {
     // SAFETY: the caller's promise.
     unsafe { [a.sub(c), b.add(c), c.sub(b), b.sub(d)] }
 }
@@ -352,12 +352,12 @@ impl<T: Float> Body<T> for OutputPoints<'_, T> {
                     let mut down = [[zero; 2]; 4];
                     for (k, down) in down.iter_mut().enumerate() {
                         let m = |point: usize| load::<V>(products.add(point * stride + c), columns - c);
-                        *down = sums(m(k), m(4 + k), m(8 + k), m(12 + k));
+                        *down = sums([m(k), m(4 + k), m(8 + k), m(12 + k)]);
                     }
                     for row in 0..2 {
-                        let across = sums(down[0][row], down[1][row], down[2][row], down[3][row]);
-                        for (column, &y) in across.iter().enumerate() {
-                            if let Some(pixel) = pixels[row * 2 + column] {
+                        let across = sums(column(&down, row));
+                        for (place, &y) in across.iter().enumerate() {
+                            if let Some(pixel) = pixels[row * 2 + place] {
                                 let at = pixel * width + self.columns.start + c;
                                 store(y, self.out.pointer(at..at + V::LANES.min(columns - c)), columns - c);
                             }
@@ -374,10 +374,18 @@ impl<T: Float> Body<T> for OutputPoints<'_, T> {
 /// # Safety
 /// The machine has V's instructions.
 #[inline(always)]
-unsafe fn sums<V: Vector>(a: V, b: V, c: V, d: V) -> [V; 2] {
+unsafe fn sums<V: Vector>([a, b, c, d]: [V; 4]) -> [V; 2] {
     // SAFETY: the caller's promise.
     unsafe {
         let (sum, difference) = (b.add(c), b.sub(c));
         [a.add(sum), difference.sub(d)]
     }
+}
+
+/// Column `i` of a small matrix.
+#[inline(always)]
+pub fn column<V: Copy, const ROWS: usize, const COLUMNS: usize>(rows: &[[V; COLUMNS]; ROWS], i: usize) -> [V; ROWS] {
+    let mut column = [rows[0][i]; ROWS];
+    column.iter_mut().zip(rows).for_each(|(x, row)| *x = row[i]);
+    column
 }

@@ -1,7 +1,7 @@
 //! The gradient of the kernel of a 3 × 3 convolution that moves by one, by Winograd's algorithm:
 //! Gᵀ[Σ over tiles (Bᵀ d B) ⊙ (A dy Aᵀ)]G, where the sum is 16 products of matrices, channels × tiles by tiles × filters.
 
-use super::winograd::{POINTS, Winograd};
+use super::winograd::{POINTS, Winograd, column};
 use crate::device::cpu::gemm::{MAX_ROWS, Rows, Step};
 use crate::device::cpu::simd::{Body, Vector, load, store};
 use crate::device::cpu::threads::{self, Parts};
@@ -138,10 +138,10 @@ impl<T: Float> Body<T> for GradientPoints<'_, T> {
                         Some(dy) => load::<V>(dy.add(c), columns - c),
                         None => zero,
                     };
-                    let down = [four(y(0), y(2)), four(y(1), y(3))];
+                    let down = [four([y(0), y(2)]), four([y(1), y(3)])];
                     for row in 0..4 {
-                        for (column, &v) in four(down[0][row], down[1][row]).iter().enumerate() {
-                            store(v, out.add((row * 4 + column) * stride + c), columns - c);
+                        for (place, &v) in four(column(&down, row)).iter().enumerate() {
+                            store(v, out.add((row * 4 + place) * stride + c), columns - c);
                         }
                     }
                 }
@@ -155,7 +155,7 @@ impl<T: Float> Body<T> for GradientPoints<'_, T> {
 /// # Safety
 /// The machine has V's instructions.
 #[inline(always)]
-unsafe fn four<V: Vector<T: Float>>(a: V, b: V) -> [V; 4] {
+unsafe fn four<V: Vector<T: Float>>([a, b]: [V; 2]) -> [V; 4] {
     // SAFETY: the caller's promise.
     unsafe { [a, a.add(b), a.sub(b), V::splat(V::T::ZERO).sub(b)] }
 }
@@ -193,9 +193,9 @@ impl<T: Float> Body<T> for Sums<'_, T> {
                     *down = taps(m);
                 }
                 for row in 0..3 {
-                    let across = taps([down[0][row], down[1][row], down[2][row], down[3][row]]);
-                    for (column, &g) in across.iter().enumerate() {
-                        store(g, self.out[row * 3 + column].as_mut_ptr().add(n), count - n);
+                    let across = taps(column(&down, row));
+                    for (place, &g) in across.iter().enumerate() {
+                        store(g, self.out[row * 3 + place].as_mut_ptr().add(n), count - n);
                     }
                 }
             }

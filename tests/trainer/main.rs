@@ -1,6 +1,9 @@
-//! The trainer: what it refuses and when, what it reports, and how it goes on from a file.
+//! The trainer: what it reports, what it refuses and when (`refusals.rs`), and how it goes on from a file (`resuming.rs`).
 
+#[path = "../common/mod.rs"]
 mod common;
+mod refusals;
+mod resuming;
 
 use common::golden::Golden;
 use serde_json::Value;
@@ -47,69 +50,6 @@ fn weights(trainer: &Trainer) -> Result<Vec<Vec<f32>>> {
 fn refused<T>(result: Result<T>, words: &[&str]) {
     let text = result.map(|_| ()).expect_err("nothing was refused").to_string();
     assert!(words.iter().all(|word| text.contains(word)), "`{text}` lacks one of {words:?}");
-}
-
-#[test]
-fn labels_out_of_range_are_found_before_the_first_step() -> Result<()> {
-    let good = samples(&[0, 1, 2, 0])?;
-    for (bad, words) in [
-        (samples(&[0, 1, 2, 3])?, ["label 3", "sample 3", "0 to 2"]),
-        (samples(&[0, -1, 2, 2])?, ["label -1", "sample 1", "`dense_1`"]),
-        (Dataset::new(&good.inputs()[0], Tensor::from_slice(&[0f32, 1., 1.5, 2.], 4)?)?, ["label 1.5", "sample 2", ""]),
-    ] {
-        let mut trainer = small()?;
-        refused(trainer.fit(&bad, Fit::epochs(1).batch_size(1)), &words);
-        refused(trainer.fit(&good, Fit::epochs(1).validation_data(&bad)), &words);
-        refused(trainer.evaluate(&bad), &words);
-        assert_eq!(trainer.iterations(), 0);
-    }
-    Ok(())
-}
-
-#[test]
-fn validation_that_does_not_fit_is_found_before_the_first_step() -> Result<()> {
-    let mut trainer = small()?;
-    let wide = Dataset::new(random(&[2, 5], 1)?, Tensor::from_slice(&[0i32, 1], 2)?)?;
-    refused(trainer.fit(&samples(&[0, 1])?, Fit::epochs(1).validation_data(&wide)), &["(None, 4)", "(2, 5)"]);
-    for split in [f64::NAN, -0.1, 1.0] {
-        refused(trainer.fit(&samples(&[0, 1])?, Fit::epochs(1).validation_split(split)), &["validation_split"]);
-    }
-    assert_eq!(trainer.iterations(), 0);
-    Ok(())
-}
-
-#[test]
-fn a_loss_that_is_not_finite_ends_the_run_in_words() -> Result<()> {
-    let data = Dataset::new(random(&[8, 4], 1)?, random(&[8, 3], 2)?)?;
-    let mut trainer =
-        Sequential::new(4).add(Dense::new(3)).build()?.compile(SGD::new(1e6), MeanSquaredError::new(), ())?;
-    let error = trainer.fit(&data, Fit::epochs(50).batch_size(1)).map(|_| ()).expect_err("it learnt");
-    let epochs = trainer.history().epochs.len();
-    assert!(matches!(error, Error::Diverged { epoch, loss } if epoch == epochs && !loss.is_finite()), "{error}");
-    assert!(epochs >= 1 && error.to_string().contains("smaller learning rate"), "{error}");
-    Ok(())
-}
-
-#[test]
-fn what_would_train_wrongly_is_refused_when_it_is_compiled() -> Result<()> {
-    let model = chain()?;
-    let loss = SparseCategoricalCrossentropy::from_logits();
-    let error = model.clone().compile(SGD::new(0.1), loss, ());
-    refused(error, &["SparseCategoricalCrossentropy", "from logits", "`dense_1`", "softmax"]);
-    let sigmoid = Sequential::new(4).add(Dense::new(3)).add(Activation::sigmoid()).build()?;
-    refused(sigmoid.compile(SGD::new(0.1), BinaryCrossentropy::from_logits(), ()), &["`activation`", "sigmoid"]);
-    let softmax = Sequential::new(4).add(Dense::new(3)).add(Softmax::new()).build()?;
-    let loss = CategoricalCrossentropy::from_logits();
-    refused(softmax.compile(SGD::new(0.1), loss, ()), &["`softmax`", "from logits"]);
-    let half = model.clone().precision(Precision::MixedF16);
-    refused(
-        half.compile(SGD::new(0.1), SparseCategoricalCrossentropy::new(), ()),
-        &["mixed_float16", "loss_scale_factor"],
-    );
-    let mse = || MeanSquaredError::new();
-    refused(forked()?.compile(SGD::new(0.1), [mse(), mse(), mse()], ()), &["2 outputs", "3 losses"]);
-    refused(forked()?.compile(SGD::new(0.1), mse(), ())?.loss_weights([1.0]), &["loss_weights", "2"]);
-    Ok(())
 }
 
 /// A rule of one's own, for the CPU.
@@ -171,23 +111,6 @@ fn an_optimizer_of_ones_own_trains_without_a_kernel() -> Result<()> {
             &["Signs", "CUDA kernel", "`dense/kernel`"],
         );
     }
-    Ok(())
-}
-
-#[test]
-fn what_cannot_train_is_refused() -> Result<()> {
-    let mut trainer = small()?;
-    for rate in [f64::NAN, f64::INFINITY, -0.1] {
-        refused(trainer.set_learning_rate(rate), &["learning rate", &rate.to_string()]);
-    }
-    assert_eq!(trainer.learning_rate(), 1e-2);
-
-    let frozen = Sequential::new(4).add(Dense::new(3).shared().trainable(false)).build()?;
-    let mut frozen = frozen.compile(SGD::new(0.1), MeanSquaredError::new(), ())?;
-    let data = Dataset::new(random(&[2, 4], 1)?, random(&[2, 3], 2)?)?;
-    refused(frozen.fit(&data, Fit::epochs(1)), &["no trainable weights"]);
-    refused(frozen.train_on_batch(&data), &["no trainable weights"]);
-    assert!(frozen.evaluate(&data)?.get("loss").is_some());
     Ok(())
 }
 
@@ -385,63 +308,6 @@ fn a_seed_of_training_leaves_the_weights() -> Result<()> {
     Ok(())
 }
 
-fn saved(trainer: &Trainer, folder: &Path) -> Result<Trainer> {
-    let path = folder.join("m.keras");
-    trainer.save(&path)?;
-    Trainer::load(&path)
-}
-
-#[test]
-fn a_run_that_was_stopped_goes_on_with_the_same_bits() -> Result<()> {
-    let folder = tempfile::tempdir().unwrap();
-    let data = samples(&[0, 1, 2, 0, 1, 2, 1])?;
-    for shuffle in [false, true] {
-        let fit = |epochs| Fit::epochs(epochs).batch_size(3).shuffle(shuffle);
-        let mut whole = small()?.seed(7)?;
-        let history = whole.fit(&data, fit(4))?;
-
-        let mut first = small()?.seed(7)?;
-        first.fit(&data, fit(2))?;
-        let mut second = saved(&first, folder.path())?;
-        assert_eq!(second.iterations(), 6);
-        let rest = second.fit(&data, fit(2))?;
-        assert_eq!(rest.epochs, history.epochs[2..]);
-        assert_eq!(weights(&second)?, weights(&whole)?);
-    }
-    Ok(())
-}
-
-/// A schedule in the middle of its warm-up, half an accumulation, a moving average, and words that Keras's config lacks.
-#[test]
-fn what_an_optimizer_keeps_beside_its_rule_goes_on_with_the_same_bits() -> Result<()> {
-    let folder = tempfile::tempdir().unwrap();
-    let data = samples(&[0, 1, 2, 0, 1, 2, 1])?;
-    let optimizer = || {
-        AdamW::new(CosineDecay::new(0.0, 20).warmup(0.1, 8))
-            .weight_decay(2.0)
-            .exclude_from_weight_decay(["bias"])
-            .gradient_accumulation_steps(2)
-            .use_ema(true)
-            .ema_momentum(0.5)
-            .ema_overwrite_frequency(4)
-            .loss_scale_factor(16.0)
-    };
-    let new = || chain()?.seed(7)?.compile(optimizer(), SparseCategoricalCrossentropy::new(), ());
-    let steps = |mut trainer: Trainer, count: usize| -> Result<Trainer> {
-        (0..count).try_for_each(|_| trainer.train_on_batch(&data))?;
-        Ok(trainer)
-    };
-    let whole = steps(new()?, 11)?;
-    for stop in [0, 5, 8] {
-        let first = steps(new()?, stop)?;
-        assert_eq!(first.learning_rate(), 0.1 * stop as f64 / 8.0);
-        assert_eq!(weights(&steps(saved(&first, folder.path())?, 11 - stop)?)?, weights(&whole)?, "stopped at {stop}");
-        assert_eq!(weights(&steps(first.on(Device::Cpu)?, 11 - stop)?)?, weights(&whole)?, "moved at {stop}");
-    }
-    refused(steps(new()?, 1)?.set_learning_rate(0.1), &["CosineDecay"]);
-    Ok(())
-}
-
 #[test]
 fn a_training_ends_with_the_average_of_the_weights() -> Result<()> {
     let data = samples(&[0, 1, 2, 0, 1, 2, 1])?;
@@ -483,75 +349,5 @@ fn a_scaled_loss_trains_alike() -> Result<()> {
     // A scale that makes them vanish shows that it does something.
     let (_, moved, _) = train(Precision::MixedF16, SGD::new(0.1).loss_scale_factor(1e-8))?;
     assert_eq!(moved, 0);
-    Ok(())
-}
-
-#[test]
-fn a_file_holds_all_that_training_needs() -> Result<()> {
-    let folder = tempfile::tempdir().unwrap();
-    // The learning rate in force, and the losses' weights.
-    let mut trainer = forked()?.compile(Adam::new(0.1), MeanSquaredError::new(), ())?.loss_weights([0.5, 2.0])?;
-    trainer.set_learning_rate(0.0125)?;
-    let data = Dataset::new(random(&[6, 4], 1)?, [random(&[6, 3], 2)?, random(&[6, 3], 3)?])?;
-    trainer.train_on_batch(&data)?;
-    let mut again = saved(&trainer, folder.path())?;
-    assert_eq!(again.learning_rate(), 0.0125);
-    for _ in 0..2 {
-        again.train_on_batch(&data)?;
-        trainer.train_on_batch(&data)?;
-    }
-    assert_eq!(weights(&again)?, weights(&trainer)?);
-
-    // A step of one's own is given again; the optimizer's numbers are in the file.
-    let step = |model: &uncrumple::train::Running, batch: &Dataset| {
-        model.call(&[&batch.inputs()[0]])?[0].square()?.mean(&[], false)
-    };
-    let mut trainer = regression()?.into_model().compile(Adam::new(0.1), (), ())?.with_step(step);
-    trainer.train_on_batch(&data)?;
-    let loaded = saved(&trainer, folder.path())?;
-    refused(saved(&trainer, folder.path())?.train_on_batch(&data), &["targets"]);
-    let mut again = loaded.with_step(step);
-    again.train_on_batch(&data)?;
-    trainer.train_on_batch(&data)?;
-    assert_eq!((weights(&again)?, again.iterations()), (weights(&trainer)?, 2));
-
-    for name in ["m.h5", "m", "m.keras.bak"] {
-        refused(trainer.save(folder.path().join(name)), &[name, ".keras"]);
-        refused(trainer.model().save(folder.path().join(name)), &[name, ".keras"]);
-    }
-    let alone = folder.path().join("alone.keras");
-    trainer.model().save(&alone)?;
-    refused(Trainer::load(&alone), &["alone.keras", "not compiled"]);
-    Ok(())
-}
-
-#[test]
-fn a_trainer_of_a_file_goes_on_as_keras_does() -> Result<()> {
-    let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
-    let folder = PathBuf::from(root).join("tests/goldens/keras_files");
-    let mut devices = vec![Device::Cpu];
-    devices.extend(common::cuda());
-    let mut seen = 0;
-    for golden in Golden::all("keras_files").into_iter().filter(|g| g.about["next_step"] == Value::Bool(true)) {
-        for device in &devices {
-            let mut trainer = Trainer::load(folder.join(golden.about["file"].as_str().unwrap()))?.on(device.clone())?;
-            let (x, y) = (golden.tensor("input.0")?, golden.tensor("target.0")?);
-            trainer.train_on_batch(&Dataset::new(&x, y)?.to_device(device)?)?;
-            let close = |what: &str, got: &[f32], want: &[f32]| {
-                let near = |(g, w): (&f32, &f32)| (g - w).abs() <= 2e-6 + 1e-5 * w.abs();
-                assert!(got.len() == want.len() && got.iter().zip(want).all(near), "{}: {what}", golden.name);
-            };
-            let loss = trainer.logs()?.get("loss").unwrap() as f32;
-            close("loss", &[loss], &golden.tensor("next.loss")?.to_vec::<f32>()?);
-            let output = trainer.predict(&x)?.to_vec::<f32>()?;
-            close("output", &output, &golden.tensor("next.output.0")?.to_vec::<f32>()?);
-            for path in trainer.model().weight_paths() {
-                let want = golden.tensor(&format!("next.weight.{path}"))?.to_vec::<f32>()?;
-                close(path, &trainer.model().weight(path)?.to_vec::<f32>()?, &want);
-            }
-        }
-        seen += 1;
-    }
-    assert!(seen >= 7, "{seen} files say what comes next");
     Ok(())
 }
