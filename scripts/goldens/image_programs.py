@@ -3,7 +3,11 @@
 The images are smaller than the programs' own, about the smallest that their windows fit, and a batch has few of them, so
 that a test takes seconds. The numbers that go in are computed on both sides, and of large weights 256 values are stored.
 Among so many hidden values some lie at relu's kink: what float32 rounds is told by the same run in float64, step by step.
+Where normalisations pass a unit that learns or not on to all others, the inputs' seed is the first for which no hidden value
+comes near the kink in the steps that decide.
 """
+
+import itertools
 
 import common
 import drawn
@@ -12,22 +16,31 @@ from drawn import bits, draw
 
 layers, losses = keras.layers, keras.losses
 
-BATCH, STEPS, CLASSES = 16, 20, 10
-LABEL_SEED, WEIGHT_SEED, INPUT_SEED = 1, 10, 100
+STEPS, CLASSES = 20, 10
+LABEL_SEED, WEIGHT_SEED, INPUT_SEED = 1, 10, 100  # the first tried of the inputs
 BIAS_SCALE = 0.1
+DECISIVE = 5  # steps
+MARGIN = 5e-6  # three times float32's rounding of a hidden value of the residual network
+
+hidden = []  # the values before each relu, as the last call of the model saw them
+
+
+def relu(x):
+    hidden.append(x)
+    return keras.ops.relu(x)
 
 
 def convnet(x):
     for filters in (64, 128):
-        x = layers.MaxPooling2D(2)(layers.Conv2D(filters, 3, activation="relu")(x))
-    return layers.Conv2D(256, 3, activation="relu")(x)
+        x = layers.MaxPooling2D(2)(layers.Conv2D(filters, 3, activation=relu)(x))
+    return layers.Conv2D(256, 3, activation=relu)(x)
 
 
 def separable_convnet(x):
     for i, pair in enumerate([(32, 64), (64, 128), (64, 128)]):
         x = layers.MaxPooling2D(2)(x) if i else x
         for filters in pair:
-            x = layers.SeparableConv2D(filters, 3, activation="relu")(x)
+            x = layers.SeparableConv2D(filters, 3, activation=relu)(x)
     return x
 
 
@@ -38,17 +51,20 @@ def resnet(x):
             strides = 2 if filters > 32 and block == 0 else 1
             skip = layers.Conv2D(filters, 1, strides=strides)(x) if strides > 1 else x
             x = layers.Conv2D(filters, 3, strides=strides, padding="same", use_bias=False)(x)
-            x = layers.Activation("relu")(layers.BatchNormalization()(x))
+            x = layers.Activation(relu)(layers.BatchNormalization()(x))
             x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
-            x = layers.Activation("relu")(layers.Add()([layers.BatchNormalization()(x), skip]))
+            x = layers.Activation(relu)(layers.Add()([layers.BatchNormalization()(x), skip]))
     return x
 
 
-# The image, the layers before the mean over it, the units between that and the classes, loss, optimizer.
+# The image, the layers before the mean over it, the units between that and the classes, loss, optimizer, images of a batch,
+# least distance from the kink.
 PROGRAMS = {
-    "convnet": ((18, 18, 1), convnet, (), losses.SparseCategoricalCrossentropy, keras.optimizers.Adam),
-    "separable-convnet": ((32, 32, 3), separable_convnet, (32,), losses.CategoricalCrossentropy, keras.optimizers.RMSprop),
-    "resnet": ((8, 8, 3), resnet, (), losses.SparseCategoricalCrossentropy, keras.optimizers.Adam),
+    "convnet": ((18, 18, 1), convnet, (), losses.SparseCategoricalCrossentropy, keras.optimizers.Adam, 16, 0),
+    "separable-convnet": (
+        (32, 32, 3), separable_convnet, (32,), losses.CategoricalCrossentropy, keras.optimizers.RMSprop, 16, 0
+    ),
+    "resnet": ((8, 8, 3), resnet, (), losses.SparseCategoricalCrossentropy, keras.optimizers.Adam, 8, MARGIN),
 }
 OPTIMIZERS = {"sgd": lambda own: keras.optimizers.SGD(1e-3), "own": lambda own: own(1e-3)}
 
@@ -71,7 +87,7 @@ def build(program, optimizer):
     inputs = keras.Input(image)
     x = layers.GlobalAveragePooling2D()(body(inputs))
     for units in dense:
-        x = layers.Dense(units, activation="relu")(x)
+        x = layers.Dense(units, activation=relu)(x)
     model = keras.Model(inputs, layers.Dense(CLASSES, activation="softmax")(x))
     starts = [start(weight, optimizer) for weight in model.weights]
     for k, (weight, (offset, scale)) in enumerate(zip(model.weights, starts)):
@@ -79,31 +95,36 @@ def build(program, optimizer):
     return model, starts
 
 
-def train(program, optimizer, floats):
-    """Losses before each update, the first step's gradients and the weights at the end by path, and what was built."""
+def train(program, optimizer, input_seed, floats):
+    """Losses before each update, the first step's gradients and the weights at the end by path, and what was built; nothing
+    where a hidden value comes too near the kink."""
     keras.utils.clear_session()
     keras.config.set_floatx(floats)
     keras.config.set_dtype_policy(floats)
     with jax.enable_x64(floats == "float64"):
-        image, _, _, loss, own = PROGRAMS[program]
-        x = draw(INPUT_SEED, (STEPS * BATCH, *image)).astype(floats)
-        y = ((bits(LABEL_SEED, STEPS * BATCH) >> np.uint32(8)) % np.uint32(CLASSES)).astype("int32")
+        image, _, _, loss, own, batch, margin = PROGRAMS[program]
+        x = draw(input_seed, (STEPS * batch, *image)).astype(floats)
+        y = ((bits(LABEL_SEED, STEPS * batch) >> np.uint32(8)) % np.uint32(CLASSES)).astype("int32")
         y = y.reshape(-1, 1) if loss is losses.SparseCategoricalCrossentropy else np.eye(CLASSES, dtype=floats)[y]
         model, starts = build(program, optimizer)
         optimizer, loss = OPTIMIZERS[optimizer](own), loss()
         optimizer.build(model.trainable_variables)
 
         def value(weights, fixed, x, y):
+            hidden.clear()
             outputs, fixed = model.stateless_call(weights, fixed, x, training=True)
-            return loss(y, outputs), fixed
+            nearest = jax.numpy.array([abs(values).min() for values in hidden]).min()
+            return loss(y, outputs), (fixed, nearest)
 
         slope = jax.jit(jax.value_and_grad(value, has_aux=True))
         values, first = [], None
         for step in range(STEPS):
-            rows = slice(step * BATCH, (step + 1) * BATCH)
+            rows = slice(step * batch, (step + 1) * batch)
             weights = [v.value for v in model.trainable_variables]
             fixed = [v.value for v in model.non_trainable_variables]
-            (value_, fixed), gradients = slope(weights, fixed, x[rows], y[rows])
+            (value_, (fixed, nearest)), gradients = slope(weights, fixed, x[rows], y[rows])
+            if floats == "float64" and step < DECISIVE and nearest < margin:
+                return None
             assert value_.dtype == floats and all(g.dtype == floats for g in gradients)
             first = first or {v.path: np.array(g) for v, g in zip(model.trainable_variables, gradients)}
             values.append(np.array(value_))
@@ -118,8 +139,11 @@ def main():
     folder = common.output_folder()
     for program, (image, *_) in PROGRAMS.items():
         for name in OPTIMIZERS:
-            exact_losses, exact_first, exact_final, _ = train(program, name, "float64")
-            values, first, final, (model, starts, built, loss, x, y) = train(program, name, "float32")
+            for input_seed in itertools.count(INPUT_SEED):
+                if exact := train(program, name, input_seed, "float64"):
+                    break
+            exact_losses, exact_first, exact_final, _ = exact
+            values, first, final, (model, starts, built, loss, x, y) = train(program, name, input_seed, "float32")
             arrays = {"losses": values, "input.head": x.ravel()[:8], "label.head": y[:8].ravel()[:8]}
             weights = []
             for k, (weight, (offset, scale)) in enumerate(zip(model.weights, starts)):
@@ -138,9 +162,9 @@ def main():
                 "input": image,
                 "loss": common.config(loss),
                 "optimizer": common.config(built),
-                "batch": BATCH,
+                "batch": PROGRAMS[program][5],
                 "steps": STEPS,
-                "input_seed": INPUT_SEED,
+                "input_seed": input_seed,
                 "label_seed": LABEL_SEED,
                 "label_shape": y.shape,
                 "weights": weights,
