@@ -1,7 +1,7 @@
 //! How a network learns from the parts of a table, and what it leaves behind.
 
 use super::parts::Parts;
-use super::{print_left, tune, verdict};
+use super::{out_folder, print_left, tune, verdict};
 use crate::options::{Compute, Policy, describe, rate};
 use crate::running::Running;
 use crate::{plot, say};
@@ -104,12 +104,7 @@ impl Plan {
 impl Learning {
     /// The folder for results, made if it is not there.
     pub fn out(&self, name: &str) -> Result<PathBuf> {
-        let out = self.out.clone().unwrap_or_else(|| Path::new("runs").join(name));
-        if out.is_file() {
-            return Err(Error::Config(format!("--out {}: is a file; name a folder", out.display())));
-        }
-        std::fs::create_dir_all(&out).map_err(|source| Error::Io { path: out.clone(), source })?;
-        Ok(out)
+        out_folder(self.out.as_deref(), name)
     }
 
     /// What is given, and else the task's own.

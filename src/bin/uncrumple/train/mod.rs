@@ -1,11 +1,16 @@
-//! `uncrumple train`: tasks on data that comes with the project, one file each, and on tables of one's own.
+//! `uncrumple train`: tasks on data that comes with the project or is fetched for it, one file each, and on tables and
+//! pictures of one's own.
 
 mod boston;
+mod cifar10;
 mod csv;
+mod fashion_mnist;
+mod images;
 mod learning;
 mod mnist;
 mod parts;
 mod phonemes;
+mod pictures;
 mod reviews;
 mod source;
 mod tune;
@@ -13,10 +18,10 @@ mod verdict;
 
 use crate::say;
 use clap::{Args, Subcommand};
-use std::path::Path;
-use uncrumple::Result;
+use std::path::{Path, PathBuf};
+use uncrumple::{Error, Result};
 
-/// Train a network on data that comes with the project, or on a table
+/// Train a network on data that comes with the project, on a table, or on folders of pictures
 #[derive(Args)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
 pub struct Arguments {
@@ -27,6 +32,9 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum What {
     Mnist(mnist::Arguments),
+    FashionMnist(fashion_mnist::Arguments),
+    Cifar10(cifar10::Arguments),
+    Images(images::Arguments),
     Boston(boston::Arguments),
     Reviews(reviews::Arguments),
     Phonemes(phonemes::Arguments),
@@ -36,11 +44,25 @@ enum What {
 pub fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.what {
         What::Mnist(arguments) => mnist::run(arguments),
+        What::FashionMnist(arguments) => fashion_mnist::run(arguments),
+        What::Cifar10(arguments) => cifar10::run(arguments),
+        What::Images(arguments) => images::run(arguments),
         What::Boston(arguments) => boston::run(arguments),
         What::Reviews(arguments) => reviews::run(arguments),
         What::Phonemes(arguments) => phonemes::run(arguments),
         What::Csv(arguments) => csv::run(arguments),
     }
+}
+
+/// The folder for a run's results, runs/NAME unless one is given; made if it is not there, before an hour of training rather
+/// than after it.
+fn out_folder(given: Option<&Path>, name: &str) -> Result<PathBuf> {
+    let out = given.map_or_else(|| Path::new("runs").join(name), Path::to_path_buf);
+    if out.is_file() {
+        return Err(Error::Config(format!("--out {}: is a file; name a folder", out.display())));
+    }
+    std::fs::create_dir_all(&out).map_err(|source| Error::Io { path: out.clone(), source })?;
+    Ok(out)
 }
 
 /// Prints which files a run has left in its folder, each with what it is.

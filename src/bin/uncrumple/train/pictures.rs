@@ -1,0 +1,262 @@
+//! How a network learns from pictures, and what it leaves behind.
+
+use super::{out_folder, print_left};
+use crate::options::{Compute, Policy, describe, rate};
+use crate::running::Running;
+use crate::{plot, say};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use uncrumple::callbacks::{CSVLogger, LearningRateScheduler, Profiler, ProgressBar};
+use uncrumple::layers::Symbol;
+use uncrumple::prelude::*;
+use uncrumple::programs::image::{convnet, resnet, separable_convnet};
+use uncrumple::programs::pictures::Pictures;
+use uncrumple::{Shape, programs};
+
+/// Options of a task on pictures; what is not given is the task's own.
+#[derive(Args)]
+pub struct Learning {
+    /// How often to go through the pictures
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: Option<u32>,
+
+    /// Pictures of a step
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    batch_size: Option<u32>,
+
+    /// The learning rate of the first epoch, from which it falls
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = rate)]
+    learning_rate: Option<f64>,
+
+    /// The folder for the model, the history and the pictures; runs/NAME by default
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+
+    /// Time some steps, print what they are made of, and leave a trace for chrome://tracing
+    #[arg(long, value_name = "TRACE.json")]
+    profile: Option<PathBuf>,
+
+    /// What layers compute in
+    #[arg(long, value_name = "POLICY", value_enum, default_value_t = Policy::Float32)]
+    precision: Policy,
+
+    #[command(flatten)]
+    running: Running,
+
+    #[command(flatten)]
+    compute: Compute,
+}
+
+/// A program that learns from pictures, and how.
+#[derive(Clone, Copy)]
+pub struct Task {
+    pub program: &'static str,
+    pub epochs: usize,
+    /// Pictures of a step.
+    pub batch_size: usize,
+    /// The learning rate is `rate · (1 − epoch / epochs)^power`.
+    pub rate: f64,
+    pub power: f64,
+    /// The share of test pictures that it should recognise, if there is one to be held to.
+    pub goal: Option<f64>,
+}
+
+/// The names of tasks, as values of an option.
+pub fn names(tasks: &[Task]) -> clap::builder::PossibleValuesParser {
+    tasks.iter().map(|task| task.program).collect::<Vec<_>>().into()
+}
+
+/// The task of this name; the first if there is none.
+pub fn find<'a>(tasks: &'a [Task], name: &str) -> &'a Task {
+    tasks.iter().find(|task| task.program == name).unwrap_or(&tasks[0])
+}
+
+/// What a network learns from, is watched by, and is tested on.
+pub struct Parts {
+    pub train: Dataset,
+    pub validation: Dataset,
+    pub test: Dataset,
+    /// How pictures become its input.
+    pub pictures: Pictures,
+}
+
+const VALIDATION: f64 = 0.1;
+
+impl Parts {
+    /// A set that is divided already, or the first pictures of both parts; the last tenth is for validation.
+    pub fn new((train, test): (Dataset, Dataset), limit: Option<u32>, pictures: Pictures) -> Result<Parts> {
+        let first = |data: Dataset| limit.map_or(Ok(data.clone()), |n| data.take(n as usize));
+        let (train, validation) = first(train)?.split(VALIDATION, &Split::in_order())?;
+        Ok(Parts { train, validation, test: first(test)?, pictures })
+    }
+
+    /// The same in the extents that a model takes, which may want rows of numbers.
+    fn shaped_for(self, model: &Model) -> Result<Parts> {
+        let sample: Vec<usize> =
+            model.graph().inputs.iter().flat_map(|(_, spec)| spec.dims.iter().skip(1).flatten().copied()).collect();
+        let shaped = |data: Dataset| {
+            let shape = Shape::new(&[&[data.len()], &sample[..]].concat())?;
+            data.with_inputs(data.inputs()[0].reshape(shape)?)
+        };
+        let Parts { train, validation, test, pictures } = self;
+        Ok(Parts { train: shaped(train)?, validation: shaped(validation)?, test: shaped(test)?, pictures })
+    }
+}
+
+/// By how much of their height and width pictures are moved in training, at most.
+const SHIFT: f64 = 0.1;
+
+/// A program for pictures as files have them: a network that scales their numbers, and in training moves and, if so wanted,
+/// mirrors them at random.
+pub fn network(program: &str, image: [usize; 3], classes: usize, mirrored: bool) -> Result<Model> {
+    let input = Input::new(image);
+    let mut x = Rescaling::new(1.0 / 255.0).call(&input)?;
+    if mirrored {
+        x = RandomFlip::horizontal().call(&x)?;
+    }
+    let x = RandomTranslation::new(SHIFT, SHIFT).call(&x)?;
+    let body: fn(&Symbol, usize) -> Result<Symbol> = match program {
+        "convnet" => convnet,
+        "separable-convnet" => separable_convnet,
+        _ => resnet,
+    };
+    Model::new(&input, &body(&x, classes)?)
+}
+
+/// All that decides how a network is trained.
+pub struct Plan {
+    task: Task,
+    device: Device,
+}
+
+impl Learning {
+    /// The folder for results, made if it is not there.
+    pub fn out(&self, name: &str) -> Result<PathBuf> {
+        out_folder(self.out.as_deref(), name)
+    }
+
+    /// The seed of all random numbers.
+    pub fn seed(&self) -> u64 {
+        self.compute.seed()
+    }
+
+    /// What is given, and else the task's own.
+    pub fn plan(&self, task: &Task) -> Result<Plan> {
+        let given = |given: Option<u32>, own: usize| given.map_or(own, |n| n as usize);
+        let task = Task {
+            epochs: given(self.epochs, task.epochs),
+            batch_size: given(self.batch_size, task.batch_size),
+            rate: self.learning_rate.unwrap_or(task.rate),
+            ..*task
+        };
+        Ok(Plan { task, device: self.compute.start()? })
+    }
+
+    /// Trains a model on the parts, tests it, and leaves it, its history and pictures in `out`.
+    pub fn learn(&self, plan: Plan, parts: Parts, model: Model, out: &Path) -> Result<()> {
+        let Plan { task, device } = plan;
+        let Parts { train, validation, test, pictures } = parts.shaped_for(&model)?;
+        let ([height, width, channels], classes) = (pictures.image, &pictures.classes);
+        say(format!(
+            "{} on {}\n{} classes, {height} × {width} pixels of {channels} {}, {} parameters\n\
+             {} pictures to learn from, {} for validation, and {} to be tested on\n",
+            task.program,
+            describe(&device),
+            classes.len(),
+            if channels == 1 { "channel" } else { "channels" },
+            model.count_params(),
+            train.len(),
+            validation.len(),
+            test.len()
+        ))?;
+        let model = pictures.attach(model.seed(self.seed())?.precision(self.precision.into()).on(device))?;
+        let optimizer = programs::find(task.program)?.optimizer();
+        let mut trainer = model.compile(optimizer, SparseCategoricalCrossentropy::new(), [Accuracy::new()])?;
+        let epochs = task.epochs;
+        let fall = move |epoch: usize, _| task.rate * (1.0 - epoch as f64 / epochs as f64).powf(task.power);
+        let mut fit = Fit::epochs(epochs)
+            .batch_size(task.batch_size)
+            .validation_data(&validation)
+            .callback(LearningRateScheduler::new(fall))
+            .callback(CSVLogger::new(out.join("history.csv")))
+            .callback(ProgressBar::new());
+        if let Some(path) = &self.profile {
+            fit = fit.callback(Profiler::new(path));
+        }
+        let trained = self.running.train(&mut trainer, &train, fit, &out.join("model.keras"))?;
+        let Some(history) = trained else { return Ok(()) };
+
+        let tested = Tested::new(trainer.model(), &test, classes.len())?;
+        plot::learning_curves(&history, "accuracy", &out.join("learning-curves.png"))?;
+        plot::confusion_matrix(&tested.confusion, classes, &out.join("confusion-matrix.png"))?;
+        say(format!("\n{}\n", tested.verdict(task.goal)))?;
+        print_left(out, &LEFT)
+    }
+}
+
+/// What a run leaves in its folder.
+const LEFT: [(&str, &str); 4] = [
+    ("model.keras", "the trained model: `uncrumple predict` takes it and pictures, and Keras 3 opens it"),
+    ("history.csv", "loss and accuracy of each epoch"),
+    ("learning-curves.png", "the same as curves"),
+    ("confusion-matrix.png", "which classes were taken for which"),
+];
+
+/// Pictures that a model looks at together when it is tested, which need not fit in memory all at once.
+const TOGETHER: usize = 200;
+
+/// What a model made of the test pictures.
+struct Tested {
+    /// How many pictures of each class (rows) were taken for each class (columns).
+    confusion: Vec<Vec<usize>>,
+}
+
+impl Tested {
+    fn new(model: &Model, test: &Dataset, classes: usize) -> Result<Tested> {
+        let outputs = model.predict_all(test.inputs().to_vec(), TOGETHER)?;
+        let predicted = outputs[0].argmax(-1)?.cast(DType::I32)?.to_vec::<i32>()?;
+        let labels = test.targets()[0].to_vec::<i32>()?;
+        let mut confusion = vec![vec![0; classes]; classes];
+        for (&label, &guess) in labels.iter().zip(&predicted) {
+            if let Some(count) = confusion.get_mut(label as usize).and_then(|row| row.get_mut(guess as usize)) {
+                *count += 1;
+            }
+        }
+        Ok(Tested { confusion })
+    }
+
+    fn verdict(&self, goal: Option<f64>) -> String {
+        let of_class = || self.confusion.iter().map(|row| row.iter().sum::<usize>());
+        let pictures: usize = of_class().sum();
+        let right: usize = self.confusion.iter().enumerate().map(|(i, row)| row[i]).sum();
+        let accuracy = right as f64 / pictures as f64;
+        let said = format!("{:.2} % of {pictures} test pictures are recognised", accuracy * 100.0);
+        match goal {
+            Some(goal) => {
+                let met = if accuracy >= goal { "is met" } else { "is not met" };
+                format!("{said}: the goal of {:.1} % {met}.", goal * 100.0)
+            }
+            None => {
+                let most = of_class().max().unwrap_or(0) as f64 / pictures as f64;
+                format!("{said}; always to say the most frequent class is right for {:.2} %.", most * 100.0)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_goal_is_met_or_not() {
+        let tested = |right, wrong| Tested { confusion: vec![vec![right, wrong], vec![0, 0]] };
+        let said = tested(9801, 199).verdict(Some(0.978));
+        assert_eq!(said, "98.01 % of 10000 test pictures are recognised: the goal of 97.8 % is met.");
+        assert!(tested(991, 9).verdict(Some(0.991)).contains("is met"));
+        assert!(tested(990, 10).verdict(Some(0.991)).contains("is not met"));
+        assert!(tested(0, 0).verdict(Some(0.978)).contains("is not met"));
+        let said = Tested { confusion: vec![vec![2, 1], vec![1, 0]] }.verdict(None);
+        assert!(said.starts_with("50.00 % of 4 ") && said.ends_with("is right for 75.00 %."), "{said}");
+    }
+}
