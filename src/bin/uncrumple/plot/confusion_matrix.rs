@@ -1,6 +1,6 @@
 //! Which classes were taken for which.
 
-use super::{BLUE, INK, MUTED, ORANGE, bold, draw, text};
+use super::{BLUE, INK, MUTED, ORANGE, bold, draw, mixed, text};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::path::Path;
@@ -57,10 +57,4 @@ pub fn confusion_matrix(counts: &[Vec<usize>], accuracy: f64, path: &Path) -> Re
         }
         Ok(())
     })
-}
-
-/// White with this much of a colour in it.
-fn mixed(colour: RGBColor, share: f64) -> RGBColor {
-    let mix = |c: u8| (255.0 + (f64::from(c) - 255.0) * share).round() as u8;
-    RGBColor(mix(colour.0), mix(colour.1), mix(colour.2))
 }

@@ -1,10 +1,20 @@
 //! Pictures of a run, drawn with a font that is part of the binary.
 
 mod confusion_matrix;
+#[allow(dead_code)]
+mod filters;
 mod learning_curves;
+#[allow(dead_code)]
+mod misclassified;
+#[allow(dead_code)]
+mod sheet;
 
 pub use confusion_matrix::confusion_matrix;
+#[allow(unused_imports)]
+pub use filters::filters;
 pub use learning_curves::learning_curves;
+#[allow(unused_imports)]
+pub use misclassified::misclassified;
 
 use plotters::prelude::*;
 use plotters::style::register_font;
@@ -30,8 +40,8 @@ fn draw(
         path: path.to_path_buf(),
         message: format!("the picture could not be drawn: {e}"),
     };
-    for (name, font) in [(REGULAR, notosans::REGULAR_TTF), (BOLD, notosans::BOLD_TTF)] {
-        register_font(name, FontStyle::Normal, font).map_err(|_| failed(&"its font is damaged"))?;
+    if !fonts() {
+        return Err(failed(&"its font is damaged"));
     }
     let mut pixels = vec![0; size.0 as usize * size.1 as usize * 3];
     let area = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
@@ -47,6 +57,20 @@ fn draw(
     })
 }
 
+/// Makes the fonts known.
+fn fonts() -> bool {
+    [(REGULAR, notosans::REGULAR_TTF), (BOLD, notosans::BOLD_TTF)]
+        .into_iter()
+        .all(|(name, font)| register_font(name, FontStyle::Normal, font).is_ok())
+}
+
+/// How many pixels a line of text is wide.
+#[allow(dead_code)]
+fn width_of(line: &str, style: &TextStyle) -> i32 {
+    fonts();
+    style.font.box_size(line).map_or(0, |(width, _)| width as i32)
+}
+
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 /// Text of this size in this colour.
@@ -57,4 +81,10 @@ fn text(size: u32, colour: RGBColor) -> TextStyle<'static> {
 /// The same in bold.
 fn bold(size: u32, colour: RGBColor) -> TextStyle<'static> {
     (BOLD, size).into_font().color(&colour)
+}
+
+/// White with this much of a colour in it.
+fn mixed(colour: RGBColor, share: f64) -> RGBColor {
+    let mix = |c: u8| (255.0 + (f64::from(c) - 255.0) * share).round() as u8;
+    RGBColor(mix(colour.0), mix(colour.1), mix(colour.2))
 }
