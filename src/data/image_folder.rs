@@ -1,7 +1,7 @@
 //! Pictures in folders, one folder for each class.
 
-use super::image::{ColorMode, load_img, resized};
 use super::Dataset;
+use super::image::{ColorMode, load_img, resized};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use rayon::prelude::*;
@@ -39,7 +39,8 @@ impl ImageFolder {
             let mut found = Vec::new();
             pictures(&entry.path(), &mut found)?;
             if found.is_empty() {
-                let message = "holds no .png, .jpg or .jpeg file: put pictures of the class there, or remove the folder";
+                let message =
+                    "holds no .png, .jpg or .jpeg file: put pictures of the class there, or remove the folder";
                 return Err(Error::file(entry.path(), message));
             }
             files.extend(found.into_iter().map(|path| (path, classes.len() as i32)));

@@ -58,7 +58,8 @@ impl Pictures {
             let value: Value = serde_json::from_slice(bytes).map_err(|e| damaged(e.to_string()))?;
             let pictures = Pictures::from_json(&value).ok_or_else(|| damaged("it does not say what is read".into()))?;
             let sample: Option<Vec<usize>> = input.dims.iter().skip(1).copied().collect();
-            let fits = sample.is_some_and(|dims| dims == pictures.image || dims == [pictures.image.iter().product::<usize>()]);
+            let fits =
+                sample.is_some_and(|dims| dims == pictures.image || dims == [pictures.image.iter().product::<usize>()]);
             return match fits && pictures.classes.len() == outputs {
                 true => Ok(pictures),
                 false => Err(damaged("it is that of another model".into())),

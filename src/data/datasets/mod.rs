@@ -43,9 +43,9 @@ pub fn folder() -> Result<PathBuf> {
 /// It is in neither.
 fn fetched(name: &str) -> Result<PathBuf> {
     let folder = folder()?;
-    [folder.join(name), folder.join("../.cache/datasets").join(name)].into_iter().find(|p| p.is_dir()).ok_or_else(|| {
-        Error::Data(format!("{name} does not come with the project: `scripts/fetch-data {name}` fetches it"))
-    })
+    [folder.join(name), folder.join("../.cache/datasets").join(name)].into_iter().find(|p| p.is_dir()).ok_or_else(
+        || Error::Data(format!("{name} does not come with the project: `scripts/fetch-data {name}` fetches it")),
+    )
 }
 
 /// MNIST: 60 000 pictures of handwritten digits to train on, 10 000 to test (LeCun, Cortes, Burges).

@@ -1,19 +1,14 @@
 //! Pictures of a run, drawn with a font that is part of the binary.
 
 mod confusion_matrix;
-#[allow(dead_code)]
 mod filters;
 mod learning_curves;
-#[allow(dead_code)]
 mod misclassified;
-#[allow(dead_code)]
 mod sheet;
 
 pub use confusion_matrix::confusion_matrix;
-#[allow(unused_imports)]
 pub use filters::filters;
 pub use learning_curves::learning_curves;
-#[allow(unused_imports)]
 pub use misclassified::misclassified;
 
 use plotters::prelude::*;
@@ -65,7 +60,6 @@ fn fonts() -> bool {
 }
 
 /// How many pixels a line of text is wide.
-#[allow(dead_code)]
 fn width_of(line: &str, style: &TextStyle) -> i32 {
     fonts();
     style.font.box_size(line).map_or(0, |(width, _)| width as i32)

@@ -42,8 +42,7 @@ pub struct Arguments {
 
 const SEPARABLE: Task =
     Task { program: "separable-convnet", epochs: 30, batch_size: 32, rate: 1e-3, power: 1.0, goal: None };
-const TASKS: [Task; 3] =
-    [SEPARABLE, Task { program: "convnet", ..SEPARABLE }, Task { program: "resnet", ..SEPARABLE }];
+const TASKS: [Task; 3] = [SEPARABLE, Task { program: "convnet", ..SEPARABLE }, Task { program: "resnet", ..SEPARABLE }];
 
 const TEST: f64 = 0.2;
 const VALIDATION: f64 = 0.1;
@@ -83,7 +82,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut counts = vec![0; found.classes().len()];
     found.files().iter().for_each(|(_, class)| counts[*class as usize] += 1);
     if let Some((class, n)) = found.classes().iter().zip(&counts).find(|(_, n)| **n < FEWEST) {
-        let message = format!("holds {n} pictures: expected {FEWEST} at least, to train on, for validation and to test on");
+        let message =
+            format!("holds {n} pictures: expected {FEWEST} at least, to train on, for validation and to test on");
         return Err(Error::File { path: folder.join(class), message });
     }
     let (median, grey) = found.survey()?;
@@ -97,9 +97,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let out = learning.out(&name)?;
 
     let all = found.load(size, mode)?;
-    let split = |data: &Dataset, fraction: f64| {
-        data.split(fraction, &Split::stratified(data.classes()?).seed(learning.seed()))
-    };
+    let split =
+        |data: &Dataset, fraction: f64| data.split(fraction, &Split::stratified(data.classes()?).seed(learning.seed()));
     let (rest, test) = split(&all, TEST)?;
     let (train, validation) = split(&rest, VALIDATION)?;
     let pictures = Pictures { image, scale: 1.0, classes };

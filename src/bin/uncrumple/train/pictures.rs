@@ -189,17 +189,22 @@ impl Learning {
         let tested = Tested::new(trainer.model(), &test, classes.len())?;
         plot::learning_curves(&history, "accuracy", &out.join("learning-curves.png"))?;
         plot::confusion_matrix(&tested.confusion, classes, &out.join("confusion-matrix.png"))?;
-        say(format!("\n{}\n", tested.verdict(task.goal)))?;
-        print_left(out, &LEFT)
+        let wrong = out.join("misclassified.png");
+        plot::misclassified(&test, pictures.image, &tested.outputs, classes, &wrong)?;
+        let filters = plot::filters(trainer.model(), Some(pictures.image), &out.join("filters.png"))?;
+        say(format!("\n{}\n", verdict(&tested.confusion, task.goal)))?;
+        print_left(out, if filters { &LEFT } else { &LEFT[..LEFT.len() - 1] })
     }
 }
 
 /// What a run leaves in its folder.
-const LEFT: [(&str, &str); 4] = [
+const LEFT: [(&str, &str); 6] = [
     ("model.keras", "the trained model: `uncrumple predict` takes it and pictures, and Keras 3 opens it"),
     ("history.csv", "loss and accuracy of each epoch"),
     ("learning-curves.png", "the same as curves"),
     ("confusion-matrix.png", "which classes were taken for which"),
+    ("misclassified.png", "the test pictures that it was surest of and wrong about"),
+    ("filters.png", "what its first layer looks for"),
 ];
 
 /// Pictures that a model looks at together when it is tested, which need not fit in memory all at once.
@@ -207,14 +212,16 @@ const TOGETHER: usize = 200;
 
 /// What a model made of the test pictures.
 struct Tested {
+    /// How likely each picture is of each class.
+    outputs: Tensor,
     /// How many pictures of each class (rows) were taken for each class (columns).
     confusion: Vec<Vec<usize>>,
 }
 
 impl Tested {
     fn new(model: &Model, test: &Dataset, classes: usize) -> Result<Tested> {
-        let outputs = model.predict_all(test.inputs().to_vec(), TOGETHER)?;
-        let predicted = outputs[0].argmax(-1)?.cast(DType::I32)?.to_vec::<i32>()?;
+        let outputs = model.predict_all(test.inputs().to_vec(), TOGETHER)?.swap_remove(0);
+        let predicted = outputs.argmax(-1)?.cast(DType::I32)?.to_vec::<i32>()?;
         let labels = test.targets()[0].to_vec::<i32>()?;
         let mut confusion = vec![vec![0; classes]; classes];
         for (&label, &guess) in labels.iter().zip(&predicted) {
@@ -222,41 +229,42 @@ impl Tested {
                 *count += 1;
             }
         }
-        Ok(Tested { confusion })
+        Ok(Tested { outputs, confusion })
     }
+}
 
-    fn verdict(&self, goal: Option<f64>) -> String {
-        let of_class = || self.confusion.iter().map(|row| row.iter().sum::<usize>());
-        let pictures: usize = of_class().sum();
-        let right: usize = self.confusion.iter().enumerate().map(|(i, row)| row[i]).sum();
-        let accuracy = right as f64 / pictures as f64;
-        let said = format!("{:.2} % of {pictures} test pictures are recognised", accuracy * 100.0);
-        match goal {
-            Some(goal) => {
-                let met = if accuracy >= goal { "is met" } else { "is not met" };
-                format!("{said}: the goal of {:.1} % {met}.", goal * 100.0)
-            }
-            None => {
-                let most = of_class().max().unwrap_or(0) as f64 / pictures as f64;
-                format!("{said}; always to say the most frequent class is right for {:.2} %.", most * 100.0)
-            }
+/// What is said of the counts of a confusion matrix.
+fn verdict(confusion: &[Vec<usize>], goal: Option<f64>) -> String {
+    let of_class = || confusion.iter().map(|row| row.iter().sum::<usize>());
+    let pictures: usize = of_class().sum();
+    let right: usize = confusion.iter().enumerate().map(|(i, row)| row[i]).sum();
+    let accuracy = right as f64 / pictures as f64;
+    let said = format!("{:.2} % of {pictures} test pictures are recognised", accuracy * 100.0);
+    match goal {
+        Some(goal) => {
+            let met = if accuracy >= goal { "is met" } else { "is not met" };
+            format!("{said}: the goal of {:.1} % {met}.", goal * 100.0)
+        }
+        None => {
+            let most = of_class().max().unwrap_or(0) as f64 / pictures as f64;
+            format!("{said}; always to say the most frequent class is right for {:.2} %.", most * 100.0)
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::verdict;
 
     #[test]
     fn the_goal_is_met_or_not() {
-        let tested = |right, wrong| Tested { confusion: vec![vec![right, wrong], vec![0, 0]] };
-        let said = tested(9801, 199).verdict(Some(0.978));
+        let of = |right, wrong, goal| verdict(&[vec![right, wrong], vec![0, 0]], Some(goal));
+        let said = of(9801, 199, 0.978);
         assert_eq!(said, "98.01 % of 10000 test pictures are recognised: the goal of 97.8 % is met.");
-        assert!(tested(991, 9).verdict(Some(0.991)).contains("is met"));
-        assert!(tested(990, 10).verdict(Some(0.991)).contains("is not met"));
-        assert!(tested(0, 0).verdict(Some(0.978)).contains("is not met"));
-        let said = Tested { confusion: vec![vec![2, 1], vec![1, 0]] }.verdict(None);
+        assert!(of(991, 9, 0.991).contains("is met"));
+        assert!(of(990, 10, 0.991).contains("is not met"));
+        assert!(of(0, 0, 0.978).contains("is not met"));
+        let said = verdict(&[vec![2, 1], vec![1, 0]], None);
         assert!(said.starts_with("50.00 % of 4 ") && said.ends_with("is right for 75.00 %."), "{said}");
     }
 }
