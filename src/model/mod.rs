@@ -1,5 +1,6 @@
 //! Models: the symbolic graph with the values of its weights, the summary, the model file.
 
+mod diagram;
 mod graph;
 pub mod keras;
 mod nested;
@@ -8,6 +9,7 @@ mod summary;
 mod weights_file;
 
 pub(crate) use graph::unique;
+pub use diagram::Diagram;
 pub use graph::{Entry, Graph, Mode, Step};
 pub use sequential::Sequential;
 pub use summary::Summary;

@@ -2,12 +2,14 @@
 
 mod confusion_matrix;
 mod filters;
+mod heat;
 mod learning_curves;
 mod misclassified;
 mod sheet;
 
 pub use confusion_matrix::confusion_matrix;
 pub use filters::filters;
+pub use heat::heat;
 pub use learning_curves::learning_curves;
 pub use misclassified::misclassified;
 
