@@ -43,7 +43,7 @@ pub struct GradCam {
 /// use uncrumple::explain::grad_cam;
 /// use uncrumple::prelude::*;
 /// # fn main() -> Result<()> {
-/// let model = uncrumple::programs::image::convnet([28, 28, 1])?;
+/// let model = uncrumple::programs::find("convnet")?.model()?;
 /// let picture = datasets::mnist()?.1.take(1)?.inputs()[0].clone();
 /// let found = grad_cam(&model, &picture, None, Some(7))?;
 /// assert_eq!((found.layer.as_str(), found.heatmap.shape().dims()), ("conv2d_2", &[3, 3][..]));
@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn the_layer_is_chosen_or_named() -> Result<()> {
-        let model = crate::programs::image::resnet([16, 16, 3])?;
+        let input = Input::new([16, 16, 3]);
+        let model = Model::new(&input, &crate::programs::image::resnet(&input, 10)?)?;
         let graph = model.graph();
         let chosen = |layer| Ok::<_, Error>(graph.layers[graph.steps[step(graph, layer)?].layer].name.clone());
         // The activation behind the last sum.
@@ -264,7 +265,7 @@ mod tests {
         assert!(said.contains("layer `dense` gives (None, 10); expected one that gives maps"), "{said}");
         let said = text(chosen(Some("conv")));
         assert!(said.contains("no layer `conv`; of those that give maps: conv2d, "), "{said}");
-        let pooled = crate::programs::image::convnet([28, 28, 1])?;
+        let pooled = crate::programs::find("convnet")?.model()?;
         let inside = Sequential::new([28, 28, 1]).add(pooled.as_layer()).build()?;
         assert!(text(step(inside.graph(), None)).contains("no layer of the model gives maps"));
 

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 const GAP: f64 = 28.0;
 /// What a line that passes a row takes.
 const LANE: f64 = 12.0;
-/// How often the rows are gone through, downwards and upwards.
+/// How often the rows are gone through, downwards and in the end upwards.
 const SWEEPS: usize = 12;
 
 /// A place in a row: a node, or where a line passes.
@@ -155,7 +155,7 @@ impl Layout {
         for row in 0..self.rows.len() {
             self.set(row, |_| 0.0);
         }
-        for sweep in 0..=SWEEPS {
+        for sweep in 0..SWEEPS {
             let count = self.rows.len();
             for i in 0..count {
                 let row = if sweep % 2 == 0 { i } else { count - 1 - i };
@@ -170,14 +170,13 @@ impl Layout {
     }
 
     /// Where a place would stand for its neighbours in one direction: nodes keep to nodes, and lanes to lanes, so that both
-    /// run straight where they can.
+    /// run straight where they can. A line leaves its node as near as it can, and comes in from where it is.
     fn wanted(&self, at: usize, down: bool) -> f64 {
         let place = &self.places[at];
         let neighbours = if down { &place.above } else { &place.below };
-        let like =
-            |lane: bool| mean(neighbours.iter().map(|&n| &self.places[n]).filter(|n| n.lane == lane).map(|n| n.x));
-        let other = if place.lane { None } else { like(true) };
-        like(place.lane).or(other).unwrap_or(place.x)
+        let of = |lane| mean(neighbours.iter().map(|&n| &self.places[n]).filter(|n| n.lane == lane).map(|n| n.x));
+        let other = if place.lane && !down { None } else { of(!place.lane) };
+        of(place.lane).or(other).unwrap_or(place.x)
     }
 
     /// Sets the places of a row nearest to where they want to be, in their order and apart: the least squares, found by pooling
@@ -195,7 +194,7 @@ impl Layout {
             }
             offsets.push(offset);
             // A lane gives way to a node.
-            let mut pool = Pool(1, if place.lane { 0.01 } else { 1.0 }, wanted(own) - offset);
+            let mut pool = Pool(1, if place.lane { 1e-4 } else { 1.0 }, wanted(own) - offset);
             while let Some(Pool(count, weight, x)) = pools.pop_if(|last| last.2 > pool.2) {
                 let sum = weight + pool.1;
                 pool = Pool(count + pool.0, sum, (weight * x + pool.1 * pool.2) / sum);

@@ -12,8 +12,8 @@ use std::fmt;
 
 /// How high a node is.
 const HEIGHT: f64 = 56.0;
-/// From one row to the next.
-const STEP: f64 = 104.0;
+/// Between two rows at least and at most: the further lines go to the side, the more they need.
+const BETWEEN: [f64; 2] = [48.0, 120.0];
 const MARGIN: f64 = 36.0;
 /// Where the rows begin, below the title.
 const TOP: f64 = 104.0;
@@ -143,6 +143,21 @@ fn mark(graph: &Graph, from: usize, read: &[usize], makers: &[usize]) -> String 
     }
 }
 
+/// Where each row begins.
+fn tops(layout: &Layout) -> Vec<f64> {
+    let mut widest = vec![0f64; layout.rows()];
+    for &(from, to) in &layout.links {
+        let (from, to) = (&layout.places[from], &layout.places[to]);
+        widest[to.row] = widest[to.row].max((from.x - to.x).abs());
+    }
+    let [least, most] = BETWEEN;
+    let below = |top: &mut f64, aside: f64| {
+        *top += HEIGHT + (least + aside / 8.0).min(most);
+        Some(*top)
+    };
+    std::iter::once(TOP).chain(widest.into_iter().skip(1).scan(TOP, below)).take(layout.rows()).collect()
+}
+
 /// Text that a node has room for.
 fn short(text: &str) -> String {
     match text.chars().count() {
@@ -180,7 +195,8 @@ impl fmt::Display for Diagram<'_> {
         let title = short(&self.model.name);
         let words = (title.chars().count() as f64 * 13.0).max(line.chars().count() as f64 * 8.5);
         let width = layout.width.max(words) + 2.0 * MARGIN;
-        let height = TOP + layout.rows().saturating_sub(1) as f64 * STEP + HEIGHT + MARGIN;
+        let tops = tops(&layout);
+        let height = tops.last().map_or(TOP, |top| top + HEIGHT) + MARGIN;
         writeln!(
             f,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
@@ -202,9 +218,9 @@ impl fmt::Display for Diagram<'_> {
         )?;
         let shift = MARGIN + ((width - 2.0 * MARGIN - layout.width) / 2.0).max(0.0);
         let x = |place: &Place| place.x + shift;
-        let y = |place: &Place| TOP + place.row as f64 * STEP;
+        let y = |place: &Place| tops[place.row];
 
-        writeln!(f, "<g fill=\"none\" stroke=\"#64748b\" stroke-width=\"1.5\">")?;
+        writeln!(f, "<g fill=\"none\" stroke=\"#64748b\" stroke-width=\"1.5\" stroke-linecap=\"round\">")?;
         for place in layout.places.iter().filter(|place| place.lane) {
             writeln!(f, "<path d=\"M{:.1} {:.1}v{HEIGHT}\"/>", x(place), y(place))?;
         }
@@ -230,7 +246,10 @@ impl fmt::Display for Diagram<'_> {
             let marks = marks.collect::<Vec<_>>().join("; ");
             if !marks.is_empty() {
                 let (x, y) = (x(place) + 8.0, y(place) - 7.0);
-                writeln!(f, "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"12\" fill=\"#64748b\">{marks}</text>")?;
+                // Where a line passes, it passes behind.
+                let style =
+                    "font-size=\"12\" fill=\"#64748b\" stroke=\"#ffffff\" stroke-width=\"4\" paint-order=\"stroke\"";
+                writeln!(f, "<text x=\"{x:.1}\" y=\"{y:.1}\" {style}>{marks}</text>")?;
             }
             node.draw(f, x(place), y(place), place.width)?;
         }
