@@ -8,8 +8,8 @@ mod sequential;
 mod summary;
 mod weights_file;
 
-pub(crate) use graph::unique;
 pub use diagram::Diagram;
+pub(crate) use graph::unique;
 pub use graph::{Entry, Graph, Mode, Step};
 pub use sequential::Sequential;
 pub use summary::Summary;

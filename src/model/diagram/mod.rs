@@ -4,10 +4,11 @@ mod layout;
 
 use super::nested::Nested;
 use super::summary::grouped;
-use super::{Graph, Model};
+use super::{Graph, Model, Step};
 use crate::layers::Spec;
 use layout::{Layout, Place};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// How high a node is.
@@ -70,7 +71,7 @@ impl Node {
 }
 
 /// The nodes: inputs, then calls.
-fn nodes(graph: &Graph) -> Vec<Node> {
+fn nodes(graph: &Graph, makers: &[usize]) -> Vec<Node> {
     let output = |values: std::ops::Range<usize>| {
         let several = graph.outputs.len() > 1;
         let name = |i: usize| if several { format!("output {}", i + 1) } else { "output".into() };
@@ -106,7 +107,10 @@ fn nodes(graph: &Graph) -> Vec<Node> {
         let frozen = if entry.layer.is_trainable() { "" } else { ", frozen" };
         nodes.push(Node {
             name: short(&entry.name),
-            class: short(entry.layer.layer().class_name()) + &inside.unwrap_or_default() + &call,
+            class: short(entry.layer.layer().class_name())
+                + &inside.unwrap_or_default()
+                + &call
+                + &odd(graph, step, makers),
             shape: shapes(&step.specs),
             parameters: match count {
                 0 => String::new(),
@@ -128,19 +132,25 @@ fn makers(graph: &Graph) -> Vec<usize> {
     (0..inputs).chain(made).collect()
 }
 
-/// What a line's end says: which outputs of a layer that has several are read, or how often the one is.
-fn mark(graph: &Graph, from: usize, read: &[usize], makers: &[usize]) -> String {
-    let values: Vec<usize> = read.iter().copied().filter(|&value| makers[value] == from).collect();
-    let first = makers.iter().position(|&maker| maker == from).unwrap_or(0);
-    let several = from.checked_sub(graph.inputs.len()).is_some_and(|at| graph.steps[at].outputs.len() > 1);
-    match values.len() {
-        n if several && n > 0 => {
-            let of = values.iter().map(|value| format!("output {}", value - first + 1));
-            of.collect::<Vec<_>>().join(", ")
+/// What a call reads in a way that its lines do not show: a value several times, or some outputs of several.
+fn odd(graph: &Graph, step: &Step, makers: &[usize]) -> String {
+    let counted = |from: usize| {
+        let read = step.inputs.iter().filter(|&&value| makers[value] == from);
+        let made =
+            from.checked_sub(graph.inputs.len()).map(|at| graph.steps[at].outputs.clone()).unwrap_or(from..from + 1);
+        let name = graph.value_name(made.start);
+        match (read.clone().count(), made.len()) {
+            (1, 1) => None,
+            (times, 1) => Some(format!("{name} {times} ×")),
+            _ => {
+                let of: Vec<String> = read.map(|value| (value - made.start + 1).to_string()).collect();
+                Some(format!("{} of {name}", of.join(", ")))
+            }
         }
-        0 | 1 => String::new(),
-        n => format!("{n} ×"),
-    }
+    };
+    let sources: BTreeSet<usize> = step.inputs.iter().map(|&value| makers[value]).collect();
+    let found: Vec<String> = sources.into_iter().filter_map(counted).collect();
+    if found.is_empty() { String::new() } else { format!(", reads {}", short(&found.join(" and "))) }
 }
 
 /// Where each row begins.
@@ -182,8 +192,9 @@ fn escaped(text: &str) -> String {
 impl fmt::Display for Diagram<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let graph = self.model.graph();
-        let (nodes, makers) = (nodes(graph), makers(graph));
-        let read = |step: &super::Step| step.inputs.iter().map(|&value| makers[value]).collect();
+        let makers = makers(graph);
+        let nodes = nodes(graph, &makers);
+        let read = |step: &Step| step.inputs.iter().map(|&value| makers[value]).collect();
         let reads: Vec<Vec<usize>> = graph.inputs.iter().map(|_| vec![]).chain(graph.steps.iter().map(read)).collect();
         let layout = Layout::new(&nodes.iter().map(Node::width).collect::<Vec<_>>(), &reads);
 
@@ -237,20 +248,7 @@ impl fmt::Display for Diagram<'_> {
             )?;
         }
         writeln!(f, "</g>")?;
-        for (at, (node, place)) in nodes.iter().zip(&layout.places).enumerate() {
-            let step = at.checked_sub(graph.inputs.len()).map(|at| &graph.steps[at]);
-            let sources: std::collections::BTreeSet<_> = reads[at].iter().copied().collect();
-            let marks = step.into_iter().flat_map(|step| {
-                sources.iter().map(|&from| mark(graph, from, &step.inputs, &makers)).filter(|mark| !mark.is_empty())
-            });
-            let marks = marks.collect::<Vec<_>>().join("; ");
-            if !marks.is_empty() {
-                let (x, y) = (x(place) + 8.0, y(place) - 7.0);
-                // Where a line passes, it passes behind.
-                let style =
-                    "font-size=\"12\" fill=\"#64748b\" stroke=\"#ffffff\" stroke-width=\"4\" paint-order=\"stroke\"";
-                writeln!(f, "<text x=\"{x:.1}\" y=\"{y:.1}\" {style}>{marks}</text>")?;
-            }
+        for (node, place) in nodes.iter().zip(&layout.places) {
             node.draw(f, x(place), y(place), place.width)?;
         }
         writeln!(f, "</svg>")
@@ -317,7 +315,7 @@ mod tests {
             ">20 parameters<",
             "the same parameters",
             "Sequential of 1 layer",
-            ">2 ×<",
+            "Add, reads shared 2 ×",
             ">output 1<",
             ">output 2<",
             "4 layers, 35 parameters",
