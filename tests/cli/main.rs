@@ -106,7 +106,10 @@ fn every_command_has_help() {
             &["--target", "--kind", "--exclude", "--time", "--group", "--balanced", "--width", "--out"],
         ),
         (&["evaluate"], &["--x", "--y", "--json", "--batch-size", "--loss", "--metrics"]),
-        (&["train", "images"], &["--program", "--size", "--no-flip", "--epochs", "--learning-rate", "--out", "--resume"]),
+        (
+            &["train", "images"],
+            &["--program", "--size", "--no-flip", "--epochs", "--learning-rate", "--out", "--resume"],
+        ),
         (&["predict"], &["--x", "--image", "--top", "--out", "--batch-size", "--precision"]),
         (&["summary"], &["--batch-size", "--precision"]),
         (&["bench"], &["--program", "--seconds", "--batch-size", "--precision"]),

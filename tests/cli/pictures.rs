@@ -50,7 +50,7 @@ fn folders_of_pictures_are_learnt_and_predicted() {
     let (pictures, out) = (folder.path().join("pictures"), folder.path().join("run"));
     coloured(&pictures, &["berry", "leaf", "sea"], 20);
     std::fs::write(pictures.join("leaf/notes.txt"), "no picture").unwrap();
-    let train = ["train", "images", text(&pictures), "--program", "convnet", "--epochs", "12", "--batch-size", "8"];
+    let train = ["train", "images", text(&pictures), "--epochs", "12", "--batch-size", "8"];
     let more = ["--learning-rate", "0.003", "--size", "24x20", "--device", "cpu", "--out", text(&out)];
     let said = succeed(&[&train[..], &more].concat());
     assert!(said.contains("berry 20, leaf 20, sea 20"), "{said}");
@@ -94,7 +94,7 @@ fn grey_pictures_have_one_channel_and_a_size_of_their_own() {
     }
     let train = ["train", "images", text(&pictures), "--epochs", "1", "--device", "cpu", "--no-flip"];
     let said = succeed(&[&train[..], &["--out", text(&out)]].concat());
-    assert!(said.contains("separable-convnet on the CPU"), "{said}");
+    assert!(said.contains("convnet on the CPU"), "{said}");
     assert!(said.contains("2 classes, 64 × 32 pixels of 1 channel,"), "{said}");
     check_left(&said, &out);
     let layers = succeed(&["summary", text(&out.join("model.keras")), "--device", "cpu"]);
@@ -123,7 +123,7 @@ fn what_is_wrong_with_folders_of_pictures_is_said() {
     std::fs::remove_file(at("one/2.png")).unwrap();
     holds(&[], "one: holds 2 pictures: expected 3 at least");
     coloured(folder.path(), &["one", "two"], 3);
-    holds(&["--size", "16"], "separable_conv2d");
+    holds(&["--size", "16"], "conv2d");
     std::fs::write(at("two/text.jpg"), "dear diary").unwrap();
     holds(&[], "two/text.jpg: is neither PNG nor JPEG");
     assert!(!at(".out").exists(), "nothing is made before it is known that there is something to learn");

@@ -35,5 +35,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let task = find(&TASKS, &arguments.program);
     let classes = FASHION_MNIST_CLASSES.map(String::from).into();
     let pictures = Pictures { image: [28, 28, 1], scale: 1.0 / 255.0, classes };
-    arguments.set.learn("fashion-mnist", task, pictures, datasets::fashion_mnist, || programs::find(task.program)?.model())
+    arguments
+        .set
+        .learn("fashion-mnist", task, pictures, datasets::fashion_mnist, || programs::find(task.program)?.model())
 }
