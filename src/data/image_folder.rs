@@ -87,7 +87,7 @@ impl ImageFolder {
     /// # Errors
     /// As [`load_img`], of the first file for which it fails; a height or a width of 0.
     pub fn load(&self, size: [usize; 2], color_mode: ColorMode) -> Result<Dataset> {
-        let pixels = self.each(|path| Ok(resized(&load_img(path, color_mode)?, size)?.to_vec::<u8>()?))?;
+        let pixels = self.each(|path| resized(&load_img(path, color_mode)?, size)?.to_vec::<u8>())?;
         let labels: Vec<i32> = self.files.iter().map(|(_, class)| *class).collect();
         let shape = [labels.len(), size[0], size[1], color_mode.channels()];
         Dataset::new(Tensor::from_slice(&pixels.concat(), shape)?, Tensor::from_slice(&labels, labels.len())?)

@@ -1,6 +1,6 @@
 //! `uncrumple train cifar10`: animals and vehicles.
 
-use super::pictures::{Learning, Parts, Task, network};
+use super::pictures::{Divided, Task, network};
 use clap::Args;
 use uncrumple::data::datasets::CIFAR10_CLASSES;
 use uncrumple::prelude::*;
@@ -17,22 +17,15 @@ use uncrumple::programs::pictures::Pictures;
     30 --batch-size 128."
 )]
 pub struct Arguments {
-    /// Take only the first N pictures of each set
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(10..))]
-    limit: Option<u32>,
-
     #[command(flatten)]
-    learning: Learning,
+    set: Divided,
 }
 
 const TASK: Task = Task { program: "resnet", epochs: 2, batch_size: 32, rate: 1e-3, power: 1.0, goal: None };
 const IMAGE: [usize; 3] = [32, 32, 3];
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments { limit, learning } = arguments;
-    let plan = learning.plan(&TASK)?;
-    let out = learning.out("cifar10")?;
     let pictures = Pictures { image: IMAGE, scale: 1.0, classes: CIFAR10_CLASSES.map(String::from).into() };
-    let parts = Parts::new(datasets::cifar10()?, *limit, pictures)?;
-    learning.learn(plan, parts, network(TASK.program, IMAGE, CIFAR10_CLASSES.len(), true)?, &out)
+    let model = || network(TASK.program, IMAGE, CIFAR10_CLASSES.len(), true);
+    arguments.set.learn("cifar10", &TASK, pictures, datasets::cifar10, model)
 }

@@ -1,6 +1,6 @@
 //! `uncrumple train mnist`: handwritten digits.
 
-use super::pictures::{Learning, Parts, Task, find, names};
+use super::pictures::{Divided, Task, find, names};
 use clap::Args;
 use uncrumple::prelude::*;
 use uncrumple::programs;
@@ -20,12 +20,8 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", default_value = TASKS[0].program, value_parser = names(&TASKS))]
     program: String,
 
-    /// Take only the first N pictures of each set
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(10..))]
-    limit: Option<u32>,
-
     #[command(flatten)]
-    learning: Learning,
+    set: Divided,
 }
 
 const DENSE: Task =
@@ -34,12 +30,8 @@ const CONVNET: Task = Task { program: "convnet", epochs: 5, batch_size: 32, rate
 const TASKS: [Task; 2] = [DENSE, CONVNET];
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments { program, limit, learning } = arguments;
-    let task = find(&TASKS, program);
-    let plan = learning.plan(task)?;
-    let out = learning.out("mnist")?;
+    let task = find(&TASKS, &arguments.program);
     let classes = (0..10).map(|digit| digit.to_string()).collect();
     let pictures = Pictures { image: [28, 28, 1], scale: 1.0 / 255.0, classes };
-    let parts = Parts::new(datasets::mnist()?, *limit, pictures)?;
-    learning.learn(plan, parts, programs::find(task.program)?.model()?, &out)
+    arguments.set.learn("mnist", task, pictures, datasets::mnist, || programs::find(task.program)?.model())
 }

@@ -12,14 +12,15 @@ mod parts;
 mod phonemes;
 mod pictures;
 mod reviews;
+mod run;
 mod source;
 mod tune;
 mod verdict;
 
 use crate::say;
 use clap::{Args, Subcommand};
-use std::path::{Path, PathBuf};
-use uncrumple::{Error, Result};
+use std::path::Path;
+use uncrumple::Result;
 
 /// Train a network on data that comes with the project, on a table, or on folders of pictures
 #[derive(Args)]
@@ -52,17 +53,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         What::Phonemes(arguments) => phonemes::run(arguments),
         What::Csv(arguments) => csv::run(arguments),
     }
-}
-
-/// The folder for a run's results, runs/NAME unless one is given; made if it is not there, before an hour of training rather
-/// than after it.
-fn out_folder(given: Option<&Path>, name: &str) -> Result<PathBuf> {
-    let out = given.map_or_else(|| Path::new("runs").join(name), Path::to_path_buf);
-    if out.is_file() {
-        return Err(Error::Config(format!("--out {}: is a file; name a folder", out.display())));
-    }
-    std::fs::create_dir_all(&out).map_err(|source| Error::Io { path: out.clone(), source })?;
-    Ok(out)
 }
 
 /// Prints which files a run has left in its folder, each with what it is.

@@ -1,12 +1,12 @@
 //! How a network learns from pictures, and what it leaves behind.
 
-use super::{out_folder, print_left};
-use crate::options::{Compute, Policy, describe, rate};
-use crate::running::Running;
+use super::print_left;
+use super::run::Run;
+use crate::options::{describe, rate};
 use crate::{plot, say};
 use clap::Args;
 use std::path::{Path, PathBuf};
-use uncrumple::callbacks::{CSVLogger, LearningRateScheduler, Profiler, ProgressBar};
+use uncrumple::callbacks::LearningRateScheduler;
 use uncrumple::layers::Symbol;
 use uncrumple::prelude::*;
 use uncrumple::programs::image::{convnet, resnet, separable_convnet};
@@ -28,23 +28,8 @@ pub struct Learning {
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = rate)]
     learning_rate: Option<f64>,
 
-    /// The folder for the model, the history and the pictures; runs/NAME by default
-    #[arg(long, value_name = "FOLDER")]
-    out: Option<PathBuf>,
-
-    /// Time some steps, print what they are made of, and leave a trace for chrome://tracing
-    #[arg(long, value_name = "TRACE.json")]
-    profile: Option<PathBuf>,
-
-    /// What layers compute in
-    #[arg(long, value_name = "POLICY", value_enum, default_value_t = Policy::Float32)]
-    precision: Policy,
-
     #[command(flatten)]
-    running: Running,
-
-    #[command(flatten)]
-    compute: Compute,
+    run: Run,
 }
 
 /// A program that learns from pictures, and how.
@@ -82,14 +67,38 @@ pub struct Parts {
 
 const VALIDATION: f64 = 0.1;
 
-impl Parts {
-    /// A set that is divided already, or the first pictures of both parts; the last tenth is for validation.
-    pub fn new((train, test): (Dataset, Dataset), limit: Option<u32>, pictures: Pictures) -> Result<Parts> {
-        let first = |data: Dataset| limit.map_or(Ok(data.clone()), |n| data.take(n as usize));
-        let (train, validation) = first(train)?.split(VALIDATION, &Split::in_order())?;
-        Ok(Parts { train, validation, test: first(test)?, pictures })
-    }
+/// Options of a task on a set that has a test part of its own.
+#[derive(Args)]
+pub struct Divided {
+    /// Take only the first N pictures of each set
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(10..))]
+    limit: Option<u32>,
 
+    #[command(flatten)]
+    learning: Learning,
+}
+
+impl Divided {
+    /// [`Learning::learn`] from the last tenth of the first part for validation, and the rest of it.
+    pub fn learn(
+        &self,
+        name: &str,
+        task: &Task,
+        pictures: Pictures,
+        data: fn() -> Result<(Dataset, Dataset)>,
+        model: impl FnOnce() -> Result<Model>,
+    ) -> Result<()> {
+        let plan = self.learning.plan(task)?;
+        let out = self.learning.out(name)?;
+        let first = |data: Dataset| self.limit.map_or(Ok(data.clone()), |n| data.take(n as usize));
+        let (train, test) = data()?;
+        let (train, validation) = first(train)?.split(VALIDATION, &Split::in_order())?;
+        let parts = Parts { train, validation, test: first(test)?, pictures };
+        self.learning.learn(plan, parts, model()?, &out)
+    }
+}
+
+impl Parts {
     /// The same in the extents that a model takes, which may want rows of numbers.
     fn shaped_for(self, model: &Model) -> Result<Parts> {
         let sample: Vec<usize> =
@@ -132,12 +141,12 @@ pub struct Plan {
 impl Learning {
     /// The folder for results, made if it is not there.
     pub fn out(&self, name: &str) -> Result<PathBuf> {
-        out_folder(self.out.as_deref(), name)
+        self.run.out(name)
     }
 
     /// The seed of all random numbers.
     pub fn seed(&self) -> u64 {
-        self.compute.seed()
+        self.run.compute.seed()
     }
 
     /// What is given, and else the task's own.
@@ -149,7 +158,7 @@ impl Learning {
             rate: self.learning_rate.unwrap_or(task.rate),
             ..*task
         };
-        Ok(Plan { task, device: self.compute.start()? })
+        Ok(Plan { task, device: self.run.compute.start()? })
     }
 
     /// Trains a model on the parts, tests it, and leaves it, its history and pictures in `out`.
@@ -169,22 +178,16 @@ impl Learning {
             validation.len(),
             test.len()
         ))?;
-        let model = pictures.attach(model.seed(self.seed())?.precision(self.precision.into()).on(device))?;
+        let model = pictures.attach(model.seed(self.seed())?.precision(self.run.precision.into()).on(device))?;
         let optimizer = programs::find(task.program)?.optimizer();
         let mut trainer = model.compile(optimizer, SparseCategoricalCrossentropy::new(), [Accuracy::new()])?;
         let epochs = task.epochs;
         let fall = move |epoch: usize, _| task.rate * (1.0 - epoch as f64 / epochs as f64).powf(task.power);
-        let mut fit = Fit::epochs(epochs)
+        let fit = Fit::epochs(epochs)
             .batch_size(task.batch_size)
             .validation_data(&validation)
-            .callback(LearningRateScheduler::new(fall))
-            .callback(CSVLogger::new(out.join("history.csv")))
-            .callback(ProgressBar::new());
-        if let Some(path) = &self.profile {
-            fit = fit.callback(Profiler::new(path));
-        }
-        let trained = self.running.train(&mut trainer, &train, fit, &out.join("model.keras"))?;
-        let Some(history) = trained else { return Ok(()) };
+            .callback(LearningRateScheduler::new(fall));
+        let Some(history) = self.run.train(&mut trainer, &train, fit, out)? else { return Ok(()) };
 
         let tested = Tested::new(trainer.model(), &test, classes.len())?;
         plot::learning_curves(&history, "accuracy", &out.join("learning-curves.png"))?;
