@@ -1,8 +1,9 @@
 //! Pictures as tensors, in Keras's words.
 
 use crate::dtype::DType;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::image;
+use crate::ops::Interpolation;
 use crate::tensor::Tensor;
 use std::path::Path;
 
@@ -26,6 +27,22 @@ pub fn img_to_array(img: &Tensor) -> Result<Tensor> {
     img.cast(DType::F32)
 }
 
+/// A picture at another height and width, uint8 again: what `load_img` of Keras gives for a `target_size` with
+/// `interpolation="bilinear"`. Proportions are not kept, and a smaller picture sees all pixels of the larger one.
+///
+/// # Errors
+/// Another tensor than (height, width, channels), a height or a width of 0.
+pub fn resized(img: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
+    if img.shape().rank() != 3 || height == 0 || width == 0 {
+        let message = format!("expected (height, width, channels), got {}", img.shape());
+        return Err(Error::shape("resized", format!("{message} to be made {height} × {width}")));
+    }
+    let along = |img: &Tensor, axis, extent| img.resize(axis, extent, Interpolation::Bilinear, true);
+    let whole = along(&along(&img_to_array(img)?, 0, height)?, 1, width)?;
+    // A cast cuts off what a half is added to here.
+    whole.add_scalar(0.5)?.cast(DType::U8)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,6 +56,12 @@ mod tests {
         let array = img_to_array(&img)?.to_vec::<f32>()?;
         assert_eq!(array[(33 + 2) * 3..][..3], [12.0, 14.0, 242.0]);
         assert!(load_img("none.png", ColorMode::Rgb).is_err());
+        assert_eq!(resized(&img, [21, 33])?.to_vec::<u8>()?, img.to_vec::<u8>()?);
+        // Means of two by two pixels.
+        let four = Tensor::from_slice(&[0u8, 10, 20, 31], [2, 2, 1])?;
+        assert_eq!(resized(&four, [1, 1])?.to_vec::<u8>()?, [15]);
+        assert_eq!(resized(&Tensor::from_slice(&[255u8; 12], [2, 2, 3])?, [5, 3])?.to_vec::<u8>()?, [255; 45]);
+        assert!(resized(&img, [0, 3]).is_err());
         Ok(())
     }
 }

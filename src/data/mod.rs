@@ -4,6 +4,7 @@ mod dataset;
 pub mod datasets;
 mod feature_space;
 mod image;
+mod image_folder;
 mod mark;
 mod source;
 mod split;
@@ -12,7 +13,8 @@ mod tokens;
 
 pub use dataset::{Dataset, IntoTensors};
 pub use feature_space::{Feature, FeatureSpace};
-pub use image::{ColorMode, img_to_array, load_img};
+pub use image::{ColorMode, img_to_array, load_img, resized};
+pub use image_folder::ImageFolder;
 pub use source::{NpyFiles, Source};
 pub use split::{Parts, Split};
 pub use table::{Column, ColumnKind, Table};

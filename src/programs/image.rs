@@ -7,56 +7,63 @@ use crate::layers::{
     Symbol,
 };
 use crate::losses::{CategoricalCrossentropy, SparseCategoricalCrossentropy};
-use crate::model::{Model, Sequential};
+use crate::model::Model;
 use crate::ops::Padding;
 
-/// The program `convnet` for images of these extents: three convolutions with poolings between them, ten classes.
+/// The network of the program `convnet` on images: three convolutions with poolings between them, a probability for each
+/// class.
 ///
 /// # Errors
 /// Images that are too small for its windows, less than 18 pixels a side.
-pub fn convnet(image: [usize; 3]) -> Result<Model> {
-    Sequential::new(image)
-        .add(Conv2D::new(64, 3).relu())
-        .add(MaxPooling2D::new(2))
-        .add(Conv2D::new(128, 3).relu())
-        .add(MaxPooling2D::new(2))
-        .add(Conv2D::new(256, 3).relu())
-        .add(GlobalAveragePooling2D::new())
-        .add(Dense::new(10).softmax())
-        .build()
+pub fn convnet(images: &Symbol, classes: usize) -> Result<Symbol> {
+    let x = Conv2D::new(64, 3).relu().call(images)?;
+    let x = MaxPooling2D::new(2).call(&x)?;
+    let x = Conv2D::new(128, 3).relu().call(&x)?;
+    let x = MaxPooling2D::new(2).call(&x)?;
+    let x = Conv2D::new(256, 3).relu().call(&x)?;
+    classify(&x, classes)
 }
 
-/// The program `separable-convnet` for images of these extents: three pairs of separable convolutions with poolings between
-/// them, a dense layer, ten classes.
+/// The network of the program `separable-convnet` on images: three pairs of separable convolutions with poolings between
+/// them, a dense layer, a probability for each class.
 ///
 /// # Errors
 /// Images that are too small for its windows, less than 32 pixels a side.
-pub fn separable_convnet(image: [usize; 3]) -> Result<Model> {
-    let pair = |x: Sequential, filters: [usize; 2]| {
-        filters.into_iter().fold(x, |x, filters| x.add(SeparableConv2D::new(filters, 3).relu()))
+pub fn separable_convnet(images: &Symbol, classes: usize) -> Result<Symbol> {
+    let pair = |x: &Symbol, filters: [usize; 2]| {
+        filters.into_iter().try_fold(x.clone(), |x, filters| SeparableConv2D::new(filters, 3).relu().call(&x))
     };
-    let x = pair(Sequential::new(image), [32, 64]).add(MaxPooling2D::new(2));
-    let x = pair(x, [64, 128]).add(MaxPooling2D::new(2));
-    pair(x, [64, 128])
-        .add(GlobalAveragePooling2D::new())
-        .add(Dense::new(32).relu())
-        .add(Dense::new(10).softmax())
-        .build()
+    let x = MaxPooling2D::new(2).call(&pair(images, [32, 64])?)?;
+    let x = MaxPooling2D::new(2).call(&pair(&x, [64, 128])?)?;
+    let x = GlobalAveragePooling2D::new().call(&pair(&x, [64, 128])?)?;
+    let x = Dense::new(32).relu().call(&x)?;
+    Dense::new(classes).softmax().call(&x)
 }
 
-/// The program `resnet` for images of these extents: a convolution, three stages of two residual blocks, ten classes
-/// ([paper](https://arxiv.org/abs/1512.03385)).
+/// The network of the program `resnet` on images: a convolution, three stages of two residual blocks, a probability for each
+/// class ([paper](https://arxiv.org/abs/1512.03385)).
 ///
 /// # Errors
 /// Images without pixels or channels.
-pub fn resnet(image: [usize; 3]) -> Result<Model> {
-    let input = Input::new(image);
-    let mut x = Conv2D::new(32, 3).padding(Padding::Same).call(&input)?;
+pub fn resnet(images: &Symbol, classes: usize) -> Result<Symbol> {
+    let mut x = Conv2D::new(32, 3).padding(Padding::Same).call(images)?;
     for (filters, strides) in [(32, 1), (32, 1), (64, 2), (64, 1), (128, 2), (128, 1)] {
         x = residual(&x, filters, strides)?;
     }
-    let x = GlobalAveragePooling2D::new().call(&x)?;
-    Model::new(&input, &Dense::new(10).softmax().call(&x)?)
+    classify(&x, classes)
+}
+
+/// A network as a model of images with these extents, of ten classes.
+///
+/// # Errors
+/// As the network's.
+pub fn of_ten(network: fn(&Symbol, usize) -> Result<Symbol>, image: [usize; 3]) -> Result<Model> {
+    let input = Input::new(image);
+    Model::new(&input, &network(&input, 10)?)
+}
+
+fn classify(features: &Symbol, classes: usize) -> Result<Symbol> {
+    Dense::new(classes).softmax().call(&GlobalAveragePooling2D::new().call(features)?)
 }
 
 /// `relu(f(x) + x)` with two normalised convolutions as f. Where it strides, a window of one pixel takes x along.
@@ -75,7 +82,7 @@ pub(super) const CONVNET: Program = Program {
     batch: (64, 512),
     inputs: &[Kind::Normal(&[28, 28, 1])],
     targets: &[Kind::Below(10, &[])],
-    model: || convnet([28, 28, 1]),
+    model: || of_ten(convnet, [28, 28, 1]),
     loss: || SparseCategoricalCrossentropy::new().into(),
     optimizer: adam,
 };
@@ -86,7 +93,7 @@ pub(super) const SEPARABLE_CONVNET: Program = Program {
     batch: (32, 256),
     inputs: &[Kind::Normal(&[64, 64, 3])],
     targets: &[Kind::OneHot(10)],
-    model: || separable_convnet([64, 64, 3]),
+    model: || of_ten(separable_convnet, [64, 64, 3]),
     loss: || CategoricalCrossentropy::new().into(),
     optimizer: rmsprop,
 };
@@ -97,7 +104,7 @@ pub(super) const RESNET: Program = Program {
     batch: (32, 512),
     inputs: &[Kind::Normal(&[32, 32, 3])],
     targets: &[Kind::Below(10, &[])],
-    model: || resnet([32, 32, 3]),
+    model: || of_ten(resnet, [32, 32, 3]),
     loss: || SparseCategoricalCrossentropy::new().into(),
     optimizer: adam,
 };

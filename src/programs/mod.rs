@@ -2,6 +2,7 @@
 
 mod dense;
 pub mod image;
+pub mod pictures;
 pub mod tabular;
 
 use crate::data::Dataset;
@@ -70,6 +71,11 @@ impl Program {
     /// The model, its weights drawn from seed 0.
     pub fn model(&self) -> Result<Model> {
         (self.model)()
+    }
+
+    /// The optimizer.
+    pub fn optimizer(&self) -> Box<dyn Optimizer> {
+        (self.optimizer)()
     }
 
     /// A trainer of `model` with the program's loss and optimizer, and these metrics.

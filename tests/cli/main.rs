@@ -1,6 +1,8 @@
 //! The command line as its users meet it: the real binary, what it prints, what it leaves, how it fails.
 
+mod drawings;
 mod fit;
+mod pictures;
 mod resume;
 mod table;
 mod tasks;
@@ -13,9 +15,12 @@ use uncrumple::files::npy;
 use uncrumple::prelude::*;
 use uncrumple::{optimizers, programs};
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 16] = [
     &["train"],
     &["train", "mnist"],
+    &["train", "fashion-mnist"],
+    &["train", "cifar10"],
+    &["train", "images"],
     &["train", "boston"],
     &["train", "reviews"],
     &["train", "phonemes"],
@@ -102,7 +107,11 @@ fn every_command_has_help() {
             &["--target", "--kind", "--exclude", "--time", "--group", "--balanced", "--width", "--out"],
         ),
         (&["evaluate"], &["--x", "--y", "--json", "--batch-size", "--loss", "--metrics"]),
-        (&["predict"], &["--x", "--out", "--batch-size", "--precision"]),
+        (
+            &["train", "images"],
+            &["--program", "--size", "--no-flip", "--epochs", "--learning-rate", "--out", "--resume"],
+        ),
+        (&["predict"], &["--x", "--image", "--top", "--out", "--batch-size", "--precision"]),
         (&["summary"], &["--batch-size", "--precision"]),
         (&["bench"], &["--program", "--seconds", "--batch-size", "--precision"]),
     ] {
@@ -379,13 +388,14 @@ fn training_leaves_a_model_figures_and_pictures() {
     assert!(said.contains("Epoch 2/2") && said.contains("val_accuracy") && said.contains("samples/s"), "{said}");
     assert!(said.contains("20 steps, ") && said.contains("(between ops)") && trace.is_file(), "{said}");
     assert!(!said.contains('\x1b'), "no terminal, no colours: {said}");
-    let verdict = said.lines().find(|line| line.contains("test pictures are read right")).unwrap();
+    let verdict = said.lines().find(|line| line.contains("test pictures are recognised")).unwrap();
     let accuracy: f64 = verdict.split(' ').next().unwrap().parse().unwrap();
     // 1800 pictures are enough for far more than chance, and too few for the goal.
     assert!(accuracy > 50.0 && accuracy < 97.8, "{verdict}");
     assert!(verdict.ends_with("the goal of 97.8 % is not met."), "{verdict}");
 
-    for name in ["model.keras", "history.csv", "learning-curves.png", "confusion-matrix.png"] {
+    let pictures = ["learning-curves.png", "confusion-matrix.png", "misclassified.png", "filters.png"];
+    for name in ["model.keras", "history.csv"].into_iter().chain(pictures) {
         assert!(out.join(name).is_file(), "{name}");
         assert!(said.contains(text(&out.join(name))), "{name} in {said}");
     }
@@ -394,9 +404,9 @@ fn training_leaves_a_model_figures_and_pictures() {
     assert_eq!(rows[0], ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]);
     assert_eq!((rows.len(), rows[1][0], rows[2][0]), (3, "1", "2"));
     assert!(rows[1..].concat().iter().all(|cell| cell.parse::<f64>().unwrap().is_finite()), "{history}");
-    for name in ["learning-curves.png", "confusion-matrix.png"] {
+    for name in pictures {
         let (width, height, colours) = colours(&out.join(name));
-        assert!(width >= 800 && height >= 600 && colours > 20, "{name}: {width} × {height}, {colours} colours");
+        assert!(width >= 800 && height >= 400 && colours > 20, "{name}: {width} × {height}, {colours} colours");
     }
 
     // The file is the model that was tested.
@@ -424,6 +434,19 @@ fn training_leaves_a_model_figures_and_pictures() {
     let first = whole.to_vec::<f32>().unwrap()[..20_000].to_vec();
     let pairs = first.iter().zip(want[0].to_vec::<f32>().unwrap());
     assert!(whole.shape()[..] == [10_000, 10] && pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-5));
+
+    // A picture in a file is scaled as in the training.
+    let first = test.inputs()[0].slice(0, 0..1).unwrap().mul_scalar(255.0).unwrap().add_scalar(0.5).unwrap();
+    let (digit, y) = (folder.path().join("digit.png"), folder.path().join("digit.npy"));
+    let bytes = first.cast(DType::U8).unwrap().to_vec::<u8>().unwrap();
+    pictures::write_png(&digit, [28, 28], png::ColorType::Grayscale, &bytes);
+    let image = ["predict", text(&saved), "--device", "cpu", "--image", text(&digit), "--out", text(&y)];
+    let line = succeed(&image);
+    let probabilities = npy::read(&y).unwrap().to_vec::<f32>().unwrap();
+    let guess = guesses.to_vec::<i32>().unwrap()[0] as usize;
+    assert!(line.contains(&format!("  {guess} {:.2} %, ", probabilities[guess] * 100.0)), "{line}");
+    let pairs = probabilities.iter().zip(want[0].to_vec::<f32>().unwrap());
+    assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-5));
 
     // Another program has another goal.
     let data = ["train", "mnist", "--program", "convnet", "--epochs", "1", "--limit", "100", "--batch-size", "30"];

@@ -36,11 +36,12 @@ fn program(golden: &Golden) -> Result<Model> {
     let input = sizes(&golden.about["input"]);
     let Some(layers) = golden.about.get("dense") else {
         let image = input.try_into().expect("height, width and channels");
-        return match golden.about["program"].as_str().unwrap() {
-            "convnet" => programs::image::convnet(image),
-            "separable-convnet" => programs::image::separable_convnet(image),
-            _ => programs::image::resnet(image),
+        let network = match golden.about["program"].as_str().unwrap() {
+            "convnet" => programs::image::convnet,
+            "separable-convnet" => programs::image::separable_convnet,
+            _ => programs::image::resnet,
         };
+        return programs::image::of_ten(network, image);
     };
     let mut chain = Sequential::new(&input[..]);
     for layer in layers.as_array().unwrap() {

@@ -89,6 +89,16 @@ pub struct Samples {
     y: Vec<Source>,
 }
 
+impl Inputs {
+    /// What the inputs are divided by, if they are.
+    pub fn divisor(&self) -> Result<Option<f64>> {
+        match self.divide {
+            Some(by) if by == 0.0 || !by.is_finite() => wrong("--divide: expected a number other than 0".into()),
+            divide => Ok(divide),
+        }
+    }
+}
+
 impl Samples {
     /// [`check_apart`] for all that is read.
     pub fn check_apart(&self, written: &[&Path]) -> Result<()> {
@@ -186,10 +196,7 @@ fn as_wanted(pictures: Tensor, spec: &Spec) -> Result<Tensor> {
 
 /// The model's inputs, in their order and of their dtypes.
 pub fn inputs(model: &Model, given: &Inputs) -> Result<Vec<Tensor>> {
-    let divide = given.divide;
-    if divide.is_some_and(|by| by == 0.0 || !by.is_finite()) {
-        return wrong("--divide: expected a number other than 0".into());
-    }
+    let divide = given.divisor()?;
     if let Some((tabular, table)) = table(model, given)? {
         return Ok(vec![tabular.space.transform(&table)?]);
     }

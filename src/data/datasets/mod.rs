@@ -1,9 +1,13 @@
-//! The data sets that come with the project, in its folder `datasets/`.
+//! The data sets that come with the project, in its folder `datasets/`, and larger ones that `scripts/fetch-data` fetches.
 
+mod cifar10;
 mod cmudict;
+mod fashion_mnist;
 mod movie_reviews;
 
+pub use cifar10::{CIFAR10_CLASSES, cifar10};
 pub use cmudict::cmudict;
+pub use fashion_mnist::{FASHION_MNIST_CLASSES, fashion_mnist};
 pub use movie_reviews::movie_reviews;
 
 use super::{Dataset, Table};
@@ -32,6 +36,18 @@ pub fn folder() -> Result<PathBuf> {
     })
 }
 
+/// Where a set is that `scripts/fetch-data` fetches: in the [`folder`], or in `.cache/datasets/` beside it, where the script
+/// puts it.
+///
+/// # Errors
+/// It is in neither.
+fn fetched(name: &str) -> Result<PathBuf> {
+    let folder = folder()?;
+    [folder.join(name), folder.join("../.cache/datasets").join(name)].into_iter().find(|p| p.is_dir()).ok_or_else(
+        || Error::Data(format!("{name} does not come with the project: `scripts/fetch-data {name}` fetches it")),
+    )
+}
+
 /// MNIST: 60 000 pictures of handwritten digits to train on, 10 000 to test (LeCun, Cortes, Burges).
 ///
 /// Pictures are float32 (n, 28, 28, 1) in [0, 1], labels int32 (n,).
@@ -39,7 +55,11 @@ pub fn folder() -> Result<PathBuf> {
 /// # Errors
 /// The folder `datasets/mnist` is not there, or not what it was.
 pub fn mnist() -> Result<(Dataset, Dataset)> {
-    let folder = folder()?.join("mnist");
+    idx_pictures(&folder()?.join("mnist"))
+}
+
+/// The four files of MNIST, and of those sets that are told to be like it: grey pictures of 28 × 28 pixels.
+fn idx_pictures(folder: &Path) -> Result<(Dataset, Dataset)> {
     let set = |name: &str| -> Result<Dataset> {
         let pictures = tensor(idx::read(folder.join(format!("{name}-images-idx3-ubyte.gz")))?)?;
         let labels = tensor(idx::read(folder.join(format!("{name}-labels-idx1-ubyte.gz")))?)?;

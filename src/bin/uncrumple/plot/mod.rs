@@ -1,14 +1,22 @@
 //! Pictures of a run, drawn with a font that is part of the binary.
 
 mod confusion_matrix;
+mod filters;
+mod heat;
 mod learning_curves;
+mod misclassified;
+mod sheet;
 
 pub use confusion_matrix::confusion_matrix;
+pub use filters::filters;
+pub use heat::heat;
 pub use learning_curves::learning_curves;
+pub use misclassified::misclassified;
 
 use plotters::prelude::*;
 use plotters::style::register_font;
 use std::path::Path;
+use std::sync::OnceLock;
 use uncrumple::files::atomic_write;
 use uncrumple::{Error, Result};
 
@@ -30,8 +38,8 @@ fn draw(
         path: path.to_path_buf(),
         message: format!("the picture could not be drawn: {e}"),
     };
-    for (name, font) in [(REGULAR, notosans::REGULAR_TTF), (BOLD, notosans::BOLD_TTF)] {
-        register_font(name, FontStyle::Normal, font).map_err(|_| failed(&"its font is damaged"))?;
+    if !fonts() {
+        return Err(failed(&"its font is damaged"));
     }
     let mut pixels = vec![0; size.0 as usize * size.1 as usize * 3];
     let area = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
@@ -47,14 +55,38 @@ fn draw(
     })
 }
 
+/// Makes the fonts known, which must be before the first style is made of one.
+fn fonts() -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    let fonts = [(REGULAR, notosans::REGULAR_TTF), (BOLD, notosans::BOLD_TTF)];
+    let register = |(name, font)| register_font(name, FontStyle::Normal, font).is_ok();
+    *KNOWN.get_or_init(|| fonts.into_iter().all(register))
+}
+
+/// How many pixels a line of text is wide.
+fn width_of(line: &str, style: &TextStyle) -> i32 {
+    style.font.box_size(line).map_or(0, |(width, _)| width as i32)
+}
+
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 /// Text of this size in this colour.
 fn text(size: u32, colour: RGBColor) -> TextStyle<'static> {
-    (REGULAR, size).into_font().color(&colour)
+    styled(REGULAR, size, colour)
 }
 
 /// The same in bold.
 fn bold(size: u32, colour: RGBColor) -> TextStyle<'static> {
-    (BOLD, size).into_font().color(&colour)
+    styled(BOLD, size, colour)
+}
+
+fn styled(font: &'static str, size: u32, colour: RGBColor) -> TextStyle<'static> {
+    fonts();
+    (font, size).into_font().color(&colour)
+}
+
+/// White with this much of a colour in it.
+fn mixed(colour: RGBColor, share: f64) -> RGBColor {
+    let mix = |c: u8| (255.0 + (f64::from(c) - 255.0) * share).round() as u8;
+    RGBColor(mix(colour.0), mix(colour.1), mix(colour.2))
 }

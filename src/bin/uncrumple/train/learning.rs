@@ -1,13 +1,13 @@
 //! How a network learns from the parts of a table, and what it leaves behind.
 
 use super::parts::Parts;
+use super::run::Run;
 use super::{print_left, tune, verdict};
-use crate::options::{Compute, Policy, describe, rate};
-use crate::running::Running;
+use crate::options::{describe, rate};
 use crate::{plot, say};
 use clap::Args;
 use std::path::{Path, PathBuf};
-use uncrumple::callbacks::{CSVLogger, EarlyStopping, Profiler, ProgressBar};
+use uncrumple::callbacks::EarlyStopping;
 use uncrumple::prelude::*;
 use uncrumple::programs::tabular::{Problem, Sizes};
 
@@ -47,23 +47,8 @@ pub struct Learning {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000))]
     tune: Option<u32>,
 
-    /// The folder for the model, the history and the picture; runs/NAME by default
-    #[arg(long, value_name = "FOLDER")]
-    out: Option<PathBuf>,
-
-    /// Time some steps, print what they are made of, and leave a trace for chrome://tracing
-    #[arg(long, value_name = "TRACE.json")]
-    profile: Option<PathBuf>,
-
-    /// What layers compute in
-    #[arg(long, value_name = "POLICY", value_enum, default_value_t = Policy::Float32)]
-    precision: Policy,
-
     #[command(flatten)]
-    running: Running,
-
-    #[command(flatten)]
-    compute: Compute,
+    run: Run,
 }
 
 /// What a task takes where nothing is given.
@@ -104,12 +89,7 @@ impl Plan {
 impl Learning {
     /// The folder for results, made if it is not there.
     pub fn out(&self, name: &str) -> Result<PathBuf> {
-        let out = self.out.clone().unwrap_or_else(|| Path::new("runs").join(name));
-        if out.is_file() {
-            return Err(Error::Config(format!("--out {}: is a file; name a folder", out.display())));
-        }
-        std::fs::create_dir_all(&out).map_err(|source| Error::Io { path: out.clone(), source })?;
-        Ok(out)
+        self.run.out(name)
     }
 
     /// What is given, and else the task's own.
@@ -126,9 +106,9 @@ impl Learning {
                 learning_rate: self.learning_rate.unwrap_or(sizes.learning_rate),
             },
             balanced: self.balanced,
-            precision: self.precision.into(),
-            device: self.compute.start()?,
-            seed: self.compute.seed(),
+            precision: self.run.precision.into(),
+            device: self.run.compute.start()?,
+            seed: self.run.compute.seed(),
         })
     }
 
@@ -143,15 +123,10 @@ impl Learning {
             plan.sizes = tune::search(parts, &plan, trials as usize, out)?;
         }
         let mut trainer = plan.trainer(parts)?;
-        let history = CSVLogger::new(out.join("history.csv"));
-        let mut fit = plan.fit(parts, plan.epochs)?.callback(history).callback(ProgressBar::new());
-        if let Some(path) = &self.profile {
-            fit = fit.callback(Profiler::new(path));
-        }
-        let saved = out.join("model.keras");
-        let trained = self.running.train(&mut trainer, &parts.train, fit, &saved);
+        let trained = self.run.train(&mut trainer, &parts.train, plan.fit(parts, plan.epochs)?, out);
         // The weights of the best epoch are in their place again.
         if matches!(trained, Err(Error::Diverged { .. })) && trainer.history().epochs.len() > 1 {
+            let saved = out.join("model.keras");
             trainer.save(&saved)?;
             say(format!("\nThe weights of the best epoch before the loss was lost are saved:\n{}", saved.display()))?;
         }

@@ -1,12 +1,18 @@
-//! `uncrumple train`: tasks on data that comes with the project, one file each, and on tables of one's own.
+//! `uncrumple train`: tasks on data that comes with the project or is fetched for it, one file each, and on tables and
+//! pictures of one's own.
 
 mod boston;
+mod cifar10;
 mod csv;
+mod fashion_mnist;
+mod images;
 mod learning;
 mod mnist;
 mod parts;
 mod phonemes;
+mod pictures;
 mod reviews;
+mod run;
 mod source;
 mod tune;
 mod verdict;
@@ -16,7 +22,7 @@ use clap::{Args, Subcommand};
 use std::path::Path;
 use uncrumple::Result;
 
-/// Train a network on data that comes with the project, or on a table
+/// Train a network on data that comes with the project, on a table, or on folders of pictures
 #[derive(Args)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
 pub struct Arguments {
@@ -27,6 +33,9 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum What {
     Mnist(mnist::Arguments),
+    FashionMnist(fashion_mnist::Arguments),
+    Cifar10(cifar10::Arguments),
+    Images(images::Arguments),
     Boston(boston::Arguments),
     Reviews(reviews::Arguments),
     Phonemes(phonemes::Arguments),
@@ -36,6 +45,9 @@ enum What {
 pub fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.what {
         What::Mnist(arguments) => mnist::run(arguments),
+        What::FashionMnist(arguments) => fashion_mnist::run(arguments),
+        What::Cifar10(arguments) => cifar10::run(arguments),
+        What::Images(arguments) => images::run(arguments),
         What::Boston(arguments) => boston::run(arguments),
         What::Reviews(arguments) => reviews::run(arguments),
         What::Phonemes(arguments) => phonemes::run(arguments),

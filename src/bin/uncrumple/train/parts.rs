@@ -66,7 +66,7 @@ pub fn by_class(table: &Table, target: &Target) -> Result<Split> {
 }
 
 /// The first few of many.
-fn some(words: Vec<String>, most: usize) -> String {
+pub fn some(words: Vec<String>, most: usize) -> String {
     let more = if words.len() > most { ", …" } else { "" };
     words.into_iter().take(most).collect::<Vec<_>>().join(", ") + more
 }

@@ -1,0 +1,170 @@
+//! Pictures in folders, one folder for each class.
+
+use super::Dataset;
+use super::image::{ColorMode, load_img, resized};
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+use rayon::prelude::*;
+use std::fs::{DirEntry, read_dir};
+use std::path::{Path, PathBuf};
+
+/// Where the PNG and JPEG files of a set lie, and which class each is of: what
+/// [`keras.utils.image_dataset_from_directory`](https://keras.io/api/data_loading/image/#imagedatasetfromdirectory-function)
+/// finds.
+///
+/// ```text
+/// pets/cat/1.png
+/// pets/cat/more/2.jpg
+/// pets/dog/1.jpeg
+/// ```
+#[derive(Clone, Debug)]
+pub struct ImageFolder {
+    classes: Vec<String>,
+    files: Vec<(PathBuf, i32)>,
+}
+
+impl ImageFolder {
+    /// The pictures below `folder`. Each folder in it is a class, of its name; classes and files are in the order of their
+    /// names. Files that are called neither `.png`, `.jpg` nor `.jpeg`, and whatever begins with a dot, are passed over.
+    ///
+    /// # Errors
+    /// A folder that cannot be read; fewer than two classes; a class without a picture.
+    pub fn open(folder: impl AsRef<Path>) -> Result<ImageFolder> {
+        let folder = folder.as_ref();
+        let (mut classes, mut files) = (Vec::new(), Vec::new());
+        for entry in entries(folder)? {
+            if !is_folder(&entry) {
+                continue;
+            }
+            let mut found = Vec::new();
+            pictures(&entry.path(), &mut found)?;
+            if found.is_empty() {
+                let message =
+                    "holds no .png, .jpg or .jpeg file: put pictures of the class there, or remove the folder";
+                return Err(Error::file(entry.path(), message));
+            }
+            files.extend(found.into_iter().map(|path| (path, classes.len() as i32)));
+            classes.push(entry.file_name().to_string_lossy().into_owned());
+        }
+        let found = match &classes[..] {
+            [] => "holds no folder".to_owned(),
+            [class] => format!("holds one folder alone, `{class}`"),
+            _ => return Ok(ImageFolder { classes, files }),
+        };
+        Err(Error::file(folder, format!("{found}: expected two or more, each with the pictures of a class")))
+    }
+
+    /// What the classes are called, in the order of their numbers.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// The files, each with the number of its class.
+    pub fn files(&self) -> &[(PathBuf, i32)] {
+        &self.files
+    }
+
+    /// The median height and width, and whether all pictures are grey.
+    ///
+    /// # Errors
+    /// As [`load_img`], of the first file for which it fails.
+    pub fn survey(&self) -> Result<([usize; 2], bool)> {
+        let found = self.each(|path| {
+            let img = load_img(path, ColorMode::Rgb)?;
+            let grey = img.data::<u8>()?.chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2]);
+            Ok(([img.shape()[0], img.shape()[1]], grey))
+        })?;
+        let median = |axis: usize| {
+            let mut extents: Vec<usize> = found.iter().map(|(size, _)| size[axis]).collect();
+            extents.sort_unstable();
+            extents[extents.len() / 2]
+        };
+        Ok(([median(0), median(1)], found.iter().all(|(_, grey)| *grey)))
+    }
+
+    /// All pictures at this height and width, as [`resized`]: uint8 (n, height, width, channels), labels int32 (n,).
+    ///
+    /// # Errors
+    /// As [`load_img`], of the first file for which it fails; a height or a width of 0.
+    pub fn load(&self, size: [usize; 2], color_mode: ColorMode) -> Result<Dataset> {
+        let pixels = self.each(|path| resized(&load_img(path, color_mode)?, size)?.to_vec::<u8>())?;
+        let labels: Vec<i32> = self.files.iter().map(|(_, class)| *class).collect();
+        let shape = [labels.len(), size[0], size[1], color_mode.channels()];
+        Dataset::new(Tensor::from_slice(&pixels.concat(), shape)?, Tensor::from_slice(&labels, labels.len())?)
+    }
+
+    /// What `read` makes of each file, on all threads.
+    fn each<T: Send>(&self, read: impl Fn(&Path) -> Result<T> + Sync) -> Result<Vec<T>> {
+        let all: Vec<Result<T>> = self.files.par_iter().map(|(path, _)| read(path)).collect();
+        // Collected first, so that of several errors the same one is told each time.
+        all.into_iter().collect()
+    }
+}
+
+/// What a folder holds, in the order of names.
+fn entries(folder: &Path) -> Result<Vec<DirEntry>> {
+    let all = read_dir(folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+    let mut all = all.map_err(|e| Error::io(folder, e))?;
+    all.retain(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
+    all.sort_by_key(DirEntry::file_name);
+    Ok(all)
+}
+
+/// Whether it is a folder itself: a link to one could lead back to where it lies.
+fn is_folder(entry: &DirEntry) -> bool {
+    entry.file_type().is_ok_and(|kind| kind.is_dir())
+}
+
+/// The pictures in a folder and in the folders in it.
+fn pictures(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in entries(folder)? {
+        let path = entry.path();
+        let is = |known: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(known));
+        if is_folder(&entry) {
+            pictures(&path, found)?;
+        } else if ["png", "jpg", "jpeg"].into_iter().any(is) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::repository;
+
+    #[test]
+    fn folders_are_classes() -> Result<()> {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let copy = |from: &str, to: &str| {
+            std::fs::create_dir_all(at(to).parent().unwrap()).unwrap();
+            std::fs::copy(repository().join("tests/data").join(from), at(to)).unwrap();
+        };
+        let message = || ImageFolder::open(folder.path()).unwrap_err().to_string();
+        assert!(message().contains("holds no folder"), "{}", message());
+        copy("gray.jpg", "b/2.JPG");
+        copy("interlaced.png", "b/in/1.png");
+        copy("README.md", "b/notes.md");
+        copy("README.md", ".hidden/1.png");
+        assert!(message().contains("holds one folder alone, `b`"), "{}", message());
+        std::fs::create_dir(at("a")).unwrap();
+        assert!(message().contains("a: holds no .png"), "{}", message());
+        copy("gray.jpg", "a/1.jpeg");
+        let found = ImageFolder::open(folder.path())?;
+        assert_eq!(found.classes(), ["a", "b"]);
+        let files: Vec<_> = found.files().iter().map(|(path, class)| (path.clone(), *class)).collect();
+        assert_eq!(files, [(at("a/1.jpeg"), 0), (at("b/2.JPG"), 1), (at("b/in/1.png"), 1)]);
+        let ([height, width], grey) = found.survey()?;
+        assert!(height > 0 && width > 0 && !grey);
+        let data = found.load([8, 12], ColorMode::Rgb)?;
+        assert_eq!(data.inputs()[0].shape()[..], [3, 8, 12, 3]);
+        assert_eq!(data.targets()[0].to_vec::<i32>()?, [0, 1, 1]);
+        copy("README.md", "b/3.png");
+        let message = ImageFolder::open(folder.path())?.survey().unwrap_err().to_string();
+        assert!(message.contains("3.png: is neither PNG nor JPEG"), "{message}");
+        assert!(ImageFolder::open(at("none")).is_err() && ImageFolder::open(at("a/1.jpeg")).is_err());
+        Ok(())
+    }
+}
