@@ -42,6 +42,7 @@
 //! | --- | --- |
 //! | [`programs`] | the named programs, the same wherever they are measured |
 //! | [`callbacks`] | early stopping, checkpoints, progress: what looks on while a model trains |
+//! | [`explain`] | what a model goes by: Grad-CAM |
 //! | [`train`] | [`train::Trainer`]: the step, the loop around it, evaluation, prediction, history |
 //! | [`data`] | data sets, their splits and batches, and those that come with the project |
 //! | [`model`] | [`model::Model`]: the graph of layers with its weights, the summary, the `.keras` file |
@@ -69,6 +70,7 @@ pub mod data;
 pub mod device;
 pub mod dtype;
 pub mod error;
+pub mod explain;
 pub mod files;
 pub mod initializers;
 pub mod layers;

@@ -181,10 +181,23 @@ impl Graph {
     /// # Errors
     /// Inputs of another number, shape or dtype, and whatever a layer's call answers, with the layer's name.
     pub fn run(&self, weights: &[Tensor], inputs: &[&Tensor], mode: Mode, updates: &mut Updates) -> Result<Tensors> {
+        self.run_with(weights, inputs, mode, updates, |_, outputs| Ok(outputs))
+    }
+
+    /// The same, where `seen` is handed what each call gives, with its place in [`Graph::steps`], and returns what the others
+    /// read in its place.
+    pub(crate) fn run_with(
+        &self,
+        weights: &[Tensor],
+        inputs: &[&Tensor],
+        mode: Mode,
+        updates: &mut Updates,
+        mut seen: impl FnMut(usize, Tensors) -> Result<Tensors>,
+    ) -> Result<Tensors> {
         self.check_inputs(inputs)?;
         // Few values are needed at a time, however long the graph is: each with its number.
         let mut live: SmallVec<[(usize, Tensor); 16]> = inputs.iter().map(|x| (*x).clone()).enumerate().collect();
-        for step in &self.steps {
+        for (at, step) in self.steps.iter().enumerate() {
             let entry = &self.layers[step.layer];
             let _range = cuda::Range::open(&entry.name);
             let _span = profile::layer(&entry.name);
@@ -215,7 +228,7 @@ impl Graph {
                     .try_for_each(|y| updates.penalize(regularizer, y))
                     .map_err(|e| e.in_layer(&entry.name))?;
             }
-            live.extend(step.outputs.clone().zip(outputs));
+            live.extend(step.outputs.clone().zip(seen(at, outputs)?));
             live.retain(|(i, _)| !step.last_uses.contains(i));
         }
         self.outputs.iter().map(|&i| value(&live, i).cloned()).collect()

@@ -1,5 +1,6 @@
 //! Models: the symbolic graph with the values of its weights, the summary, the model file.
 
+mod diagram;
 mod graph;
 pub mod keras;
 mod nested;
@@ -7,6 +8,7 @@ mod sequential;
 mod summary;
 mod weights_file;
 
+pub use diagram::Diagram;
 pub(crate) use graph::unique;
 pub use graph::{Entry, Graph, Mode, Step};
 pub use sequential::Sequential;

@@ -1,5 +1,6 @@
 //! The command line as its users meet it: the real binary, what it prints, what it leaves, how it fails.
 
+mod drawings;
 mod fit;
 mod pictures;
 mod resume;

@@ -6,6 +6,7 @@ mod compiled;
 mod devices;
 mod evaluate;
 mod fit;
+mod grad_cam;
 mod inspect;
 mod options;
 mod plot;
@@ -44,6 +45,7 @@ enum Command {
     Fit(fit::Arguments),
     Evaluate(evaluate::Arguments),
     Predict(predict::Arguments),
+    GradCam(grad_cam::Arguments),
     Summary(summary::Arguments),
     Inspect(inspect::Arguments),
     Devices(devices::Arguments),
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Fit(arguments) => fit::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
+        Command::GradCam(arguments) => grad_cam::run(&arguments),
         Command::Summary(arguments) => summary::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),

@@ -2,6 +2,7 @@
 
 use crate::warn;
 use clap::{Args, ValueEnum};
+use std::path::Path;
 use uncrumple::device::cpu::threads;
 use uncrumple::device::cuda;
 use uncrumple::prelude::*;
@@ -71,6 +72,14 @@ pub fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate >= 0.0 && rate.is_finite() => Ok(rate),
         _ => Err("a learning rate is a number of at least 0".to_string()),
+    }
+}
+
+/// Refuses a file that is not named as what is written to it, such as the model that is read.
+pub fn named(path: &Path, extension: &str) -> Result<()> {
+    match path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension)) {
+        true => Ok(()),
+        false => Err(Error::Config(format!("{}: name a file that ends in .{extension}", path.display()))),
     }
 }
 

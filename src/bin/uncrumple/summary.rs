@@ -1,9 +1,11 @@
 //! `uncrumple summary`: what a model is made of.
 
-use crate::options::{Compute, Policy};
+use crate::options::{Compute, Policy, named};
 use crate::say;
 use clap::Args;
+use std::io::Write;
 use std::path::PathBuf;
+use uncrumple::files::{atomic_write, prepare};
 use uncrumple::model::keras;
 use uncrumple::prelude::*;
 use uncrumple::programs::tabular::Tabular;
@@ -27,11 +29,19 @@ pub struct Arguments {
     #[arg(long, value_name = "POLICY", value_enum)]
     precision: Option<Policy>,
 
+    /// Draw the layers and what each reads as an SVG picture
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+
     #[command(flatten)]
     compute: Compute,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(path) = &arguments.plot {
+        named(path, "svg")?;
+        prepare(path)?;
+    }
     let device = arguments.compute.start()?;
     let keras::Loaded { model, training, .. } = keras::read(&arguments.model)?;
     let mut model = model.on(device);
@@ -42,6 +52,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     match &training {
         Some(Ok(training)) => say(summary.optimizer(&*training.optimizer))?,
         _ => say(summary)?,
+    }
+    if let Some(path) = &arguments.plot {
+        atomic_write(path, |out| write!(out, "{}", model.diagram()))?;
+        say(format!("\n{}  the layers as a picture", path.display()))?;
     }
     let Some(Tabular { space, target }) = Tabular::of(&model)? else { return Ok(()) };
     let columns: Vec<_> = space.features().map(|(name, width)| format!("{name} {width}")).collect();

@@ -2,18 +2,21 @@
 
 mod confusion_matrix;
 mod filters;
+mod heat;
 mod learning_curves;
 mod misclassified;
 mod sheet;
 
 pub use confusion_matrix::confusion_matrix;
 pub use filters::filters;
+pub use heat::heat;
 pub use learning_curves::learning_curves;
 pub use misclassified::misclassified;
 
 use plotters::prelude::*;
 use plotters::style::register_font;
 use std::path::Path;
+use std::sync::OnceLock;
 use uncrumple::files::atomic_write;
 use uncrumple::{Error, Result};
 
@@ -52,16 +55,16 @@ fn draw(
     })
 }
 
-/// Makes the fonts known.
+/// Makes the fonts known, which must be before the first style is made of one.
 fn fonts() -> bool {
-    [(REGULAR, notosans::REGULAR_TTF), (BOLD, notosans::BOLD_TTF)]
-        .into_iter()
-        .all(|(name, font)| register_font(name, FontStyle::Normal, font).is_ok())
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    let fonts = [(REGULAR, notosans::REGULAR_TTF), (BOLD, notosans::BOLD_TTF)];
+    let register = |(name, font)| register_font(name, FontStyle::Normal, font).is_ok();
+    *KNOWN.get_or_init(|| fonts.into_iter().all(register))
 }
 
 /// How many pixels a line of text is wide.
 fn width_of(line: &str, style: &TextStyle) -> i32 {
-    fonts();
     style.font.box_size(line).map_or(0, |(width, _)| width as i32)
 }
 
@@ -69,12 +72,17 @@ type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 /// Text of this size in this colour.
 fn text(size: u32, colour: RGBColor) -> TextStyle<'static> {
-    (REGULAR, size).into_font().color(&colour)
+    styled(REGULAR, size, colour)
 }
 
 /// The same in bold.
 fn bold(size: u32, colour: RGBColor) -> TextStyle<'static> {
-    (BOLD, size).into_font().color(&colour)
+    styled(BOLD, size, colour)
+}
+
+fn styled(font: &'static str, size: u32, colour: RGBColor) -> TextStyle<'static> {
+    fonts();
+    (font, size).into_font().color(&colour)
 }
 
 /// White with this much of a colour in it.

@@ -34,17 +34,17 @@ impl Picture {
 
     /// Its extents where it fills a square of this side: a small one enlarged by a whole number, so that all its pixels are
     /// alike.
-    fn within(&self, side: usize) -> (usize, usize) {
+    pub fn within(&self, side: usize) -> (usize, usize) {
         let long = self.height.max(self.width).max(1);
         let to = if long <= side { side / long * long } else { side };
         ((self.width * to / long).max(1), (self.height * to / long).max(1))
     }
 
-    /// The bytes of a picture of these extents, each pixel the one that lies there: nothing is smoothed.
-    fn sampled(&self, (width, height): (usize, usize)) -> Vec<u8> {
+    /// The pixels of a picture of these extents, each the one that lies there: nothing is smoothed.
+    pub fn sampled(&self, (width, height): (usize, usize)) -> Vec<[u8; 3]> {
         let row = |y: usize| y * self.height / height * self.width;
         let at = |y: usize, x: usize| self.pixels.get(row(y) + x * self.width / width);
-        (0..height * width).flat_map(|i| at(i / width, i % width).copied().unwrap_or([255; 3])).collect()
+        (0..height * width).map(|i| at(i / width, i % width).copied().unwrap_or([255; 3])).collect()
     }
 }
 
@@ -73,7 +73,7 @@ pub fn sheet(title: &str, line: &str, tiles: &[Tile], side: usize, path: &Path) 
             let extents = tile.picture.within(side);
             let (w, h) = (extents.0 as i32, extents.1 as i32);
             let at = (left + (cell.0 - GAP - w) / 2, top + (side as i32 - h) / 2);
-            let pixels = tile.picture.sampled(extents);
+            let pixels = tile.picture.sampled(extents).into_flattened();
             let element = BitMapElement::with_owned_buffer(at, (w as u32, h as u32), pixels);
             area.draw(&element.ok_or_else(|| Error::Internal("a tile of too few pixels".into()))?)?;
             // Where a picture is as white as the sheet.
@@ -98,11 +98,10 @@ mod tests {
         let picture = Picture::of([1, 2, 1], &[0.0, 1.0], |x| x * 255.0);
         assert_eq!(picture.pixels, [[0; 3], [255; 3]]);
         assert_eq!(picture.within(5), (4, 2));
-        let rgb = |grey: &[u8]| grey.iter().flat_map(|&g| [g; 3]).collect::<Vec<_>>();
-        assert_eq!(picture.sampled((4, 2)), rgb(&[0, 0, 255, 255, 0, 0, 255, 255]));
+        assert_eq!(picture.sampled((4, 2)), [0, 0, 255, 255, 0, 0, 255, 255].map(|grey| [grey; 3]));
         // A large one loses pixels, and keeps its form.
         let wide = Picture::of([100, 200, 3], &[0.5; 60_000], |x| x);
-        assert_eq!((wide.within(50), wide.sampled((50, 25)).len()), ((50, 25), 50 * 25 * 3));
+        assert_eq!((wide.within(50), wide.sampled((50, 25)).len()), ((50, 25), 50 * 25));
     }
 
     #[test]
