@@ -157,7 +157,10 @@ mod tests {
         let files: Vec<_> = found.files().iter().map(|(path, class)| (path.clone(), *class)).collect();
         assert_eq!(files, [(at("a/1.jpeg"), 0), (at("b/2.JPG"), 1), (at("b/in/1.png"), 1)]);
         let ([height, width], grey) = found.survey()?;
-        assert!(height > 0 && width > 0 && !grey);
+        assert!(height > 0 && width > 0 && grey);
+        copy("rgba.png", "a/colours.png");
+        assert_eq!(ImageFolder::open(folder.path())?.survey()?, ([21, 33], false));
+        std::fs::remove_file(at("a/colours.png")).unwrap();
         let data = found.load([8, 12], ColorMode::Rgb)?;
         assert_eq!(data.inputs()[0].shape()[..], [3, 8, 12, 3]);
         assert_eq!(data.targets()[0].to_vec::<i32>()?, [0, 1, 1]);
