@@ -15,7 +15,7 @@ use uncrumple::files::npy;
 use uncrumple::prelude::*;
 use uncrumple::{optimizers, programs};
 
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 17] = [
     &["train"],
     &["train", "mnist"],
     &["train", "fashion-mnist"],
@@ -28,6 +28,7 @@ const COMMANDS: [&[&str]; 16] = [
     &["fit"],
     &["evaluate"],
     &["predict"],
+    &["grad-cam"],
     &["summary"],
     &["inspect"],
     &["devices"],
@@ -112,7 +113,8 @@ fn every_command_has_help() {
             &["--program", "--size", "--no-flip", "--epochs", "--learning-rate", "--out", "--resume"],
         ),
         (&["predict"], &["--x", "--image", "--top", "--out", "--batch-size", "--precision"]),
-        (&["summary"], &["--batch-size", "--precision"]),
+        (&["summary"], &["--batch-size", "--precision", "--plot"]),
+        (&["grad-cam"], &["--image", "--class", "--layer", "--divide", "--out"]),
         (&["bench"], &["--program", "--seconds", "--batch-size", "--precision"]),
     ] {
         let help = succeed(&[command, &["--help"]].concat());

@@ -315,7 +315,7 @@ mod tests {
             ">20 parameters<",
             "the same parameters",
             "Sequential of 1 layer",
-            "Add, reads shared 2 ×",
+            "Add, reads dense 2 ×",
             ">output 1<",
             ">output 2<",
             "4 layers, 35 parameters",
