@@ -82,6 +82,8 @@ fn pooled() -> Result<Trainer> {
         .add(BatchNormalization::new().scale(false))
         .add(AveragePooling2D::new(2))
         .add(BatchNormalization::new().center(false))
+        .add(DepthwiseConv2D::new(7).padding(Padding::Same))
+        .add(Conv2D::new(5, 7).padding(Padding::Same))
         .add(GlobalAveragePooling2D::new())
         .add(Dense::new(3).softmax());
     model.build()?.compile(SGD::new(0.01), SparseCategoricalCrossentropy::new(), [Accuracy::new()])

@@ -1,5 +1,5 @@
 //! Layers that change images at random, by what must hold whatever the numbers are: what is left when their parameters
-//! are read off the result. What Keras says of them is in `tests/layers.rs`.
+//! are read off the result. What Keras says of them is in `tests/layers/`.
 
 mod common;
 

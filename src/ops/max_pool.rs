@@ -3,7 +3,7 @@
 use super::pool::{self, CASES, Geometry, Sizes};
 use super::window::{SPATIAL, Window, spatial};
 use crate::device::cpu::Float;
-use crate::device::cpu::simd::{Body, Vector, load, store};
+use crate::device::cpu::simd::{Body, Lanes, load, store};
 use crate::device::cpu::threads::Parts;
 use crate::device::cuda::{Arg, CudaDevice, Kernel};
 use crate::dtype::{DType, Element};
@@ -94,7 +94,8 @@ struct Forward<'a, T, N> {
 
 impl<T: Float, N: Number> Body<T> for Forward<'_, T, N> {
     #[inline(always)]
-    unsafe fn run<V: Vector<T = T>>(self) {
+    unsafe fn run<V: Lanes<T = T>>(self) {
+        const { assert!(V::LANES <= MOST_LANES) };
         let Forward { g, rows, x, y, at } = self;
         let channels = g.channels();
         g.in_rows(

@@ -23,11 +23,11 @@ pub struct Layout<'a> {
     pub rows: usize,
     pub bands: usize,
     /// Where the taps begin, from where an output's element begins.
-    pub taps: SmallVec<[usize; 32]>,
+    pub taps: SmallVec<[usize; 64]>,
     /// Elements that a tap reads side by side: the channels of one element of the kernel, or of several that join.
     pub depth: usize,
     /// The elements of the kernel in the order of the taps.
-    pub kernel: SmallVec<[usize; 32]>,
+    pub kernel: SmallVec<[usize; 64]>,
 }
 
 impl<'a> Layout<'a> {

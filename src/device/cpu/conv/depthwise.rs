@@ -5,7 +5,7 @@
 use super::Geometry;
 use super::along::Along;
 use crate::device::cpu::gemm::Finish;
-use crate::device::cpu::simd::{Body, Vector, load, store};
+use crate::device::cpu::simd::{Body, Lanes, Vector, load, store};
 use crate::device::cpu::threads::{self, Parts};
 use crate::device::cpu::{Float, Scratch};
 use crate::error::Result;
@@ -105,6 +105,9 @@ struct Tap {
     kernel: usize,
 }
 
+/// As many as windows of 8 × 8 have take no memory of their own.
+type Taps = SmallVec<[Tap; 64]>;
+
 impl Sweep<'_> {
     fn run<T: Float>(&self, x: &[T], kernel: &[T], out: &mut [T], finish: Option<Finish<T>>) {
         let [a, b, c] = self.axes;
@@ -132,12 +135,12 @@ impl Sweep<'_> {
         [row / b.count / planes, row / b.count % planes, row % b.count]
     }
 
-    /// The taps of a row of outputs.
-    fn taps(&self, row: usize) -> SmallVec<[Tap; 32]> {
+    /// Puts the taps of a row of outputs into `taps`.
+    fn taps(&self, row: usize, taps: &mut Taps) {
         let [a, b, c] = self.axes;
         let [image, plane, line] = self.position(row);
         let channels = self.g.filters;
-        let mut taps = SmallVec::new();
+        taps.clear();
         for (&(p, i), &(q, j)) in a.taps.iter().flat_map(|p| b.taps.iter().map(move |q| (p, q))) {
             if let (Some(p), Some(q)) = (a.at(plane, p), b.at(line, q)) {
                 let from = ((image * a.input + p) * b.input + q) * c.input;
@@ -148,7 +151,6 @@ impl Sweep<'_> {
                 }));
             }
         }
-        taps
     }
 
     /// The outputs of a row for which all taps along it are inside.
@@ -174,11 +176,12 @@ struct Outputs<'a, T> {
 
 impl<T: Float> Body<T> for Outputs<'_, T> {
     #[inline(always)]
-    unsafe fn run<V: Vector<T = T>>(self) {
+    unsafe fn run<V: Lanes<T = T>>(self) {
         let [a, b, c] = self.sweep.axes;
         let (channels, inside) = (self.sweep.g.filters, self.sweep.inside());
+        let mut taps = Taps::new();
         for row in self.rows.clone() {
-            let taps = self.sweep.taps(row);
+            self.sweep.taps(row, &mut taps);
             let [image, plane, line] = self.sweep.position(row);
             let plane = image * a.output + a.first + plane * a.every;
             let start = (plane * b.output + b.first + line * b.every) * c.output * channels;
@@ -187,17 +190,15 @@ impl<T: Float> Body<T> for Outputs<'_, T> {
             let mut t = 0;
             while t < c.count {
                 let room = if inside.contains(&t) { inside.end - t } else { 0 };
-                // SAFETY: as many outputs as there is room for have all their taps inside, and the others keep those that
-                // are; the machine has the instructions by the caller's promise.
+                // SAFETY: as many outputs as there is room for have all their taps inside; the machine has the instructions by
+                // the caller's promise.
                 t += unsafe {
                     if room >= WIDE {
-                        self.outputs::<V, WIDE>(&taps, t, out)
+                        self.outputs::<V, WIDE, false>(&taps, t, out)
                     } else if room >= NARROW {
-                        self.outputs::<V, NARROW>(&taps, t, out)
+                        self.outputs::<V, NARROW, false>(&taps, t, out)
                     } else {
-                        let mut taps = taps.clone();
-                        taps.retain(|tap| c.at(t, tap.offset).is_some());
-                        self.outputs::<V, 1>(&taps, t, out)
+                        self.outputs::<V, 1, true>(&taps, t, out)
                     }
                 };
             }
@@ -209,12 +210,17 @@ impl<T: Float> Body<T> for Outputs<'_, T> {
 }
 
 impl<T: Float> Outputs<'_, T> {
-    /// `N` outputs of a row from `t` on; returns `N`.
+    /// `N` outputs of a row from `t` on, of one the taps that are inside alone where it is at the edge; returns `N`.
     ///
     /// # Safety
-    /// All taps are inside for each of them, and the machine has V's instructions.
+    /// All taps are inside for each output that is not at the edge, and the machine has V's instructions.
     #[inline(always)]
-    unsafe fn outputs<V: Vector<T = T>, const N: usize>(&self, taps: &[Tap], t: usize, out: &mut [T]) -> usize {
+    unsafe fn outputs<V: Vector<T = T>, const N: usize, const EDGE: bool>(
+        &self,
+        taps: &[Tap],
+        t: usize,
+        out: &mut [T],
+    ) -> usize {
         let (along, channels) = (&self.sweep.axes[2], self.sweep.g.filters);
         let (distance, every) = (along.step * channels, along.every * channels);
         let out = out[(along.first + t * along.every) * channels..][..(N - 1) * every + channels].as_mut_ptr();
@@ -226,6 +232,9 @@ impl<T: Float> Outputs<'_, T> {
             unsafe {
                 let mut sums = [V::splat(T::ZERO); N];
                 for tap in taps {
+                    if EDGE && along.at(t, tap.offset).is_none() {
+                        continue;
+                    }
                     let weights = load::<V>(kernel.add(tap.kernel + c), lanes);
                     let x = x.offset(tap.at + (t * distance + c) as isize);
                     for (n, sum) in sums.iter_mut().enumerate() {
@@ -252,10 +261,11 @@ struct KernelGrad<'a, T> {
 
 impl<T: Float> Body<T> for KernelGrad<'_, T> {
     #[inline(always)]
-    unsafe fn run<V: Vector<T = T>>(mut self) {
-        let inside = self.sweep.inside();
+    unsafe fn run<V: Lanes<T = T>>(mut self) {
+        let (inside, mut all) = (self.sweep.inside(), Taps::new());
         for row in self.rows.clone() {
-            let mut taps = &self.sweep.taps(row)[..];
+            self.sweep.taps(row, &mut all);
+            let mut taps = &all[..];
             while !taps.is_empty() {
                 // SAFETY: the machine has the instructions by the caller's promise.
                 let done = unsafe {

@@ -9,7 +9,7 @@
 
 use super::correlate::Correlation;
 use crate::device::cpu::gemm::{Finish, MAX_ROWS, Rows, Step, Tile, View, pack_columns};
-use crate::device::cpu::simd::{Body, Vector, load, store};
+use crate::device::cpu::simd::{Body, Lanes, load, store};
 use crate::device::cpu::threads::{self, Parts};
 use crate::device::cpu::{Float, Scratch};
 use crate::error::Result;
@@ -240,7 +240,7 @@ struct KernelPoints<'a, T> {
 
 impl<T: Float> Body<T> for KernelPoints<'_, T> {
     #[inline(always)]
-    unsafe fn run<V: Vector<T = T>>(self) {
+    unsafe fn run<V: Lanes<T = T>>(self) {
         let size = self.size;
         assert!(self.taps.len() >= 9 * size && self.out.len() >= POINTS * size);
         let (taps, out) = (self.taps.as_ptr(), self.out.as_mut_ptr());
@@ -269,7 +269,7 @@ impl<T: Float> Body<T> for KernelPoints<'_, T> {
 /// # Safety
 /// The machine has V's instructions; so below.
 #[inline(always)]
-unsafe fn kernel_points<V: Vector<T: Float>>([a, b, c]: [V; 3]) -> [V; 4] {
+unsafe fn kernel_points<V: Lanes<T: Float>>([a, b, c]: [V; 3]) -> [V; 4] {
     // SAFETY: the caller's promise; so below.
     unsafe {
         let (zero, half) = (V::splat(V::T::ZERO), V::splat(V::T::of(0.5)));
@@ -289,7 +289,7 @@ struct InputPoints<'a, T> {
 
 impl<T: Float> Body<T> for InputPoints<'_, T> {
     #[inline(always)]
-    unsafe fn run<V: Vector<T = T>>(self) {
+    unsafe fn run<V: Lanes<T = T>>(self) {
         let (depth, stride) = (self.winograd.c.from.0, self.winograd.chunk() * self.winograd.c.from.0);
         assert!(self.zeros.len() >= depth);
         for (t, tile) in self.tiles.enumerate() {
@@ -322,7 +322,7 @@ impl<T: Float> Body<T> for InputPoints<'_, T> {
 /// # Safety
 /// The machine has V's instructions.
 #[inline(always)]
-unsafe fn differences<V: Vector>([a, b, c, d]: [V; 4]) -> [V; 4] {
+unsafe fn differences<V: Lanes>([a, b, c, d]: [V; 4]) -> [V; 4] {
     // SAFETY: the caller's promise.
     unsafe { [a.sub(c), b.add(c), c.sub(b), b.sub(d)] }
 }
@@ -338,7 +338,7 @@ struct OutputPoints<'a, T: 'static> {
 
 impl<T: Float> Body<T> for OutputPoints<'_, T> {
     #[inline(always)]
-    unsafe fn run<V: Vector<T = T>>(self) {
+    unsafe fn run<V: Lanes<T = T>>(self) {
         let lanes = self.columns.len().next_multiple_of(T::tile().lanes);
         let (stride, width, columns) = (self.winograd.chunk() * lanes, self.winograd.c.to.0, self.columns.len());
         for (t, tile) in self.tiles.enumerate() {
@@ -374,7 +374,7 @@ impl<T: Float> Body<T> for OutputPoints<'_, T> {
 /// # Safety
 /// The machine has V's instructions.
 #[inline(always)]
-unsafe fn sums<V: Vector>([a, b, c, d]: [V; 4]) -> [V; 2] {
+unsafe fn sums<V: Lanes>([a, b, c, d]: [V; 4]) -> [V; 2] {
     // SAFETY: the caller's promise.
     unsafe {
         let (sum, difference) = (b.add(c), b.sub(c));

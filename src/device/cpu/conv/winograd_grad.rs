@@ -3,7 +3,7 @@
 
 use super::winograd::{POINTS, Winograd, column};
 use crate::device::cpu::gemm::{MAX_ROWS, Rows, Step};
-use crate::device::cpu::simd::{Body, Vector, load, store};
+use crate::device::cpu::simd::{Body, Lanes, load, store};
 use crate::device::cpu::threads::{self, Parts};
 use crate::device::cpu::{Float, Scratch};
 use crate::error::Result;
@@ -120,7 +120,7 @@ struct GradientPoints<'a, T> {
 
 impl<T: Float> Body<T> for GradientPoints<'_, T> {
     #[inline(always)]
-    unsafe fn run<V: Vector<T = T>>(self) {
+    unsafe fn run<V: Lanes<T = T>>(self) {
         let lanes = self.columns.len().next_multiple_of(T::tile().lanes);
         let (stride, width, columns) = (self.winograd.chunk() * lanes, self.winograd.c.to.0, self.columns.len());
         for (t, tile) in self.tiles.enumerate() {
@@ -155,7 +155,7 @@ impl<T: Float> Body<T> for GradientPoints<'_, T> {
 /// # Safety
 /// The machine has V's instructions.
 #[inline(always)]
-unsafe fn four<V: Vector<T: Float>>([a, b]: [V; 2]) -> [V; 4] {
+unsafe fn four<V: Lanes<T: Float>>([a, b]: [V; 2]) -> [V; 4] {
     // SAFETY: the caller's promise.
     unsafe { [a, a.add(b), a.sub(b), V::splat(V::T::ZERO).sub(b)] }
 }
@@ -173,7 +173,7 @@ struct Sums<'a, T> {
 
 impl<T: Float> Body<T> for Sums<'_, T> {
     #[inline(always)]
-    unsafe fn run<V: Vector<T = T>>(self) {
+    unsafe fn run<V: Lanes<T = T>>(self) {
         let (plane, size, count) = (self.plane, POINTS * self.plane, self.range.len());
         assert!(self.sums.len() >= self.parts * size && self.range.end <= plane);
         assert!(self.out.iter().all(|out| out.len() == count));
@@ -208,7 +208,7 @@ impl<T: Float> Body<T> for Sums<'_, T> {
 /// # Safety
 /// The machine has V's instructions.
 #[inline(always)]
-unsafe fn taps<V: Vector<T: Float>>([a, b, c, d]: [V; 4]) -> [V; 3] {
+unsafe fn taps<V: Lanes<T: Float>>([a, b, c, d]: [V; 4]) -> [V; 3] {
     // SAFETY: the caller's promise.
     unsafe {
         let half = V::splat(V::T::of(0.5));

@@ -7,12 +7,10 @@ pub mod x86;
 use super::Float;
 use std::sync::LazyLock;
 
-/// A vector register of elements.
+/// A vector register of elements, with what products of matrices take.
 pub trait Vector: Copy {
     /// What it has lanes of.
     type T;
-    /// A bit for each lane.
-    type Mask: Copy;
     const LANES: usize;
     unsafe fn splat(x: Self::T) -> Self;
     unsafe fn load(from: *const Self::T) -> Self;
@@ -23,13 +21,19 @@ pub trait Vector: Copy {
     unsafe fn store_first(self, to: *mut Self::T, n: usize);
     unsafe fn mul_add(self, a: Self, b: Self) -> Self;
     unsafe fn add(self, other: Self) -> Self;
+    /// Fetches the line of an address that will be written.
+    unsafe fn prefetch(to: *mut Self::T);
+}
+
+/// What other loops take besides: vectors of `f32`, and plain ones.
+pub trait Lanes: Vector {
+    /// A bit for each lane.
+    type Mask: Copy;
     unsafe fn sub(self, other: Self) -> Self;
     /// Where a lane is larger than the other's, or the first NaN of the two.
     unsafe fn above(self, other: Self) -> Self::Mask;
     /// The lanes of `other` where the mask says so, else its own; all bits as they are.
     unsafe fn select(self, mask: Self::Mask, other: Self) -> Self;
-    /// Fetches the line of an address that will be written.
-    unsafe fn prefetch(to: *mut Self::T);
 }
 
 /// As many of the first lanes as there are elements; the others are 0.
@@ -58,7 +62,7 @@ pub trait Body<T> {
     ///
     /// # Safety
     /// The machine has V's instructions.
-    unsafe fn run<V: Vector<T = T>>(self);
+    unsafe fn run<V: Lanes<T = T>>(self);
 }
 
 /// Does the work with this machine's widest vectors of `f32`.
@@ -98,7 +102,6 @@ pub struct Plain<T>([T; 4]);
 
 impl<T: Float> Vector for Plain<T> {
     type T = T;
-    type Mask = [bool; 4];
     const LANES: usize = 4;
     #[inline(always)]
     unsafe fn splat(x: T) -> Self {
@@ -136,6 +139,12 @@ impl<T: Float> Vector for Plain<T> {
         Plain(std::array::from_fn(|i| self.0[i] + other.0[i]))
     }
     #[inline(always)]
+    unsafe fn prefetch(_: *mut T) {}
+}
+
+impl<T: Float> Lanes for Plain<T> {
+    type Mask = [bool; 4];
+    #[inline(always)]
     unsafe fn sub(self, other: Self) -> Self {
         Plain(std::array::from_fn(|i| self.0[i] - other.0[i]))
     }
@@ -147,8 +156,6 @@ impl<T: Float> Vector for Plain<T> {
     unsafe fn select(self, mask: [bool; 4], other: Self) -> Self {
         Plain(std::array::from_fn(|i| if mask[i] { other.0[i] } else { self.0[i] }))
     }
-    #[inline(always)]
-    unsafe fn prefetch(_: *mut T) {}
 }
 
 /// Instructions that vectors need.
@@ -184,11 +191,11 @@ mod tests {
     const B: [f32; 16] = [2.0, -2.0, NAN, NAN, 5.0, 0.25, 7.0, -8.0, 9.5, 1.0, NAN, 2.0, 2.0, 5.0, 4.0, 7.0];
 
     /// Each function of a vector against the same of its lanes, for all counts of lanes.
-    struct Lanes;
+    struct EachLane;
 
-    impl Body<f32> for Lanes {
+    impl Body<f32> for EachLane {
         #[inline(always)]
-        unsafe fn run<V: Vector<T = f32>>(self) {
+        unsafe fn run<V: Lanes<T = f32>>(self) {
             for n in 1..=V::LANES {
                 let mut out = [[0f32; 16]; 5];
                 // SAFETY: all arrays have as many lanes as any vector; the machine has the instructions by the caller's
@@ -212,13 +219,13 @@ mod tests {
 
     #[test]
     fn all_vectors_of_the_machine_compute_as_their_lanes() {
-        plain::<f32>(Lanes);
+        plain::<f32>(EachLane);
         #[cfg(target_arch = "x86_64")]
         {
             #[target_feature(enable = "avx2,fma")]
             unsafe fn narrow() {
                 // SAFETY: passed on from the caller.
-                unsafe { Lanes.run::<std::arch::x86_64::__m256>() }
+                unsafe { EachLane.run::<std::arch::x86_64::__m256>() }
             }
             if *LEVEL >= Level::Avx2 {
                 // SAFETY: the machine has it.
@@ -227,6 +234,6 @@ mod tests {
                 println!("not tested: AVX2, which this machine does not have");
             }
         }
-        widest(Lanes);
+        widest(EachLane);
     }
 }

@@ -1,17 +1,15 @@
 //! Vector registers of AVX2 and AVX-512, and a transpose in them.
 
-use super::Vector;
+use super::{Lanes, Vector};
 use std::arch::x86_64::*;
 
 macro_rules! vector {
     (
-        $type:ty, $element:ty, $lanes:literal, $set:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $sub:ident,
-        mask($n:ident) $mask:expr, $load_first:ident, $store_first:ident,
-        $bits:ty, $above:ident, $select:ident
+        $type:ty, $element:ty, $lanes:literal, $set:ident, $load:ident, $store:ident, $fma:ident, $add:ident,
+        mask($n:ident) $mask:expr, $load_first:ident, $store_first:ident
     ) => {
         impl Vector for $type {
             type T = $element;
-            type Mask = $bits;
             const LANES: usize = $lanes;
             #[inline(always)]
             unsafe fn splat(x: $element) -> Self {
@@ -49,21 +47,6 @@ macro_rules! vector {
                 unsafe { $add(self, other) }
             }
             #[inline(always)]
-            unsafe fn sub(self, other: Self) -> Self {
-                // SAFETY: as above.
-                unsafe { $sub(self, other) }
-            }
-            #[inline(always)]
-            unsafe fn above(self, other: Self) -> $bits {
-                // SAFETY: as above.
-                unsafe { $above(self, other) }
-            }
-            #[inline(always)]
-            unsafe fn select(self, mask: $bits, other: Self) -> Self {
-                // SAFETY: as above.
-                unsafe { $select(self, mask, other) }
-            }
-            #[inline(always)]
             unsafe fn prefetch(to: *mut $element) {
                 // SAFETY: no address faults.
                 unsafe { _mm_prefetch::<_MM_HINT_ET0>(to.cast()) }
@@ -98,56 +81,6 @@ unsafe fn first_64(n: usize) -> __m256i {
     unsafe { _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), _mm256_setr_epi64x(0, 1, 2, 3)) }
 }
 
-/// Where `a` is not below or equal to `b` (NaN is neither) and `b` is a number; so below.
-#[inline(always)]
-unsafe fn above_16(a: __m512, b: __m512) -> __mmask16 {
-    // SAFETY: the machine has AVX-512, by the caller's promise; so below.
-    unsafe { _mm512_mask_cmp_ps_mask::<_CMP_NLE_UQ>(_mm512_cmp_ps_mask::<_CMP_ORD_Q>(b, b), a, b) }
-}
-
-#[inline(always)]
-unsafe fn above_8(a: __m512d, b: __m512d) -> __mmask8 {
-    // SAFETY: as above.
-    unsafe { _mm512_mask_cmp_pd_mask::<_CMP_NLE_UQ>(_mm512_cmp_pd_mask::<_CMP_ORD_Q>(b, b), a, b) }
-}
-
-#[inline(always)]
-unsafe fn above_ps(a: __m256, b: __m256) -> __m256 {
-    // SAFETY: the machine has AVX2, by the caller's promise; so below.
-    unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(a, b), _mm256_cmp_ps::<_CMP_ORD_Q>(b, b)) }
-}
-
-#[inline(always)]
-unsafe fn above_pd(a: __m256d, b: __m256d) -> __m256d {
-    // SAFETY: as above.
-    unsafe { _mm256_and_pd(_mm256_cmp_pd::<_CMP_NLE_UQ>(a, b), _mm256_cmp_pd::<_CMP_ORD_Q>(b, b)) }
-}
-
-/// The selections of AVX-512 and AVX2 with their arguments in one order.
-#[inline(always)]
-unsafe fn select_16(a: __m512, mask: __mmask16, b: __m512) -> __m512 {
-    // SAFETY: the machine has AVX-512, by the caller's promise; so below.
-    unsafe { _mm512_mask_blend_ps(mask, a, b) }
-}
-
-#[inline(always)]
-unsafe fn select_8(a: __m512d, mask: __mmask8, b: __m512d) -> __m512d {
-    // SAFETY: as above.
-    unsafe { _mm512_mask_blend_pd(mask, a, b) }
-}
-
-#[inline(always)]
-unsafe fn select_ps(a: __m256, mask: __m256, b: __m256) -> __m256 {
-    // SAFETY: the machine has AVX2, by the caller's promise; so below.
-    unsafe { _mm256_blendv_ps(a, b, mask) }
-}
-
-#[inline(always)]
-unsafe fn select_pd(a: __m256d, mask: __m256d, b: __m256d) -> __m256d {
-    // SAFETY: as above.
-    unsafe { _mm256_blendv_pd(a, b, mask) }
-}
-
 vector!(
     __m512,
     f32,
@@ -157,13 +90,9 @@ vector!(
     _mm512_storeu_ps,
     _mm512_fmadd_ps,
     _mm512_add_ps,
-    _mm512_sub_ps,
     mask(n)(1u16 << n) - 1,
     _mm512_maskz_loadu_ps,
-    _mm512_mask_storeu_ps,
-    __mmask16,
-    above_16,
-    select_16
+    _mm512_mask_storeu_ps
 );
 vector!(
     __m512d,
@@ -174,26 +103,57 @@ vector!(
     _mm512_storeu_pd,
     _mm512_fmadd_pd,
     _mm512_add_pd,
-    _mm512_sub_pd,
     mask(n)(1u8 << n) - 1,
     _mm512_maskz_loadu_pd,
-    _mm512_mask_storeu_pd,
-    __mmask8,
-    above_8,
-    select_8
+    _mm512_mask_storeu_pd
 );
 vector!(
     __m256, f32, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps,
-    _mm256_sub_ps,
-    mask(n) first_32(n), load_ps, _mm256_maskstore_ps,
-    __m256, above_ps, select_ps
+    mask(n) first_32(n), load_ps, _mm256_maskstore_ps
 );
 vector!(
     __m256d, f64, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_add_pd,
-    _mm256_sub_pd,
-    mask(n) first_64(n), load_pd, _mm256_maskstore_pd,
-    __m256d, above_pd, select_pd
+    mask(n) first_64(n), load_pd, _mm256_maskstore_pd
 );
+
+impl Lanes for __m512 {
+    type Mask = __mmask16;
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        // SAFETY: the machine has AVX-512, by the caller's promise; so below.
+        unsafe { _mm512_sub_ps(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn above(self, other: Self) -> __mmask16 {
+        // Not below or equal (NaN is neither), where the other is a number.
+        // SAFETY: as above.
+        unsafe { _mm512_mask_cmp_ps_mask::<_CMP_NLE_UQ>(_mm512_cmp_ps_mask::<_CMP_ORD_Q>(other, other), self, other) }
+    }
+    #[inline(always)]
+    unsafe fn select(self, mask: __mmask16, other: Self) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm512_mask_blend_ps(mask, self, other) }
+    }
+}
+
+impl Lanes for __m256 {
+    type Mask = __m256;
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        // SAFETY: the machine has AVX2, by the caller's promise; so below.
+        unsafe { _mm256_sub_ps(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn above(self, other: Self) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(self, other), _mm256_cmp_ps::<_CMP_ORD_Q>(other, other)) }
+    }
+    #[inline(always)]
+    unsafe fn select(self, mask: __m256, other: Self) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm256_blendv_ps(self, other, mask) }
+    }
+}
 
 #[target_feature(enable = "avx2")]
 pub fn transpose_8x8(from: [&[f32; 8]; 8], out: &mut [f32], stride: usize) {
