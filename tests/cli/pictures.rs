@@ -156,6 +156,26 @@ fn predict_says_which_models_take_pictures() {
     assert!(succeed(&predict).trim_end().ends_with("p.png  f 125"));
     assert!(error(&[&predict[..], &["--divide", "0"]].concat()).contains("a number other than 0"));
 
+    // One number is how likely the second of two classes is; grad-cam says the same, of the same numbers.
+    let mut sigmoid = Sequential::new([3, 2, 1])
+        .add(Conv2D::new(1, 1).use_bias(false))
+        .add(Flatten::new())
+        .add(Dense::new(1).sigmoid())
+        .build()
+        .unwrap();
+    sigmoid.set_weight("conv2d/kernel", &Tensor::from_slice(&[1f32], [1, 1, 1, 1]).unwrap()).unwrap();
+    sigmoid.set_weight("dense/kernel", &Tensor::from_slice(&[1.8f32; 6], [6, 1]).unwrap()).unwrap();
+    let rescaled = Sequential::new([3, 2, 1]).add(Rescaling::new(1.0 / 255.0)).add(sigmoid.as_layer());
+    let out = folder.path().join("heat.png");
+    // 750 / 255 · 1.8 = 5.294, of which the sigmoid is 0.995.
+    for network in [sigmoid.clone(), rescaled.build().unwrap()] {
+        network.save(&model).unwrap();
+        let said = succeed(&["predict", text(&model), "--device", "cpu", "--image", text(&picture)]);
+        assert!(said.ends_with("  1 99.50 %, 0 0.50 %\n"), "{said}");
+        let said = succeed(&["grad-cam", text(&model), "--image", text(&picture), "--out", text(&out)]);
+        assert!(said.starts_with("1, 99.5 %"), "{said}");
+    }
+
     assert!(fail(2, &["predict", text(&model)]).contains("--x <FILE>"));
     let both = ["predict", text(&model), "--image", text(&picture), "--x", "x.npy", "--out", "y.npy"];
     assert!(fail(2, &both).contains("cannot be used with"));

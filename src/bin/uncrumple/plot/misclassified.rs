@@ -2,6 +2,7 @@
 
 use super::sheet::{Picture, Tile, sheet};
 use std::path::Path;
+use uncrumple::explain::{class_scores, likeliest};
 use uncrumple::prelude::*;
 
 /// How many are shown.
@@ -59,15 +60,9 @@ fn mistakes(labels: &[i64], probabilities: &Tensor) -> Result<Vec<Mistake>> {
     let probabilities = probabilities.cast(DType::F32)?.to_vec::<f32>()?;
     let mut found = Vec::new();
     for (sample, (row, &label)) in probabilities.chunks_exact(classes).zip(labels).enumerate() {
-        let (guess, probability) = match *row {
-            [one] if one > 0.5 => (1, one),
-            [one] => (0, 1.0 - one),
-            _ => {
-                // Of several that are alike the first, as argmax has it.
-                let largest = row.iter().copied().enumerate().rev().max_by(|a, b| a.1.total_cmp(&b.1));
-                largest.unwrap_or_default()
-            }
-        };
+        let scores = class_scores(row);
+        let guess = likeliest(&scores);
+        let probability = scores[guess];
         if let Ok(label) = usize::try_from(label)
             && label != guess
         {
