@@ -10,6 +10,9 @@ use uncrumple::explain::{class_scores, grad_cam};
 use uncrumple::files::prepare;
 use uncrumple::prelude::*;
 
+/// Characters of a class's name that the picture shows.
+const LONGEST: usize = 40;
+
 /// Show which parts of a picture speak for a class, by Grad-CAM
 #[derive(Args)]
 #[command(
@@ -59,16 +62,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let picture = pictures.load(&model, &[&arguments.image])?;
     let found = grad_cam(&model, &picture, arguments.layer.as_deref(), class)?;
 
-    let title = format!("{}, {}", names[found.class], sure(&found.outputs, found.class));
-    let likeliest = found.likeliest;
-    let other = match likeliest == found.class {
+    let said = |class: usize, most| format!("{}, {}", plot::short(&names[class], most), sure(&found.outputs, class));
+    let other = |most| match found.likeliest == found.class {
         true => String::new(),
-        false => format!("; the likeliest is {}, {}", names[likeliest], sure(&found.outputs, likeliest)),
+        false => format!("; the likeliest is {}", said(found.likeliest, most)),
     };
-    let line = format!("Grad-CAM of {}{other}", found.layer);
+    let line = format!("Grad-CAM of {}{}", plot::short(&found.layer, LONGEST), other(LONGEST));
     let shown = load_img(&arguments.image, ColorMode::Rgb)?;
-    plot::heat(&shown, &found.heatmap, &title, &line, &arguments.out)?;
-    say(format!("{title}{other}"))?;
+    plot::heat(&shown, &found.heatmap, &said(found.class, LONGEST), &line, &arguments.out)?;
+    say(format!("{}{}", said(found.class, usize::MAX), other(usize::MAX)))?;
     say(format!("{}  what speaks for it, by the maps of {}", arguments.out.display(), found.layer))
 }
 
