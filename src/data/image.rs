@@ -65,7 +65,7 @@ mod tests {
         assert_eq!(resized(&Tensor::from_slice(&[255u8; 12], [2, 2, 3])?, [5, 3])?.to_vec::<u8>()?, [255; 45]);
         let message = |img, size| resized(img, size).unwrap_err().to_string();
         assert!(message(&img, [0, 3]).contains("0 × 3 pixels: expected 1 × 1 at least"));
-        assert!(message(&four.reshape(4)?, [1, 1]).contains("expected (height, width, channels), got (4)"));
+        assert!(message(&four.reshape(4)?, [1, 1]).contains("expected (height, width, channels), got (4,)"));
         Ok(())
     }
 }

@@ -29,8 +29,8 @@ pub struct ImageFolder {
 impl ImageFolder {
     /// The pictures below `folder`. Each folder in it is a class, of its name; classes and files are in the order of their
     /// names. Files that are called neither `.png`, `.jpg` nor `.jpeg`, and whatever begins with a dot, are passed over.
-    /// Links to the folders of classes and to files are followed; links to folders inside those of classes are passed over,
-    /// since they could lead back to where they lie.
+    /// Links to the folders of classes and to files are followed; links to folders inside those of classes are passed
+    /// over, since they could lead back to where they lie.
     ///
     /// # Errors
     /// A folder that cannot be read; a link that leads nowhere; fewer than two classes; a class without a picture.

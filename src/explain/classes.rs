@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// A number for each class, of what a model gives for one sample: its outputs as they are, but of a single one, p, which is how
-/// likely the second of two classes is, [1 − p, p].
+/// A number for each class, of what a model gives for one sample: its outputs as they are, but of a single one, p,
+/// which is how likely the second of two classes is, \[1 − p, p\].
 ///
 /// ```
 /// use uncrumple::explain::class_scores;
@@ -17,15 +17,15 @@ pub fn class_scores(outputs: &[f32]) -> Cow<'_, [f32]> {
     }
 }
 
-/// The classes, those of the largest [scores](class_scores) first; of equals the lower number, as argmax has it. NaN is above
-/// all, so that it does not pass unseen.
+/// The classes, those of the largest [scores](class_scores) first; of equals the lower number, as argmax has it. NaN is
+/// above all, so that it does not pass unseen.
 pub fn ranked(scores: &[f32]) -> Vec<usize> {
     let mut classes: Vec<usize> = (0..scores.len()).collect();
     classes.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
     classes
 }
 
-/// The first of the classes that are [ranked]; 0 where there is none.
+/// The first of the classes as they are [`ranked`]; 0 where there is none.
 pub fn likeliest(scores: &[f32]) -> usize {
     let classes = scores.iter().enumerate();
     classes.rev().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(class, _)| class)

@@ -35,10 +35,10 @@ impl Pictures {
         model.attach(ENTRY, value.to_string().into_bytes())
     }
 
-    /// What is attached to a model. Where nothing is, the pictures are those that its input says, and classes are called by
-    /// their numbers. Numbers are then as they are in files for a model that begins by scaling them
-    /// ([`Rescaling`](crate::layers::Rescaling), [`Normalization`](crate::layers::Normalization), also in a model inside
-    /// it), before any other layer that has weights; for all others they are divided by 255.
+    /// What is attached to a model. Where nothing is, the pictures are those that its input says, and classes are called
+    /// by their numbers. Numbers are then as they are in files for a model that begins by scaling them
+    /// ([`Rescaling`](crate::layers::Rescaling), [`Normalization`](crate::layers::Normalization), also in a model
+    /// inside it), before any other layer that has weights; for all others they are divided by 255.
     ///
     /// # Errors
     /// An attachment that is damaged, or does not fit the model; without one, a model whose input is not pictures of one
@@ -122,7 +122,8 @@ impl Pictures {
     }
 }
 
-/// Whether the first call that decides it scales numbers: one of a layer that has weights and is not there to scale does not.
+/// Whether the first call that decides it scales numbers: a layer that has weights and is not there to scale them does
+/// not; before both nothing is decided.
 fn begins_by_scaling(graph: &Graph) -> Option<bool> {
     let decides = |layer: &LayerRef, weights: usize| match Nested::of(layer) {
         Some(nested) => begins_by_scaling(&nested.graph),

@@ -17,9 +17,10 @@ pub struct Arguments {
     #[command(flatten)]
     inputs: Inputs,
 
-    /// Instead of --x: PNG and JPEG pictures, which are brought to the model's size, and of which the likeliest classes are
-    /// printed. Their numbers, 0 to 255, are scaled as the model's file says; where it says nothing and the model does not
-    /// begin by scaling them (Rescaling, Normalization), they are divided by 255, and by another number with --divide
+    /// Instead of --x: PNG and JPEG pictures, which are brought to the model's size, and of which the likeliest
+    /// classes are printed. Their numbers, 0 to 255, are scaled as the model's file says; where it says nothing and
+    /// the model does not begin by scaling them (Rescaling, Normalization), they are divided by 255, and by another
+    /// number with --divide
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "x")]
     image: Vec<PathBuf>,
 

@@ -36,8 +36,8 @@ pub fn folder() -> Result<PathBuf> {
     })
 }
 
-/// Where a set is that `scripts/fetch-data` fetches: in the [`folder`], or in `.cache/datasets/` beside it or in the source
-/// tree, where the script puts it.
+/// Where a set is that `scripts/fetch-data` fetches: in the [`folder`], or in `.cache/datasets/` beside it or in the
+/// source tree, where the script puts it.
 ///
 /// # Errors
 /// It is in none of them.

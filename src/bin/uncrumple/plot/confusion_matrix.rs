@@ -10,7 +10,7 @@ use uncrumple::Result;
 const ROOM: i32 = 60;
 /// What a name needs.
 const NAMED: i32 = 16;
-/// How wide the table is: of so few classes that their names find room, and of more at most.
+/// How wide the table should be, and how wide it is at most, where there are many classes.
 const WIDTH: i32 = 1200;
 const WIDEST: i32 = 2400;
 /// The least that is seen of a cell.
@@ -21,8 +21,8 @@ const LONGEST: usize = 24;
 /// Of more classes no matrix is drawn.
 pub const MOST: usize = (WIDEST / LEAST) as usize;
 
-/// A table of counts, what is right in blue and what is wrong in orange, the darker the more, with the names of the classes;
-/// of very many classes without the names. Nothing is drawn, and false comes back, where there are more than [`MOST`].
+/// A table of counts, what is right in blue and what is wrong in orange, the darker the more, with the names of the
+/// classes; of very many without the names. Nothing is drawn, and false comes back, where there are more than [`MOST`].
 ///
 /// The two have scales of their own: of a good network's thousands the errors would not be seen.
 pub fn confusion_matrix(counts: &[Vec<usize>], names: &[String], path: &Path) -> Result<bool> {
