@@ -33,9 +33,11 @@ pub fn img_to_array(img: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// Another tensor than (height, width, channels), a height or a width of 0.
 pub fn resized(img: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
-    if img.shape().rank() != 3 || height == 0 || width == 0 {
-        let message = format!("expected (height, width, channels), got {}", img.shape());
-        return Err(Error::shape("resized", format!("{message} to be made {height} × {width}")));
+    if img.shape().rank() != 3 {
+        return Err(Error::shape("resized", format!("expected (height, width, channels), got {}", img.shape())));
+    }
+    if height == 0 || width == 0 {
+        return Err(Error::shape("resized", format!("{height} × {width} pixels: expected 1 × 1 at least")));
     }
     let along = |img: &Tensor, axis, extent| img.resize(axis, extent, Interpolation::Bilinear, true);
     let whole = along(&along(&img_to_array(img)?, 0, height)?, 1, width)?;
@@ -61,7 +63,9 @@ mod tests {
         let four = Tensor::from_slice(&[0u8, 10, 20, 31], [2, 2, 1])?;
         assert_eq!(resized(&four, [1, 1])?.to_vec::<u8>()?, [15]);
         assert_eq!(resized(&Tensor::from_slice(&[255u8; 12], [2, 2, 3])?, [5, 3])?.to_vec::<u8>()?, [255; 45]);
-        assert!(resized(&img, [0, 3]).is_err());
+        let message = |img, size| resized(img, size).unwrap_err().to_string();
+        assert!(message(&img, [0, 3]).contains("0 × 3 pixels: expected 1 × 1 at least"));
+        assert!(message(&four.reshape(4)?, [1, 1]).contains("expected (height, width, channels), got (4,)"));
         Ok(())
     }
 }

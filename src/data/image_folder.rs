@@ -2,10 +2,13 @@
 
 use super::Dataset;
 use super::image::{ColorMode, load_img, resized};
+use crate::device::Device;
+use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 use rayon::prelude::*;
-use std::fs::{DirEntry, read_dir};
+use std::fs::{DirEntry, metadata, read_dir};
 use std::path::{Path, PathBuf};
 
 /// Where the PNG and JPEG files of a set lie, and which class each is of: what
@@ -26,14 +29,16 @@ pub struct ImageFolder {
 impl ImageFolder {
     /// The pictures below `folder`. Each folder in it is a class, of its name; classes and files are in the order of their
     /// names. Files that are called neither `.png`, `.jpg` nor `.jpeg`, and whatever begins with a dot, are passed over.
+    /// Links to the folders of classes and to files are followed; links to folders inside those of classes are passed
+    /// over, since they could lead back to where they lie.
     ///
     /// # Errors
-    /// A folder that cannot be read; fewer than two classes; a class without a picture.
+    /// A folder that cannot be read; a link that leads nowhere; fewer than two classes; a class without a picture.
     pub fn open(folder: impl AsRef<Path>) -> Result<ImageFolder> {
         let folder = folder.as_ref();
         let (mut classes, mut files) = (Vec::new(), Vec::new());
         for entry in entries(folder)? {
-            if !is_folder(&entry) {
+            if Kind::of(&entry)? == Kind::File {
                 continue;
             }
             let mut found = Vec::new();
@@ -69,11 +74,12 @@ impl ImageFolder {
     /// # Errors
     /// As [`load_img`], of the first file for which it fails.
     pub fn survey(&self) -> Result<([usize; 2], bool)> {
-        let found = self.each(|path| {
+        let look = |(path, _): &(PathBuf, i32)| {
             let img = load_img(path, ColorMode::Rgb)?;
             let grey = img.data::<u8>()?.chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2]);
             Ok(([img.shape()[0], img.shape()[1]], grey))
-        })?;
+        };
+        let found = first_error(self.files.par_iter().map(look).collect())?;
         let median = |axis: usize| {
             let mut extents: Vec<usize> = found.iter().map(|(size, _)| size[axis]).collect();
             extents.sort_unstable();
@@ -87,18 +93,27 @@ impl ImageFolder {
     /// # Errors
     /// As [`load_img`], of the first file for which it fails; a height or a width of 0.
     pub fn load(&self, size: [usize; 2], color_mode: ColorMode) -> Result<Dataset> {
-        let pixels = self.each(|path| resized(&load_img(path, color_mode)?, size)?.to_vec::<u8>())?;
         let labels: Vec<i32> = self.files.iter().map(|(_, class)| *class).collect();
-        let shape = [labels.len(), size[0], size[1], color_mode.channels()];
-        Dataset::new(Tensor::from_slice(&pixels.concat(), shape)?, Tensor::from_slice(&labels, labels.len())?)
+        let sample = [size[0], size[1], color_mode.channels()];
+        let shape = Shape::new(&[&[labels.len()], &sample[..]].concat())?;
+        if shape.size() == 0 {
+            return Err(Error::shape("load", format!("{} × {} pixels: expected 1 × 1 at least", size[0], size[1])));
+        }
+        // One buffer, since they may fill the memory.
+        let mut pictures = Tensor::empty(&Device::Cpu, shape, DType::U8)?;
+        let places = pictures.data_mut::<u8>()?.par_chunks_exact_mut(sample.iter().product());
+        let read = |(place, (path, _)): (&mut [u8], &(PathBuf, i32))| -> Result<()> {
+            place.copy_from_slice(resized(&load_img(path, color_mode)?, size)?.data()?);
+            Ok(())
+        };
+        first_error(places.zip(&self.files).map(read).collect())?;
+        Dataset::new(pictures, Tensor::from_slice(&labels, labels.len())?)
     }
+}
 
-    /// What `read` makes of each file, on all threads.
-    fn each<T: Send>(&self, read: impl Fn(&Path) -> Result<T> + Sync) -> Result<Vec<T>> {
-        let all: Vec<Result<T>> = self.files.par_iter().map(|(path, _)| read(path)).collect();
-        // Collected first, so that of several errors the same one is told each time.
-        all.into_iter().collect()
-    }
+/// All that was made on many threads: of several errors the same one is told each time.
+fn first_error<T>(all: Vec<Result<T>>) -> Result<Vec<T>> {
+    all.into_iter().collect()
 }
 
 /// What a folder holds, in the order of names.
@@ -110,9 +125,26 @@ fn entries(folder: &Path) -> Result<Vec<DirEntry>> {
     Ok(all)
 }
 
-/// Whether it is a folder itself: a link to one could lead back to where it lies.
-fn is_folder(entry: &DirEntry) -> bool {
-    entry.file_type().is_ok_and(|kind| kind.is_dir())
+/// What an entry of a folder is.
+#[derive(PartialEq)]
+enum Kind {
+    Folder,
+    LinkToFolder,
+    File,
+}
+
+impl Kind {
+    fn of(entry: &DirEntry) -> Result<Kind> {
+        let kind = || {
+            let own = entry.file_type()?;
+            Ok(match own.is_symlink() {
+                true if metadata(entry.path())?.is_dir() => Kind::LinkToFolder,
+                false if own.is_dir() => Kind::Folder,
+                _ => Kind::File,
+            })
+        };
+        kind().map_err(|e| Error::io(entry.path(), e))
+    }
 }
 
 /// The pictures in a folder and in the folders in it.
@@ -120,10 +152,10 @@ fn pictures(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     for entry in entries(folder)? {
         let path = entry.path();
         let is = |known: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(known));
-        if is_folder(&entry) {
-            pictures(&path, found)?;
-        } else if ["png", "jpg", "jpeg"].into_iter().any(is) {
-            found.push(path);
+        match Kind::of(&entry)? {
+            Kind::Folder => pictures(&path, found)?,
+            Kind::File if ["png", "jpg", "jpeg"].into_iter().any(is) => found.push(path),
+            Kind::File | Kind::LinkToFolder => {}
         }
     }
     Ok(())
@@ -164,10 +196,41 @@ mod tests {
         let data = found.load([8, 12], ColorMode::Rgb)?;
         assert_eq!(data.inputs()[0].shape()[..], [3, 8, 12, 3]);
         assert_eq!(data.targets()[0].to_vec::<i32>()?, [0, 1, 1]);
+        let third = resized(&load_img(at("b/in/1.png"), ColorMode::Rgb)?, [8, 12])?;
+        assert_eq!(data.inputs()[0].to_vec::<u8>()?[2 * 8 * 12 * 3..], third.to_vec::<u8>()?);
+        let message = found.load([0, 12], ColorMode::Rgb).unwrap_err().to_string();
+        assert!(message.contains("0 × 12 pixels: expected 1 × 1 at least"), "{message}");
         copy("README.md", "b/3.png");
         let message = ImageFolder::open(folder.path())?.survey().unwrap_err().to_string();
         assert!(message.contains("3.png: is neither PNG nor JPEG"), "{message}");
         assert!(ImageFolder::open(at("none")).is_err() && ImageFolder::open(at("a/1.jpeg")).is_err());
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_to_classes_and_files() -> Result<()> {
+        use std::os::unix::fs::symlink;
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let at = |name: &str| folder.path().join(name);
+        let picture = repository().join("tests/data/gray.jpg");
+        std::fs::copy(&picture, elsewhere.path().join("1.jpg")).unwrap();
+        std::fs::create_dir(at("a")).unwrap();
+        symlink(&picture, at("a/1.jpg")).unwrap();
+        // Back to where it lies, and called like a picture.
+        symlink(folder.path(), at("a/all.png")).unwrap();
+        symlink(elsewhere.path(), at("b")).unwrap();
+        symlink(&picture, at("no class.jpg")).unwrap();
+        let found = ImageFolder::open(folder.path())?;
+        assert_eq!(found.classes(), ["a", "b"]);
+        assert_eq!(found.files(), [(at("a/1.jpg"), 0), (at("b/1.jpg"), 1)]);
+        assert_eq!(found.load([2, 2], ColorMode::Rgb)?.len(), 2);
+        for lost in ["c", "a/2.png"] {
+            symlink(at("nowhere"), at(lost)).unwrap();
+            let message = ImageFolder::open(folder.path()).unwrap_err().to_string();
+            assert!(message.contains(lost), "{message}");
+            std::fs::remove_file(at(lost)).unwrap();
+        }
         Ok(())
     }
 }

@@ -1,10 +1,11 @@
 //! Which parts of a picture speak for a class.
 
+use super::{class_scores, likeliest};
 use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::layers::{ActivationFn, Spec, Updates};
-use crate::model::{Graph, Mode, Model, Step};
+use crate::layers::{ActivationFn, LayerRef, Spec, Updates};
+use crate::model::{Graph, Mode, Model, Nested, Step};
 use crate::ops::Activation;
 use crate::tensor::{GradientTape, Tensor};
 
@@ -35,7 +36,7 @@ pub struct GradCam {
 ///
 /// Without a layer it is the last whose maps are as many and as large as those of the last convolution, or, where there is no
 /// convolution, the last that gives maps: an activation behind the convolution is taken with it, and a pooling is not. A
-/// model inside the model counts as one convolution. A layer that is called several times is looked at in its last call.
+/// model inside the model that has a convolution counts as one. A layer that is called several times is looked at in its last call.
 ///
 /// The model computes in float32 and in inference mode, on its device.
 ///
@@ -81,10 +82,11 @@ pub fn grad_cam(model: &Model, picture: &Tensor, layer: Option<&str>, class: Opt
     let weights = model.weights_on_device()?;
     let outputs = graph.run(&weights, &[&input[0]], Mode::INFERENCE, &mut Updates::new())?;
     let outputs = outputs[0].cast(DType::F32)?.to_vec::<f32>()?;
-    let likeliest = likeliest(&outputs);
+    let scores = class_scores(&outputs);
+    let likeliest = likeliest(&scores);
     let class = class.unwrap_or(likeliest);
-    if class >= outputs.len().max(2) {
-        let message = format!("grad_cam: there is no class {class}, the model has {}", outputs.len().max(2));
+    if class >= scores.len() {
+        let message = format!("grad_cam: there is no class {class}, the model has {}", scores.len());
         return Err(Error::Config(message));
     }
     let (heatmap, _) = heatmap(graph, &weights, &input[0], at, class)?;
@@ -93,11 +95,11 @@ pub fn grad_cam(model: &Model, picture: &Tensor, layer: Option<&str>, class: Opt
     Ok(GradCam { heatmap, class, likeliest, layer, outputs })
 }
 
-/// The class of these outputs: the first of the largest.
-fn likeliest(outputs: &[f32]) -> usize {
-    match *outputs {
-        [one] => usize::from(one > 0.5),
-        _ => outputs.iter().enumerate().rev().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(class, _)| class),
+/// Whether a layer is a convolution, or a model that has one inside.
+fn convolves(layer: &LayerRef) -> bool {
+    match Nested::of(layer) {
+        Some(nested) => nested.graph.layers.iter().any(|entry| convolves(&entry.layer)),
+        None => layer.layer().class_name().contains("Conv"),
     }
 }
 
@@ -106,11 +108,8 @@ fn step(graph: &Graph, layer: Option<&str>) -> Result<usize> {
     let maps = |step: &Step| step.specs.len() == 1 && step.specs[0].rank() == 4 && step.specs[0].dtype.is_float();
     let name = |step: &Step| &graph.layers[step.layer].name;
     let Some(wanted) = layer else {
-        let convolves = |step: &&Step| {
-            let class = graph.layers[step.layer].layer.layer().class_name();
-            maps(step) && (class.contains("Conv") || matches!(class, "Sequential" | "Functional"))
-        };
-        let last = graph.steps.iter().rfind(convolves).map(|step| &step.specs[0]);
+        let last = graph.steps.iter().rfind(|step| maps(step) && convolves(&graph.layers[step.layer].layer));
+        let last = last.map(|step| &step.specs[0]);
         let found = graph.steps.iter().rposition(|step| maps(step) && last.is_none_or(|last| step.specs[0] == *last));
         return found.ok_or_else(|| {
             Error::Config("grad_cam: no layer of the model gives maps (batch, height, width, channels)".into())
@@ -157,8 +156,9 @@ fn heatmap(graph: &Graph, weights: &[Tensor], input: &Tensor, at: usize, class: 
     let heat = maps.detach().mul(&alpha)?.sum(&[-1], false)?.relu()?;
     let shape = heat.shape();
     let heat = heat.reshape([shape[1], shape[2]])?;
-    let largest = heat.max(&[], false)?.item()?;
-    Ok((if largest > 0.0 { heat.mul_scalar(1.0 / largest)? } else { heat }, alpha))
+    let largest = heat.max(&[], false)?;
+    // Divided: one over a number that is next to nothing would be infinite.
+    Ok((if largest.item()? > 0.0 { heat.div(&largest)? } else { heat }, alpha))
 }
 
 /// The score of a class. `seen` is handed what each call gives, and returns what the others read in its place.
@@ -250,6 +250,13 @@ mod tests {
         // Where nothing speaks for the class all is 0.
         let none = grad_cam(&model, &Tensor::from_slice(&[1f32; 4], [2, 2, 1])?, None, Some(1))?;
         assert_eq!(none.heatmap.to_vec::<f32>()?, [0.0; 4]);
+        // Maps and means whose products are the smallest numbers there are.
+        model.set_weight("conv2d/kernel", &Tensor::from_slice(&[1e-20f32, -1e-20], [1, 1, 1, 2])?)?;
+        model.set_weight("dense/kernel", &Tensor::from_slice(&[3e-20f32, -1e-20, -1e-20, 2e-20], [2, 2])?)?;
+        let faint = grad_cam(&model, &picture, None, Some(0))?.heatmap.to_vec::<f32>()?;
+        for (x, want) in faint.iter().zip([1.0, 0.25, 0.0, 0.0]) {
+            assert!((x - want).abs() < 1e-3, "{faint:?}");
+        }
         Ok(())
     }
 
@@ -268,6 +275,13 @@ mod tests {
         let pooled = crate::programs::find("convnet")?.model()?;
         let inside = Sequential::new([28, 28, 1]).add(pooled.as_layer()).build()?;
         assert!(text(step(inside.graph(), None)).contains("no layer of the model gives maps"));
+        // A model inside is a convolution if it has one.
+        let maps = |inside: Sequential| -> Result<usize> {
+            let inside = inside.build()?.as_layer();
+            step(Sequential::new([8, 8, 1]).add(Conv2D::new(2, 1)).add(inside).build()?.graph(), None)
+        };
+        let pooling = || Sequential::new([8, 8, 2]).add(MaxPooling2D::new(2));
+        assert_eq!((maps(pooling())?, maps(pooling().add(Conv2D::new(1, 1)))?), (0, 1));
 
         let pixels = picture([1, 16, 16, 3])?.cast(DType::F32)?;
         assert!(text(grad_cam(&model, &pixels, None, Some(10))).contains("no class 10, the model has 10"));

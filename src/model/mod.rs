@@ -11,6 +11,7 @@ mod weights_file;
 pub use diagram::Diagram;
 pub(crate) use graph::unique;
 pub use graph::{Entry, Graph, Mode, Step};
+pub(crate) use nested::Nested;
 pub use sequential::Sequential;
 pub use summary::Summary;
 #[cfg(feature = "cli")]

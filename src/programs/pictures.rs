@@ -2,7 +2,8 @@
 
 use crate::data::{ColorMode, load_img, resized};
 use crate::error::{Error, Result};
-use crate::model::Model;
+use crate::layers::LayerRef;
+use crate::model::{Graph, Model, Nested};
 use crate::tensor::Tensor;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -18,7 +19,8 @@ pub struct Pictures {
     /// What the numbers from 0 to 255 are multiplied by; 1 where the network has a
     /// [`Rescaling`](crate::layers::Rescaling) of its own.
     pub scale: f64,
-    /// What the classes are called, in the order of the outputs.
+    /// What the classes are called, in the order of the outputs; two where the output is one number, as
+    /// [`class_scores`](crate::explain::class_scores) has it.
     pub classes: Vec<String>,
 }
 
@@ -33,8 +35,10 @@ impl Pictures {
         model.attach(ENTRY, value.to_string().into_bytes())
     }
 
-    /// What is attached to a model. Where nothing is, the pictures are those that its input says, the numbers as they are
-    /// in files, and classes are called by their numbers.
+    /// What is attached to a model. Where nothing is, the pictures are those that its input says, and classes are called
+    /// by their numbers. Numbers are then as they are in files for a model that begins by scaling them
+    /// ([`Rescaling`](crate::layers::Rescaling), [`Normalization`](crate::layers::Normalization), also in a model
+    /// inside it), before any other layer that has weights; for all others they are divided by 255.
     ///
     /// # Errors
     /// An attachment that is damaged, or does not fit the model; without one, a model whose input is not pictures of one
@@ -46,7 +50,8 @@ impl Pictures {
             let message = format!("a model of pictures has one input and one output, this has {inputs} and {outputs}");
             return Err(Error::Data(message));
         };
-        let outputs = match graph.spec(*output).map(|spec| &spec.dims[..]) {
+        let count = match graph.spec(*output).map(|spec| &spec.dims[..]) {
+            Some([_, Some(1)]) => 2,
             Some([_, Some(classes)]) => *classes,
             other => {
                 let dims = other.unwrap_or_default();
@@ -58,17 +63,18 @@ impl Pictures {
             let value: Value = serde_json::from_slice(bytes).map_err(|e| damaged(e.to_string()))?;
             let pictures = Pictures::from_json(&value).ok_or_else(|| damaged("it does not say what is read".into()))?;
             let sample: Option<Vec<usize>> = input.dims.iter().skip(1).copied().collect();
-            let fits =
-                sample.is_some_and(|dims| dims == pictures.image || dims == [pictures.image.iter().product::<usize>()]);
-            return match fits && pictures.classes.len() == outputs {
+            let size = pictures.image.iter().try_fold(1usize, |size, extent| size.checked_mul(*extent));
+            let fits = sample.is_some_and(|dims| dims == pictures.image || size.is_some_and(|size| dims == [size]));
+            return match fits && pictures.classes.len() == count {
                 true => Ok(pictures),
                 false => Err(damaged("it is that of another model".into())),
             };
         }
         match input.dims[..] {
             [_, Some(height), Some(width), Some(channels @ (1 | 3 | 4))] => {
-                let classes = (0..outputs).map(|class| class.to_string()).collect();
-                Ok(Pictures { image: [height, width, channels], scale: 1.0, classes })
+                let classes = (0..count).map(|class| class.to_string()).collect();
+                let scale = if begins_by_scaling(graph) == Some(true) { 1.0 } else { 1.0 / 255.0 };
+                Ok(Pictures { image: [height, width, channels], scale, classes })
             }
             _ => {
                 let dims = input.dims.iter().map(|n| n.map_or_else(|| "None".into(), |n| n.to_string()));
@@ -77,6 +83,11 @@ impl Pictures {
                 Err(Error::Data(format!("input `{name}` of the model takes ({dims}), {message}")))
             }
         }
+    }
+
+    /// The same with the numbers divided by this one, which is not 0, whatever the model says.
+    pub fn divided_by(self, number: f64) -> Pictures {
+        Pictures { scale: 1.0 / number, ..self }
     }
 
     /// The PNG and JPEG files as the input of a model that this is [of](Pictures::of): in the model's size, as
@@ -111,11 +122,23 @@ impl Pictures {
     }
 }
 
+/// Whether the first call that decides it scales numbers: a layer that has weights and is not there to scale them does
+/// not; before both nothing is decided.
+fn begins_by_scaling(graph: &Graph) -> Option<bool> {
+    let decides = |layer: &LayerRef, weights: usize| match Nested::of(layer) {
+        Some(nested) => begins_by_scaling(&nested.graph),
+        None if matches!(layer.layer().class_name(), "Rescaling" | "Normalization") => Some(true),
+        None => (weights > 0).then_some(false),
+    };
+    let entries = graph.steps.iter().map(|step| &graph.layers[step.layer]);
+    entries.into_iter().find_map(|entry| decides(&entry.layer, entry.weights.len()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::files::repository;
-    use crate::layers::{Dense, Flatten};
+    use crate::layers::{Conv2D, Dense, Flatten, Normalization, Rescaling};
     use crate::model::Sequential;
 
     fn flat(image: [usize; 3], units: usize) -> Model {
@@ -137,7 +160,8 @@ mod tests {
             let message = Pictures::of(&pictures.attach(other)?).unwrap_err().to_string();
             assert!(message.contains("that of another model"), "{message}");
         }
-        for damaged in ["", "{}", r#"{"image":[4,5],"scale":1,"classes":["a","b"]}"#] {
+        let large = r#"{"image":[4294967296,4294967296,3],"scale":1,"classes":["a","b"]}"#;
+        for damaged in ["", "{}", r#"{"image":[4,5],"scale":1,"classes":["a","b"]}"#, large] {
             let model = flat([4, 5, 1], 2).attach(ENTRY, damaged.as_bytes())?;
             assert!(Pictures::of(&model).unwrap_err().to_string().contains("is damaged"), "{damaged}");
         }
@@ -147,9 +171,38 @@ mod tests {
     #[test]
     fn without_an_attachment_the_input_says_it() -> Result<()> {
         let of = Pictures::of(&flat([4, 5, 3], 2))?;
-        assert_eq!(of, Pictures { image: [4, 5, 3], scale: 1.0, classes: vec!["0".into(), "1".into()] });
+        let want = Pictures { image: [4, 5, 3], scale: 1.0 / 255.0, classes: vec!["0".into(), "1".into()] };
+        assert_eq!(of, want);
+        // One number is that of the second of two classes.
+        assert_eq!(Pictures::of(&flat([4, 5, 3], 1))?, want);
+        assert_eq!(of.divided_by(2.0).scale, 0.5);
         let message = Pictures::of(&Sequential::new([20]).add(Dense::new(2)).build()?).unwrap_err().to_string();
         assert!(message.contains("takes (None, 20), which are no pictures"), "{message}");
+        Ok(())
+    }
+
+    #[test]
+    fn pictures_are_scaled_once() -> Result<()> {
+        let from = || Sequential::new([4, 4, 1]);
+        let rescaling = || from().add(Rescaling::new(1.0 / 255.0));
+        let normalization = || from().add(Flatten::new()).add(Normalization::new().mean_and_variance(2.0, 4.0));
+        let late = || from().add(Conv2D::new(1, 1)).add(Rescaling::new(0.5));
+        let inside = |first: Sequential| -> Result<Sequential> { Ok(from().add(first.build()?.as_layer())) };
+        for (first, want) in [
+            (from(), 1.0 / 255.0),
+            (late(), 1.0 / 255.0),
+            (inside(late())?, 1.0 / 255.0),
+            (rescaling(), 1.0),
+            (normalization(), 1.0),
+            (inside(inside(rescaling())?)?, 1.0),
+            (inside(from().add(Flatten::new()))?.add(Rescaling::new(0.5)), 1.0),
+        ] {
+            let model = first.add(Flatten::new()).add(Dense::new(2)).build()?;
+            assert_eq!(Pictures::of(&model)?.scale, want, "{}", model.summary());
+        }
+        // What is attached holds, also where it is that nothing is to be done.
+        let attached = Pictures { scale: 1.0, ..Pictures::of(&flat([4, 4, 1], 2))? };
+        assert_eq!(Pictures::of(&attached.attach(flat([4, 4, 1], 2))?)?, attached);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Pictures of models: their layers, and what they go by.
 
+use super::pictures::write_png;
 use super::{colours, error, fail, succeed, text};
-use uncrumple::files::atomic_write;
 use uncrumple::prelude::*;
 use uncrumple::programs::image::resnet;
 use uncrumple::programs::pictures::Pictures;
@@ -52,13 +52,7 @@ fn grad_cam_draws_what_speaks_for_a_class() {
     pictures.attach(network).unwrap().save(&model).unwrap();
     // Red at the left, and at the right a quarter of blue.
     let pixels: Vec<[u8; 3]> = (0..48).map(|i| if i % 8 < 6 { [255, 0, 0] } else { [0, 0, 255] }).collect();
-    atomic_write(&picture, |file| {
-        let mut encoder = png::Encoder::new(file, 8, 6);
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.write_header()?.write_image_data(&pixels.concat())?;
-        Ok(())
-    })
-    .unwrap();
+    write_png(&picture, [6, 8], png::ColorType::Rgb, &pixels.concat());
 
     let run = |more: &[&str]| {
         let given = ["grad-cam", text(&model), "--image", text(&picture), "--out", text(&out), "--device", "cpu"];
@@ -99,4 +93,7 @@ fn grad_cam_draws_what_speaks_for_a_class() {
     Sequential::new([4]).add(Dense::new(2)).build().unwrap().save(&other).unwrap();
     let said = error(&["grad-cam", text(&other), "--image", text(&picture), "--out", text(&out)]);
     assert!(said.contains("which are no pictures"), "{said}");
+    // A picture has no name before it: nothing is read but this file.
+    let said = error(&["grad-cam", text(&model), "--image", &format!("a={}", text(&picture)), "--out", text(&out)]);
+    assert!(said.contains("a="), "{said}");
 }

@@ -106,9 +106,11 @@ fn grey_pictures_have_one_channel_and_a_size_of_their_own() {
 fn what_is_wrong_with_folders_of_pictures_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let out = elsewhere.path().join("out");
     let said = |more: &[&str]| {
         let train = ["train", "images", text(folder.path()), "--device", "cpu", "--epochs", "1", "--out"];
-        error(&[&train[..], &[text(&at(".out"))], more].concat())
+        error(&[&train[..], &[text(&out)], more].concat())
     };
     let holds = |more: &[&str], want: &str| {
         let said = said(more);
@@ -122,11 +124,25 @@ fn what_is_wrong_with_folders_of_pictures_is_said() {
     coloured(folder.path(), &["one", "two"], 2);
     std::fs::remove_file(at("one/2.png")).unwrap();
     holds(&[], "one: holds 2 pictures: expected 3 at least");
+    std::fs::remove_file(at("one/1.png")).unwrap();
+    holds(&[], "one: holds 1 picture: expected 3 at least");
     coloured(folder.path(), &["one", "two"], 3);
     holds(&["--size", "16"], "conv2d");
     std::fs::write(at("two/text.jpg"), "dear diary").unwrap();
     holds(&[], "two/text.jpg: is neither PNG nor JPEG");
-    assert!(!at(".out").exists(), "nothing is made before it is known that there is something to learn");
+    assert!(!out.exists(), "nothing is made before it is known that there is something to learn");
+    // Results in the folder of pictures would be a class the next time.
+    let train = ["train", "images", ".", "--device", "cpu"];
+    for (more, named) in
+        [(&[][..], "runs/images"), (&["--out", "new/../one/x"], "new/../one/x"), (&["--out", "."], ".")]
+    {
+        let output = command(&[&train[..], more].concat()).current_dir(folder.path()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let want =
+            format!("error: --out {named}: lies in ., where each folder is a class: name a folder outside of it\n");
+        assert_eq!(said, want);
+    }
+    assert!(!at("runs").exists() && !at("new").exists() && !at("one/x").exists());
     let said = error(&["train", "images", text(&at("one/1.png"))]);
     assert!(said.contains("1.png"), "{said}");
     let said = fail(2, &["train", "images", text(folder.path()), "--size", "0x3"]);
@@ -156,6 +172,26 @@ fn predict_says_which_models_take_pictures() {
     assert!(succeed(&predict).trim_end().ends_with("p.png  f 125"));
     assert!(error(&[&predict[..], &["--divide", "0"]].concat()).contains("a number other than 0"));
 
+    // One number is how likely the second of two classes is; grad-cam says the same, of the same numbers.
+    let mut sigmoid = Sequential::new([3, 2, 1])
+        .add(Conv2D::new(1, 1).use_bias(false))
+        .add(Flatten::new())
+        .add(Dense::new(1).sigmoid())
+        .build()
+        .unwrap();
+    sigmoid.set_weight("conv2d/kernel", &Tensor::from_slice(&[1f32], [1, 1, 1, 1]).unwrap()).unwrap();
+    sigmoid.set_weight("dense/kernel", &Tensor::from_slice(&[1.8f32; 6], [6, 1]).unwrap()).unwrap();
+    let rescaled = Sequential::new([3, 2, 1]).add(Rescaling::new(1.0 / 255.0)).add(sigmoid.as_layer());
+    let out = folder.path().join("heat.png");
+    // 750 / 255 · 1.8 = 5.294, of which the sigmoid is 0.995.
+    for network in [sigmoid.clone(), rescaled.build().unwrap()] {
+        network.save(&model).unwrap();
+        let said = succeed(&["predict", text(&model), "--device", "cpu", "--image", text(&picture)]);
+        assert!(said.ends_with("  1 99.50 %, 0 0.50 %\n"), "{said}");
+        let said = succeed(&["grad-cam", text(&model), "--image", text(&picture), "--out", text(&out)]);
+        assert!(said.starts_with("1, 99.5 %"), "{said}");
+    }
+
     assert!(fail(2, &["predict", text(&model)]).contains("--x <FILE>"));
     let both = ["predict", text(&model), "--image", text(&picture), "--x", "x.npy", "--out", "y.npy"];
     assert!(fail(2, &both).contains("cannot be used with"));
@@ -173,7 +209,10 @@ fn write_idx(path: &Path, shape: &[u32], bytes: &[u8]) {
 
 /// Runs a command that finds its data in `datasets`; what it prints and whether it succeeds.
 fn run_with(datasets: &Path, arguments: &[&str]) -> (bool, String) {
-    let output = command(arguments).env("UNCRUMPLE_DATASETS", datasets).output().unwrap();
+    // The source tree may hold what was fetched: another takes its place.
+    let source = datasets.parent().unwrap().join("source");
+    let variables = [("UNCRUMPLE_DATASETS", datasets), ("CARGO_MANIFEST_DIR", &source)];
+    let output = command(arguments).envs(variables).output().unwrap();
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
     (output.status.success(), text)
 }
@@ -189,8 +228,11 @@ fn sets_that_are_fetched_are_asked_for_and_learnt() {
     };
     for set in ["fashion-mnist", "cifar10"] {
         let (done, said) = train(set, &[]);
-        let want = format!("error: {set} does not come with the project: `scripts/fetch-data {set}` fetches it\n");
-        assert!(!done && said == want, "{said}");
+        let want =
+            format!("error: {set} does not come with the project: `scripts/fetch-data {set}` fetches it; it is not in");
+        let places = ["datasets", ".cache/datasets", "source/.cache/datasets"];
+        let places = places.map(|place| folder.path().join(place).display().to_string()).join(", ");
+        assert!(!done && said == format!("{want} {places}\n"), "{said}");
     }
 
     // Where the script puts them; a few pictures of noise are enough to run.
@@ -208,7 +250,7 @@ fn sets_that_are_fetched_are_asked_for_and_learnt() {
         check_left(&said, &out);
     }
 
-    let cifar = folder.path().join(".cache/datasets/cifar10");
+    let cifar = folder.path().join("source/.cache/datasets/cifar10");
     let pixels: Vec<u8> = (0..20 * 3072).map(noise).collect();
     for batch in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
         write_png(&cifar.join(format!("{batch}.png")), [20, 1024], png::ColorType::Rgb, &pixels);

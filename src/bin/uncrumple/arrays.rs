@@ -5,9 +5,11 @@ use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use uncrumple::data::Table;
+use uncrumple::explain::{class_scores, likeliest};
 use uncrumple::files::{Array, idx, npy};
 use uncrumple::layers::Spec;
 use uncrumple::prelude::*;
+use uncrumple::programs::pictures::Pictures;
 use uncrumple::programs::tabular::{Problem, Tabular};
 
 /// What the commands' help says about files.
@@ -75,7 +77,7 @@ pub struct Inputs {
 
     /// Divide the inputs by this number, as by 255 for a model that was trained on bytes as numbers from 0 to 1
     #[arg(long, value_name = "NUMBER")]
-    divide: Option<f64>,
+    pub divide: Option<f64>,
 }
 
 /// A model, and files of what goes into it and of what should come out.
@@ -89,22 +91,28 @@ pub struct Samples {
     y: Vec<Source>,
 }
 
-impl Inputs {
-    /// What the inputs are divided by, if they are.
-    pub fn divisor(&self) -> Result<Option<f64>> {
-        match self.divide {
-            Some(by) if by == 0.0 || !by.is_finite() => wrong("--divide: expected a number other than 0".into()),
-            divide => Ok(divide),
-        }
-    }
-}
-
 impl Samples {
     /// [`check_apart`] for all that is read.
     pub fn check_apart(&self, written: &[&Path]) -> Result<()> {
-        check_apart(&self.inputs.x, written)?;
-        check_apart(&self.y, written)
+        check_apart(self.inputs.x.iter().chain(&self.y).map(Source::path), written)
     }
+}
+
+/// What --divide gives, where it can be divided by.
+fn divisor(divide: Option<f64>) -> Result<Option<f64>> {
+    match divide {
+        Some(by) if !by.is_normal() => wrong("--divide: expected a number other than 0".into()),
+        divide => Ok(divide),
+    }
+}
+
+/// How a model reads the pictures of --image; --divide says otherwise.
+pub fn pictures(model: &Model, divide: Option<f64>) -> Result<Pictures> {
+    let pictures = Pictures::of(model).map_err(|e| Error::Config(format!("--image: {e}")))?;
+    Ok(match divisor(divide)? {
+        Some(by) => pictures.divided_by(by),
+        None => pictures,
+    })
 }
 
 fn wrong<T>(message: String) -> Result<T> {
@@ -196,7 +204,7 @@ fn as_wanted(pictures: Tensor, spec: &Spec) -> Result<Tensor> {
 
 /// The model's inputs, in their order and of their dtypes.
 pub fn inputs(model: &Model, given: &Inputs) -> Result<Vec<Tensor>> {
-    let divide = given.divisor()?;
+    let divide = divisor(given.divide)?;
     if let Some((tabular, table)) = table(model, given)? {
         return Ok(vec![tabular.space.transform(&table)?]);
     }
@@ -289,10 +297,10 @@ pub fn check_outputs(names: &[String], files: &[Source], tabular: bool) -> Resul
 }
 
 /// Looks whether nothing that is read would be written over: links and detours are followed.
-pub fn check_apart(read: &[Source], written: &[&Path]) -> Result<()> {
+pub fn check_apart<'a>(read: impl IntoIterator<Item = &'a Path>, written: &[&Path]) -> Result<()> {
     let place = |path: &Path| std::fs::canonicalize(path).ok();
-    let same = |a: &Path| read.iter().any(|b| place(a).is_some_and(|a| place(&b.path) == Some(a)));
-    match written.iter().find(|path| same(path)) {
+    let read: Vec<_> = read.into_iter().filter_map(place).collect();
+    match written.iter().find(|path| place(path).is_some_and(|path| read.contains(&path))) {
         Some(path) => {
             wrong(format!("{}: would be written over what is read from it; name another file", path.display()))
         }
@@ -331,7 +339,7 @@ pub fn write_table(tabular: &Tabular, output: &Tensor, path: &Path) -> Result<St
         for row in values.chunks_exact(width) {
             let likely = match (classes.len(), row) {
                 (0, _) => vec![],
-                (2, [p]) => vec![1.0 - p, *p],
+                (2, [_]) => class_scores(row).into_owned(),
                 _ => row.to_vec(),
             };
             if target.problem() == Problem::Multilabel {
@@ -341,10 +349,12 @@ pub fn write_table(tabular: &Tabular, output: &Tensor, path: &Path) -> Result<St
                 writer.write_record(std::iter::once(labels.join(" ")).chain(likely)).map_err(failed)?;
                 continue;
             }
-            // The first of equals, as argmax has it.
-            let best = likely.iter().rev().copied().fold(f32::NEG_INFINITY, f32::max);
-            let best = likely.iter().position(|p| *p == best).and_then(|i| classes.get(i));
-            let first = best.cloned().unwrap_or_else(|| row[0].to_string());
+            let best = likeliest(&likely);
+            // A number where there are no classes; none is likelier than one whose number is NaN.
+            let first = match (classes.get(best), likely.get(best)) {
+                (Some(class), Some(p)) if !p.is_nan() => class.clone(),
+                (_, p) => p.unwrap_or(&row[0]).to_string(),
+            };
             writer.write_record(std::iter::once(first).chain(likely.iter().map(f32::to_string))).map_err(failed)?;
         }
         writer.flush()

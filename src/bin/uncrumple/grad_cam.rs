@@ -1,15 +1,17 @@
 //! `uncrumple grad-cam`: which parts of a picture speak for a class.
 
-use crate::arrays::{Source, check_apart};
+use crate::arrays::{check_apart, pictures};
 use crate::options::{Compute, named};
 use crate::{plot, say};
 use clap::Args;
 use std::path::PathBuf;
 use uncrumple::data::{ColorMode, load_img};
-use uncrumple::explain::grad_cam;
+use uncrumple::explain::{class_scores, grad_cam};
 use uncrumple::files::prepare;
 use uncrumple::prelude::*;
-use uncrumple::programs::pictures::Pictures;
+
+/// Characters of a class's name that the picture shows.
+const LONGEST: usize = 40;
 
 /// Show which parts of a picture speak for a class, by Grad-CAM
 #[derive(Args)]
@@ -26,7 +28,7 @@ pub struct Arguments {
 
     /// The picture: PNG or JPEG
     #[arg(long, value_name = "FILE")]
-    image: Source,
+    image: PathBuf,
 
     /// The class, by its name or its number from 0 on; the likeliest unless given
     #[arg(long, value_name = "CLASS")]
@@ -50,44 +52,26 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     named(&arguments.out, "png")?;
-    check_apart(std::slice::from_ref(&arguments.image), &[&arguments.out])?;
+    check_apart([&*arguments.image], &[&arguments.out])?;
     prepare(&arguments.out)?;
     let device = arguments.compute.start()?;
     let model = Model::load(&arguments.model)?.on(device);
-    let mut pictures = Pictures::of(&model)?;
-    pictures.scale = scale(&model, pictures.scale, arguments.divide)?;
-    let names = match &pictures.classes[..] {
-        [_] => vec!["0".to_string(), "1".to_string()],
-        classes => classes.to_vec(),
-    };
-    let class = arguments.class.as_ref().map(|given| class(given, &names)).transpose()?;
-    let picture = pictures.load(&model, &[arguments.image.path()])?;
+    let pictures = pictures(&model, arguments.divide)?;
+    let names = &pictures.classes;
+    let class = arguments.class.as_ref().map(|given| class(given, names)).transpose()?;
+    let picture = pictures.load(&model, &[&arguments.image])?;
     let found = grad_cam(&model, &picture, arguments.layer.as_deref(), class)?;
 
-    let title = format!("{}, {}", names[found.class], sure(&found.outputs, found.class));
-    let likeliest = found.likeliest;
-    let other = match likeliest == found.class {
+    let said = |class: usize, most| format!("{}, {}", plot::short(&names[class], most), sure(&found.outputs, class));
+    let other = |most| match found.likeliest == found.class {
         true => String::new(),
-        false => format!("; the likeliest is {}, {}", names[likeliest], sure(&found.outputs, likeliest)),
+        false => format!("; the likeliest is {}", said(found.likeliest, most)),
     };
-    let line = format!("Grad-CAM of {}{other}", found.layer);
-    let shown = load_img(arguments.image.path(), ColorMode::Rgb)?;
-    plot::heat(&shown, &found.heatmap, &title, &line, &arguments.out)?;
-    say(format!("{title}{other}"))?;
+    let line = format!("Grad-CAM of {}{}", plot::short(&found.layer, LONGEST), other(LONGEST));
+    let shown = load_img(&arguments.image, ColorMode::Rgb)?;
+    plot::heat(&shown, &found.heatmap, &said(found.class, LONGEST), &line, &arguments.out)?;
+    say(format!("{}{}", said(found.class, usize::MAX), other(usize::MAX)))?;
     say(format!("{}  what speaks for it, by the maps of {}", arguments.out.display(), found.layer))
-}
-
-/// What the numbers of the picture are multiplied by.
-fn scale(model: &Model, own: f64, divide: Option<f64>) -> Result<f64> {
-    let scales = |class: &str| matches!(class, "Rescaling" | "Normalization");
-    match divide {
-        Some(by) if by == 0.0 || !by.is_finite() => {
-            Err(Error::Config("--divide: expected a number other than 0".into()))
-        }
-        Some(by) => Ok(1.0 / by),
-        None if own != 1.0 || model.graph().layers.iter().any(|e| scales(e.layer.layer().class_name())) => Ok(own),
-        None => Ok(1.0 / 255.0),
-    }
 }
 
 /// The class of this name, or else of this number.
@@ -103,11 +87,7 @@ fn class(given: &str, names: &[String]) -> Result<usize> {
 
 /// How likely a class is; of a model that gives no probabilities the number that it gives.
 fn sure(outputs: &[f32], class: usize) -> String {
-    let own = match outputs {
-        [one] if class == 0 => 1.0 - one,
-        [one] => *one,
-        _ => outputs.get(class).copied().unwrap_or(f32::NAN),
-    };
+    let own = class_scores(outputs).get(class).copied().unwrap_or(f32::NAN);
     if outputs.iter().all(|p| (0.0..=1.0).contains(p)) { format!("{:.1} %", own * 100.0) } else { format!("{own:.3}") }
 }
 
@@ -122,16 +102,6 @@ mod tests {
         assert_eq!((found("dog"), found("0"), found("2"), found("3")), (Some(2), Some(1), Some(2), None));
         let said = class("cow", &names).unwrap_err().to_string();
         assert!(said.contains("no class `cow`; it has cat, 0, dog"), "{said}");
-    }
-
-    #[test]
-    fn pictures_are_scaled_once() -> Result<()> {
-        let plain = Sequential::new([4, 4, 1]).add(Conv2D::new(2, 3)).build()?;
-        let scaled = Sequential::new([4, 4, 1]).add(Rescaling::new(1.0 / 255.0)).build()?;
-        assert_eq!((scale(&plain, 1.0, None)?, scale(&scaled, 1.0, None)?), (1.0 / 255.0, 1.0));
-        assert_eq!((scale(&plain, 0.5, None)?, scale(&scaled, 0.5, Some(2.0))?), (0.5, 0.5));
-        assert!(scale(&plain, 1.0, Some(0.0)).is_err());
-        Ok(())
     }
 
     #[test]

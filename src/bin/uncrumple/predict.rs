@@ -5,8 +5,8 @@ use crate::options::{Compute, Policy, describe};
 use crate::{say, warn};
 use clap::Args;
 use std::path::PathBuf;
+use uncrumple::explain::{class_scores, ranked};
 use uncrumple::prelude::*;
-use uncrumple::programs::pictures::Pictures;
 use uncrumple::programs::tabular::Tabular;
 
 /// Compute a model's outputs for arrays in NumPy files, for the rows of a table, or for pictures
@@ -17,8 +17,10 @@ pub struct Arguments {
     #[command(flatten)]
     inputs: Inputs,
 
-    /// Instead of --x: PNG and JPEG pictures, which are brought to the model's size, and whose numbers are scaled as in its
-    /// training; of each the likeliest classes are printed
+    /// Instead of --x: PNG and JPEG pictures, which are brought to the model's size, and of which the likeliest
+    /// classes are printed. Their numbers, 0 to 255, are scaled as the model's file says; where it says nothing and
+    /// the model does not begin by scaling them (Rescaling, Normalization), they are divided by 255, and by another
+    /// number with --divide
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "x")]
     image: Vec<PathBuf>,
 
@@ -52,8 +54,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let names = model.graph().output_names();
     let tabular = Tabular::of(&model)?;
     arrays::check_outputs(&names, &arguments.out, tabular.is_some())?;
-    arrays::check_apart(&arguments.inputs.x, &arguments.out.iter().map(Source::path).collect::<Vec<_>>())?;
-    let pictures = if arguments.image.is_empty() { None } else { Some(pictures(&model, arguments)?) };
+    let read = arguments.inputs.x.iter().map(Source::path).chain(arguments.image.iter().map(PathBuf::as_path));
+    arrays::check_apart(read, &arguments.out.iter().map(Source::path).collect::<Vec<_>>())?;
+    let pictures = match arguments.image.is_empty() {
+        true => None,
+        false => Some(arrays::pictures(&model, arguments.inputs.divide)?),
+    };
     let inputs = match &pictures {
         Some(pictures) => vec![pictures.load(&model, &arguments.image)?],
         None => arrays::inputs(&model, &arguments.inputs)?,
@@ -80,28 +86,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     written.into_iter().try_for_each(say)
 }
 
-/// How the model reads pictures; --divide says otherwise.
-fn pictures(model: &Model, arguments: &Arguments) -> Result<Pictures> {
-    let pictures = Pictures::of(model).map_err(|e| Error::Config(format!("--image: {e}")))?;
-    Ok(match arguments.inputs.divisor()? {
-        Some(by) => Pictures { scale: 1.0 / by, ..pictures },
-        None => pictures,
-    })
-}
-
 /// Prints a line for each picture: its file, and the classes that it is most likely of.
 fn say_classes(arguments: &Arguments, classes: &[String], output: &Tensor) -> Result<()> {
     let values = output.cast(DType::F32)?.to_vec::<f32>()?;
     let names: Vec<String> = arguments.image.iter().map(|path| path.display().to_string()).collect();
     let widest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-    for (name, row) in names.iter().zip(values.chunks_exact(classes.len().max(1))) {
-        let likely = row.iter().all(|p| *p >= 0.0) && (row.iter().sum::<f32>() - 1.0).abs() < 0.01;
-        let mut order: Vec<usize> = (0..row.len()).collect();
-        // Of equals the first, as argmax has it.
-        order.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
-        let shown = order.iter().take(arguments.top as usize).map(|&i| match likely {
-            true => format!("{} {:.2} %", classes[i], row[i] * 100.0),
-            false => format!("{} {}", classes[i], row[i]),
+    for (name, row) in names.iter().zip(values.chunks_exact(output.shape().last().max(1))) {
+        let scores = class_scores(row);
+        let likely = scores.iter().all(|p| *p >= 0.0) && (scores.iter().sum::<f32>() - 1.0).abs() < 0.01;
+        let shown = ranked(&scores).into_iter().take(arguments.top as usize).map(|i| match likely {
+            true => format!("{} {:.2} %", classes[i], scores[i] * 100.0),
+            false => format!("{} {}", classes[i], scores[i]),
         });
         say(format!("{name:<widest$}  {}", shown.collect::<Vec<_>>().join(", ")))?;
     }

@@ -36,16 +36,24 @@ pub fn folder() -> Result<PathBuf> {
     })
 }
 
-/// Where a set is that `scripts/fetch-data` fetches: in the [`folder`], or in `.cache/datasets/` beside it, where the script
-/// puts it.
+/// Where a set is that `scripts/fetch-data` fetches: in the [`folder`], or in `.cache/datasets/` beside it or in the
+/// source tree, where the script puts it.
 ///
 /// # Errors
-/// It is in neither.
+/// It is in none of them.
 fn fetched(name: &str) -> Result<PathBuf> {
+    const CACHE: &str = ".cache/datasets";
     let folder = folder()?;
-    [folder.join(name), folder.join("../.cache/datasets").join(name)].into_iter().find(|p| p.is_dir()).ok_or_else(
-        || Error::Data(format!("{name} does not come with the project: `scripts/fetch-data {name}` fetches it")),
-    )
+    let folder = folder.canonicalize().unwrap_or(folder);
+    let beside = folder.parent().map(|parent| parent.join(CACHE));
+    let mut places: Vec<PathBuf> =
+        [Some(folder), beside, Some(repository().join(CACHE))].into_iter().flatten().collect();
+    places.dedup();
+    places.iter().map(|place| place.join(name)).find(|p| p.is_dir()).ok_or_else(|| {
+        let places: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
+        let message = format!("{name} does not come with the project: `scripts/fetch-data {name}` fetches it");
+        Error::Data(format!("{message}; it is not in {}", places.join(", ")))
+    })
 }
 
 /// MNIST: 60 000 pictures of handwritten digits to train on, 10 000 to test (LeCun, Cortes, Burges).

@@ -26,11 +26,20 @@ pub fn filters(model: &Model, extents: Option<[usize; 3]>, path: &Path) -> Resul
         }
     };
     let tiles: Vec<_> = (0..count.min(SHOWN)).map(|filter| Tile { picture: picture(filter), lines: vec![] }).collect();
-    let shown = if count > SHOWN { format!("The first {SHOWN} of {count}") } else { format!("All {count}") };
+    let shown = shown(count);
     let colours = if channels == 1 { "blue above 0, orange below" } else { "grey is 0" };
-    let line = format!("{shown} filters of {height} × {width}; {colours}, the fullest {largest:.3}");
+    let line = format!("{shown} of {height} × {width}; {colours}, the fullest {largest:.3}");
     sheet(&format!("What {name} looks for"), &line, &tiles, if height.max(width) > 16 { 112 } else { 80 }, path)?;
     Ok(true)
+}
+
+/// Which of so many filters are shown.
+fn shown(count: usize) -> String {
+    match count {
+        1 => "The one filter".into(),
+        2..=SHOWN => format!("All {count} filters"),
+        _ => format!("The first {SHOWN} of {count} filters"),
+    }
 }
 
 /// The layer's name, the extents (height, width, channels, filters), and the numbers.
@@ -85,6 +94,12 @@ mod tests {
         assert_eq!(of(&dense, Some([2, 2, 3]))?, found("dense", [2, 2, 3, 6]));
         assert_eq!((of(&dense, Some([3, 2, 1]))?, of(&dense, None)?), (None, None));
         Ok(())
+    }
+
+    #[test]
+    fn filters_are_counted() {
+        let want = ["The one filter", "All 2 filters", "All 64 filters", "The first 64 of 65 filters"];
+        assert_eq!([1, 2, 64, 65].map(shown), want);
     }
 
     #[test]

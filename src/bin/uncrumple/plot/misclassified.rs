@@ -1,11 +1,16 @@
 //! Pictures that were taken for what they are not.
 
 use super::sheet::{Picture, Tile, sheet};
+use super::short;
 use std::path::Path;
+use uncrumple::explain::{class_scores, likeliest};
 use uncrumple::prelude::*;
 
 /// How many are shown.
 const SHOWN: usize = 40;
+/// Characters of a name that are shown: a caption has two, and a row has eight captions.
+const LONGEST: usize = 20;
+const TITLE: &str = "Misclassified pictures";
 
 /// A picture that was read wrong.
 struct Mistake {
@@ -28,9 +33,22 @@ pub fn misclassified(
     names: &[impl AsRef<str>],
     path: &Path,
 ) -> Result<()> {
+    let (line, tiles) = tiles(test, extents, probabilities, names)?;
+    // What is larger than a digit would not be recognised as small.
+    let side = if extents[0].max(extents[1]) > 64 { 192 } else { 112 };
+    sheet(TITLE, &line, &tiles, side, path)
+}
+
+/// What there is to say of the mistakes, and those that are shown.
+fn tiles(
+    test: &Dataset,
+    extents: [usize; 3],
+    probabilities: &Tensor,
+    names: &[impl AsRef<str>],
+) -> Result<(String, Vec<Tile>)> {
     let mistakes = mistakes(&test.classes()?, probabilities)?;
     let shown = &mistakes[..mistakes.len().min(SHOWN)];
-    let name = |class: usize| names.get(class).map_or_else(|| class.to_string(), |name| name.as_ref().to_string());
+    let name = |class: usize| names.get(class).map_or_else(|| class.to_string(), |name| short(name.as_ref(), LONGEST));
     let mut tiles = Vec::new();
     for (mistake, picture) in shown.iter().zip(pictures(test, extents, shown)?) {
         let taken = format!("{} → {}", name(mistake.label), name(mistake.guess));
@@ -41,9 +59,7 @@ pub fn misclassified(
         (wrong, all) if wrong <= SHOWN => format!("{wrong} of {all} test pictures were read wrong; the surest first"),
         (wrong, all) => format!("{wrong} of {all} test pictures were read wrong; the {SHOWN} surest are shown"),
     };
-    // What is larger than a digit would not be recognised as small.
-    let side = if extents[0].max(extents[1]) > 64 { 192 } else { 112 };
-    sheet("Misclassified pictures", &line, &tiles, side, path)
+    Ok((line, tiles))
 }
 
 /// What is wrong, the surest first.
@@ -59,15 +75,9 @@ fn mistakes(labels: &[i64], probabilities: &Tensor) -> Result<Vec<Mistake>> {
     let probabilities = probabilities.cast(DType::F32)?.to_vec::<f32>()?;
     let mut found = Vec::new();
     for (sample, (row, &label)) in probabilities.chunks_exact(classes).zip(labels).enumerate() {
-        let (guess, probability) = match *row {
-            [one] if one > 0.5 => (1, one),
-            [one] => (0, 1.0 - one),
-            _ => {
-                // Of several that are alike the first, as argmax has it.
-                let largest = row.iter().copied().enumerate().rev().max_by(|a, b| a.1.total_cmp(&b.1));
-                largest.unwrap_or_default()
-            }
-        };
+        let scores = class_scores(row);
+        let guess = likeliest(&scores);
+        let probability = scores[guess];
         if let Ok(label) = usize::try_from(label)
             && label != guess
         {
@@ -104,6 +114,7 @@ fn pictures(test: &Dataset, extents: [usize; 3], shown: &[Mistake]) -> Result<Ve
 
 #[cfg(test)]
 mod tests {
+    use super::super::sheet::assert_room;
     use super::*;
 
     fn set(pictures: &[f32], labels: &[i32]) -> Result<Dataset> {
@@ -145,9 +156,16 @@ mod tests {
         let folder = tempfile::tempdir().map_err(|e| Error::Config(e.to_string()))?;
         let path = folder.path().join("misclassified.png");
         let test = set(&(0..3 * 48).map(|i| i as f32 / 144.0).collect::<Vec<_>>(), &[0, 1, 0])?;
-        for rows in [[0.9f32, 0.1, 0.2, 0.8, 1.0, 0.0], [0.1, 0.9, 0.8, 0.2, 0.4, 0.6]] {
-            misclassified(&test, [4, 4, 3], &Tensor::from_slice(&rows, [3, 2])?, &["cat", "dog"], &path)?;
-            assert!(path.metadata().is_ok_and(|file| file.len() > 1000));
+        for (rows, wrong) in [([0.9f32, 0.1, 0.2, 0.8, 1.0, 0.0], 0), ([0.1, 0.9, 0.8, 0.2, 0.4, 0.6], 3)] {
+            let rows = Tensor::from_slice(&rows, [3, 2])?;
+            for names in [["cat".into(), "dog".into()], ["c".repeat(200), "d".repeat(255)]] {
+                let (line, tiles) = tiles(&test, [4, 4, 3], &rows, &names)?;
+                assert_eq!(tiles.len(), wrong);
+                assert!(tiles.iter().all(|tile| tile.lines[0].chars().count() <= 2 * LONGEST + 3));
+                assert_room(TITLE, &line, &tiles, 112);
+                misclassified(&test, [4, 4, 3], &rows, &names, &path)?;
+                assert!(path.exists());
+            }
         }
         Ok(())
     }

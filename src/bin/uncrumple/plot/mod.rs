@@ -7,7 +7,7 @@ mod learning_curves;
 mod misclassified;
 mod sheet;
 
-pub use confusion_matrix::confusion_matrix;
+pub use confusion_matrix::{MOST, confusion_matrix};
 pub use filters::filters;
 pub use heat::heat;
 pub use learning_curves::learning_curves;
@@ -63,9 +63,47 @@ fn fonts() -> bool {
     *KNOWN.get_or_init(|| fonts.into_iter().all(register))
 }
 
+/// How many pixels a line of text is wide and high.
+fn extents(line: &str, style: &TextStyle) -> (i32, i32) {
+    style.font.box_size(line).map_or((0, 0), |(width, height)| (width as i32, height as i32))
+}
+
 /// How many pixels a line of text is wide.
 fn width_of(line: &str, style: &TextStyle) -> i32 {
-    style.font.box_size(line).map_or(0, |(width, _)| width as i32)
+    extents(line, style).0
+}
+
+/// A name, of which so many characters are shown at most.
+pub fn short(name: &str, most: usize) -> String {
+    match name.chars().count() > most {
+        true => name.chars().take(most - 1).chain(['…']).collect(),
+        false => name.into(),
+    }
+}
+
+/// A rectangle of a picture.
+#[derive(Clone, Copy)]
+struct Extents {
+    left: i32,
+    top: i32,
+    width: i32,
+    height: i32,
+}
+
+impl Extents {
+    fn middle(self) -> (i32, i32) {
+        (self.left + self.width / 2, self.top + self.height / 2)
+    }
+
+    #[cfg(test)]
+    fn right(self) -> i32 {
+        self.left + self.width
+    }
+
+    #[cfg(test)]
+    fn bottom(self) -> i32 {
+        self.top + self.height
+    }
 }
 
 type Drawn = Result<(), Box<dyn std::error::Error>>;
@@ -89,4 +127,15 @@ fn styled(font: &'static str, size: u32, colour: RGBColor) -> TextStyle<'static>
 fn mixed(colour: RGBColor, share: f64) -> RGBColor {
     let mix = |c: u8| (255.0 + (f64::from(c) - 255.0) * share).round() as u8;
     RGBColor(mix(colour.0), mix(colour.1), mix(colour.2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn long_names_are_cut() {
+        assert_eq!((short("ankle boot", 10).as_str(), short("ankle boots", 10).as_str()), ("ankle boot", "ankle boo…"));
+        assert_eq!(short(&"é".repeat(30), 4), "ééé…");
+    }
 }

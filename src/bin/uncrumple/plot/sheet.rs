@@ -1,6 +1,6 @@
 //! Small pictures side by side, each with what there is to say of it.
 
-use super::{INK, MUTED, RULE, bold, draw, text, width_of};
+use super::{Extents, INK, MUTED, RULE, bold, draw, extents, text, width_of};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::path::Path;
@@ -56,37 +56,93 @@ pub struct Tile {
 
 /// A sheet of tiles under a title and a line that tells of them; a picture fills a square of `side`.
 pub fn sheet(title: &str, line: &str, tiles: &[Tile], side: usize, path: &Path) -> Result<()> {
-    let styles = [bold(20, INK), text(18, MUTED)];
-    let captions = || tiles.iter().flat_map(|tile| tile.lines.iter().zip(styles.iter().cycle()));
-    let widest = captions().map(|(line, style)| width_of(line, style)).chain([side as i32]).max().unwrap_or_default();
-    let lines = tiles.iter().map(|tile| tile.lines.len()).max().unwrap_or(0) as i32;
-    let cell = (widest + GAP, side as i32 + lines * LINE + 8 + GAP);
-    // As wide as its words at least.
-    let words = width_of(title, &bold(36, INK)).max(width_of(line, &text(24, MUTED)));
-    let (columns, rows) = (tiles.len().clamp(1, COLUMNS), tiles.len().div_ceil(COLUMNS) as i32);
-    let width = (columns as i32 * cell.0).max(words) + 2 * MARGIN;
-    draw(path, (width as u32, (TOP + rows * cell.1 + MARGIN) as u32), |area| {
+    let layout = Layout::new(title, line, tiles, side);
+    draw(path, (layout.size.0 as u32, layout.size.1 as u32), |area| {
         area.draw(&Text::new(title, (MARGIN, 30), bold(36, INK)))?;
         area.draw(&Text::new(line, (MARGIN, 80), text(24, MUTED)))?;
         for (i, tile) in tiles.iter().enumerate() {
-            let (left, top) = (MARGIN + (i % columns) as i32 * cell.0, TOP + (i / columns) as i32 * cell.1);
             let extents = tile.picture.within(side);
             let (w, h) = (extents.0 as i32, extents.1 as i32);
-            let at = (left + (cell.0 - GAP - w) / 2, top + (side as i32 - h) / 2);
+            let room = layout.room(i);
+            let at = (room.left + (room.width - w) / 2, room.top + (side as i32 - h) / 2);
             let pixels = tile.picture.sampled(extents).into_flattened();
             let element = BitMapElement::with_owned_buffer(at, (w as u32, h as u32), pixels);
             area.draw(&element.ok_or_else(|| Error::Internal("a tile of too few pixels".into()))?)?;
             // Where a picture is as white as the sheet.
             let around = [(at.0 - 1, at.1 - 1), (at.0 + w, at.1 + h)];
             area.draw(&Rectangle::new(around, RULE.stroke_width(1)))?;
-            let middle = left + (cell.0 - GAP) / 2;
-            for (n, (line, style)) in tile.lines.iter().zip(styles.iter().cycle()).enumerate() {
-                let style = style.pos(Pos::new(HPos::Center, VPos::Top));
-                area.draw(&Text::new(line.as_str(), (middle, top + side as i32 + 8 + n as i32 * LINE), style))?;
+            for (n, line) in tile.lines.iter().enumerate() {
+                let Extents { left, top, .. } = layout.caption(i, n, line);
+                let style = layout.style(n).pos(Pos::new(HPos::Left, VPos::Top));
+                area.draw(&Text::new(line.as_str(), (left, top), style))?;
             }
         }
         Ok(())
     })
+}
+
+/// Where everything is.
+struct Layout {
+    side: i32,
+    /// From a tile to the next.
+    cell: (i32, i32),
+    columns: usize,
+    /// Of the whole sheet.
+    size: (i32, i32),
+    /// The lines under a picture, in turn.
+    styles: [TextStyle<'static>; 2],
+}
+
+impl Layout {
+    fn new(title: &str, line: &str, tiles: &[Tile], side: usize) -> Layout {
+        let (side, styles) = (side as i32, [bold(20, INK), text(18, MUTED)]);
+        let captions = tiles.iter().flat_map(|tile| tile.lines.iter().zip(styles.iter().cycle()));
+        let widest = captions.map(|(line, style)| width_of(line, style)).chain([side]).max().unwrap_or_default();
+        let lines = tiles.iter().map(|tile| tile.lines.len()).max().unwrap_or(0) as i32;
+        let cell = (widest + GAP, side + lines * LINE + 8 + GAP);
+        // As wide as its words at least.
+        let words = width_of(title, &bold(36, INK)).max(width_of(line, &text(24, MUTED)));
+        let (columns, rows) = (tiles.len().clamp(1, COLUMNS), tiles.len().div_ceil(COLUMNS) as i32);
+        let width = (columns as i32 * cell.0).max(words) + 2 * MARGIN;
+        Layout { side, cell, columns, size: (width, TOP + rows * cell.1 + MARGIN), styles }
+    }
+
+    /// What a tile has room in.
+    fn room(&self, tile: usize) -> Extents {
+        let (column, row) = ((tile % self.columns) as i32, (tile / self.columns) as i32);
+        let (width, height) = (self.cell.0 - GAP, self.cell.1 - GAP);
+        Extents { left: MARGIN + column * self.cell.0, top: TOP + row * self.cell.1, width, height }
+    }
+
+    fn style(&self, line: usize) -> &TextStyle<'static> {
+        &self.styles[line % self.styles.len()]
+    }
+
+    /// Where a line under a picture is.
+    fn caption(&self, tile: usize, line: usize, caption: &str) -> Extents {
+        let room = self.room(tile);
+        let (width, height) = extents(caption, self.style(line));
+        let top = room.top + self.side + 8 + line as i32 * LINE;
+        Extents { left: room.left + (room.width - width) / 2, top, width, height }
+    }
+}
+
+/// Asserts that the words of a sheet are inside of it, and those of each tile in its room.
+#[cfg(test)]
+pub fn assert_room(title: &str, line: &str, tiles: &[Tile], side: usize) {
+    let layout = Layout::new(title, line, tiles, side);
+    for (style, words) in [(bold(36, INK), title), (text(24, MUTED), line)] {
+        assert!(MARGIN + width_of(words, &style) <= layout.size.0, "{words}");
+    }
+    for (i, tile) in tiles.iter().enumerate() {
+        let room = layout.room(i);
+        assert!(room.right() <= layout.size.0 && room.bottom() <= layout.size.1, "tile {i}");
+        for (n, line) in tile.lines.iter().enumerate() {
+            let caption = layout.caption(i, n, line);
+            assert!(caption.left >= room.left && caption.right() <= room.right(), "{line}");
+            assert!(caption.top >= room.top + side as i32 && caption.bottom() <= room.bottom(), "{line}");
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::parts::some;
 use super::pictures::{Learning, Parts, Task, find, names, network};
 use crate::say;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use uncrumple::data::{ColorMode, ImageFolder};
 use uncrumple::prelude::*;
 use uncrumple::programs::pictures::Pictures;
@@ -75,16 +75,45 @@ fn handy(size: Size) -> Size {
     size.map(|n| ((n as f64 * scale / STEP).round() * STEP).max(SHORTEST) as usize)
 }
 
+/// Refuses a folder for results in that of the pictures, where it would be taken for a class.
+fn check_outside(pictures: &Path, out: &Path) -> Result<()> {
+    match settled(out)?.starts_with(settled(pictures)?) {
+        true => Err(Error::Config(format!(
+            "--out {}: lies in {}, where each folder is a class: name a folder outside of it",
+            out.display(),
+            pictures.display()
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// The whole path, without links and detours, of what need not be there.
+fn settled(path: &Path) -> Result<PathBuf> {
+    let mut place = std::env::current_dir().map_err(|source| Error::Io { path: ".".into(), source })?;
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(place.pop()),
+            _ => place.push(part),
+        }
+        place = place.canonicalize().unwrap_or(place);
+    }
+    Ok(place)
+}
+
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { folder, program, size, no_flip, learning } = arguments;
     let task = find(&TASKS, program);
     let plan = learning.plan(task)?;
+    let name = folder.file_name().map_or_else(|| "images".into(), |name| name.to_string_lossy().into_owned());
+    check_outside(folder, &learning.place(&name))?;
     let found = ImageFolder::open(folder)?;
     let mut counts = vec![0; found.classes().len()];
     found.files().iter().for_each(|(_, class)| counts[*class as usize] += 1);
     if let Some((class, n)) = found.classes().iter().zip(&counts).find(|(_, n)| **n < FEWEST) {
+        let pictures = if *n == 1 { "picture" } else { "pictures" };
         let message =
-            format!("holds {n} pictures: expected {FEWEST} at least, to train on, for validation and to test on");
+            format!("holds {n} {pictures}: expected {FEWEST} at least, to train on, for validation and to test on");
         return Err(Error::File { path: folder.join(class), message });
     }
     let (median, grey) = found.survey()?;
@@ -92,9 +121,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mode = if grey { ColorMode::Grayscale } else { ColorMode::Rgb };
     let classes = found.classes().to_vec();
     let image = [size[0], size[1], mode.channels()];
-    // Whether the program can see pictures of this size shows before they are read.
+    // Whether the program can see pictures of this size shows before a folder is made.
     let model = network(task.program, image, classes.len(), !no_flip)?;
-    let name = folder.file_name().map_or_else(|| "images".into(), |name| name.to_string_lossy().into_owned());
     let out = learning.out(&name)?;
 
     let all = found.load(size, mode)?;

@@ -139,6 +139,11 @@ pub struct Plan {
 }
 
 impl Learning {
+    /// The folder for results, which need not be there yet.
+    pub fn place(&self, name: &str) -> PathBuf {
+        self.run.place(name)
+    }
+
     /// The folder for results, made if it is not there.
     pub fn out(&self, name: &str) -> Result<PathBuf> {
         self.run.out(name)
@@ -190,24 +195,37 @@ impl Learning {
         let Some(history) = self.run.train(&mut trainer, &train, fit, out)? else { return Ok(()) };
 
         let tested = Tested::new(trainer.model(), &test, classes.len())?;
+        // Said first: no picture that fails takes it away.
+        say(format!("\n{}\n", verdict(&tested.confusion, task.goal)))?;
         plot::learning_curves(&history, "accuracy", &out.join("learning-curves.png"))?;
-        plot::confusion_matrix(&tested.confusion, classes, &out.join("confusion-matrix.png"))?;
+        let matrix = plot::confusion_matrix(&tested.confusion, classes, &out.join(MATRIX))?;
+        if !matrix {
+            say(format!(
+                "{MATRIX} is left out: of {} classes, more than {}, none is drawn",
+                classes.len(),
+                plot::MOST
+            ))?;
+        }
         let wrong = out.join("misclassified.png");
         plot::misclassified(&test, pictures.image, &tested.outputs, classes, &wrong)?;
-        let filters = plot::filters(trainer.model(), Some(pictures.image), &out.join("filters.png"))?;
-        say(format!("\n{}\n", verdict(&tested.confusion, task.goal)))?;
-        print_left(out, if filters { &LEFT } else { &LEFT[..LEFT.len() - 1] })
+        let filters = plot::filters(trainer.model(), Some(pictures.image), &out.join(FILTERS))?;
+        let made = |name: &str| (name != MATRIX || matrix) && (name != FILTERS || filters);
+        print_left(out, &LEFT.into_iter().filter(|(name, _)| made(name)).collect::<Vec<_>>())
     }
 }
+
+/// What is drawn of some models and not of others.
+const MATRIX: &str = "confusion-matrix.png";
+const FILTERS: &str = "filters.png";
 
 /// What a run leaves in its folder.
 const LEFT: [(&str, &str); 6] = [
     ("model.keras", "the trained model: `uncrumple predict` takes it and pictures, and Keras 3 opens it"),
     ("history.csv", "loss and accuracy of each epoch"),
     ("learning-curves.png", "the same as curves"),
-    ("confusion-matrix.png", "which classes were taken for which"),
+    (MATRIX, "which classes were taken for which"),
     ("misclassified.png", "the test pictures that it was surest of and wrong about"),
-    ("filters.png", "what its first layer looks for"),
+    (FILTERS, "what its first layer looks for"),
 ];
 
 /// Pictures that a model looks at together when it is tested, which need not fit in memory all at once.

@@ -30,9 +30,14 @@ pub struct Run {
 }
 
 impl Run {
+    /// The folder for results, which need not be there yet.
+    pub fn place(&self, name: &str) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| Path::new("runs").join(name))
+    }
+
     /// The folder for results, made if it is not there, before an hour of training rather than after it.
     pub fn out(&self, name: &str) -> Result<PathBuf> {
-        let out = self.out.clone().unwrap_or_else(|| Path::new("runs").join(name));
+        let out = self.place(name);
         if out.is_file() {
             return Err(Error::Config(format!("--out {}: is a file; name a folder", out.display())));
         }
