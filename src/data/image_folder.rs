@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 pub struct ImageFolder {
     classes: Vec<String>,
     files: Vec<(PathBuf, i32)>,
+    passed_over: usize,
 }
 
 impl ImageFolder {
@@ -36,13 +37,13 @@ impl ImageFolder {
     /// A folder that cannot be read; a link that leads nowhere; fewer than two classes; a class without a picture.
     pub fn open(folder: impl AsRef<Path>) -> Result<ImageFolder> {
         let folder = folder.as_ref();
-        let (mut classes, mut files) = (Vec::new(), Vec::new());
+        let (mut classes, mut files, mut passed_over) = (Vec::new(), Vec::new(), 0);
         for entry in entries(folder)? {
             if Kind::of(&entry)? == Kind::File {
                 continue;
             }
             let mut found = Vec::new();
-            pictures(&entry.path(), &mut found)?;
+            pictures(&entry.path(), &mut found, &mut passed_over)?;
             if found.is_empty() {
                 let message =
                     "holds no .png, .jpg or .jpeg file: put pictures of the class there, or remove the folder";
@@ -54,9 +55,14 @@ impl ImageFolder {
         let found = match &classes[..] {
             [] => "holds no folder".to_owned(),
             [class] => format!("holds one folder alone, `{class}`"),
-            _ => return Ok(ImageFolder { classes, files }),
+            _ => return Ok(ImageFolder { classes, files, passed_over }),
         };
         Err(Error::file(folder, format!("{found}: expected two or more, each with the pictures of a class")))
+    }
+
+    /// How many files in the folders of classes have names of no picture.
+    pub fn passed_over(&self) -> usize {
+        self.passed_over
     }
 
     /// What the classes are called, in the order of their numbers.
@@ -147,15 +153,16 @@ impl Kind {
     }
 }
 
-/// The pictures in a folder and in the folders in it.
-fn pictures(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+/// The pictures in a folder and in the folders in it, and the number of other files.
+fn pictures(folder: &Path, found: &mut Vec<PathBuf>, others: &mut usize) -> Result<()> {
     for entry in entries(folder)? {
         let path = entry.path();
         let is = |known: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(known));
         match Kind::of(&entry)? {
-            Kind::Folder => pictures(&path, found)?,
+            Kind::Folder => pictures(&path, found, others)?,
             Kind::File if ["png", "jpg", "jpeg"].into_iter().any(is) => found.push(path),
-            Kind::File | Kind::LinkToFolder => {}
+            Kind::File => *others += 1,
+            Kind::LinkToFolder => {}
         }
     }
     Ok(())
@@ -185,7 +192,7 @@ mod tests {
         assert!(message().contains("a: holds no .png"), "{}", message());
         copy("gray.jpg", "a/1.jpeg");
         let found = ImageFolder::open(folder.path())?;
-        assert_eq!(found.classes(), ["a", "b"]);
+        assert_eq!((found.classes(), found.passed_over()), (&["a".to_owned(), "b".to_owned()][..], 1));
         let files: Vec<_> = found.files().iter().map(|(path, class)| (path.clone(), *class)).collect();
         assert_eq!(files, [(at("a/1.jpeg"), 0), (at("b/2.JPG"), 1), (at("b/in/1.png"), 1)]);
         let ([height, width], grey) = found.survey()?;

@@ -60,10 +60,8 @@ pub fn parse(bytes: &[u8], mode: ColorMode, path: &Path) -> Result<Array> {
     let picture = match bytes {
         [0x89, b'P', b'N', b'G', ..] => guard(path, "PNG", || png(bytes, mode, path))?,
         [0xff, 0xd8, ..] => guard(path, "JPEG", || jpeg(bytes, mode, path))?,
-        _ => {
-            let start = &bytes[..bytes.len().min(4)];
-            return Err(Error::file(path, format!("is neither PNG nor JPEG: it starts with {start:02x?}")));
-        }
+        [] => return Err(Error::file(path, "is empty: expected a PNG or JPEG picture")),
+        _ => return Err(Error::file(path, "is neither PNG nor JPEG, whatever its name says")),
     };
     let data = recolour(picture.data, picture.channels, mode.channels());
     Array::new(DType::U8, vec![picture.height, picture.width, mode.channels()], data)

@@ -36,9 +36,8 @@ impl Pictures {
     }
 
     /// What is attached to a model. Where nothing is, the pictures are those that its input says, and classes are called
-    /// by their numbers. Numbers are then as they are in files for a model that begins by scaling them
-    /// ([`Rescaling`](crate::layers::Rescaling), [`Normalization`](crate::layers::Normalization), also in a model
-    /// inside it), before any other layer that has weights; for all others they are divided by 255.
+    /// by their numbers. Numbers are then as they are in files for a model that [scales them
+    /// itself](Pictures::are_scaled_by); for all others they are divided by 255.
     ///
     /// # Errors
     /// An attachment that is damaged, or does not fit the model; without one, a model whose input is not pictures of one
@@ -73,7 +72,7 @@ impl Pictures {
         match input.dims[..] {
             [_, Some(height), Some(width), Some(channels @ (1 | 3 | 4))] => {
                 let classes = (0..count).map(|class| class.to_string()).collect();
-                let scale = if begins_by_scaling(graph) == Some(true) { 1.0 } else { 1.0 / 255.0 };
+                let scale = if Pictures::are_scaled_by(model) { 1.0 } else { 1.0 / 255.0 };
                 Ok(Pictures { image: [height, width, channels], scale, classes })
             }
             _ => {
@@ -83,6 +82,12 @@ impl Pictures {
                 Err(Error::Data(format!("input `{name}` of the model takes ({dims}), {message}")))
             }
         }
+    }
+
+    /// Whether the model begins by scaling numbers ([`Rescaling`](crate::layers::Rescaling),
+    /// [`Normalization`](crate::layers::Normalization), also in a model inside it), before any other layer with weights.
+    pub fn are_scaled_by(model: &Model) -> bool {
+        begins_by_scaling(model.graph()) == Some(true)
     }
 
     /// The same with the numbers divided by this one, which is not 0, whatever the model says.

@@ -109,10 +109,11 @@ fn divisor(divide: Option<f64>) -> Result<Option<f64>> {
 /// How a model reads the pictures of --image; --divide says otherwise.
 pub fn pictures(model: &Model, divide: Option<f64>) -> Result<Pictures> {
     let pictures = Pictures::of(model).map_err(|e| Error::Config(format!("--image: {e}")))?;
-    Ok(match divisor(divide)? {
-        Some(by) => pictures.divided_by(by),
-        None => pictures,
-    })
+    let Some(by) = divisor(divide)? else { return Ok(pictures) };
+    if by != 1.0 && Pictures::are_scaled_by(model) {
+        warn("--divide: the model begins by scaling pictures itself, so their numbers are now divided twice");
+    }
+    Ok(pictures.divided_by(by))
 }
 
 fn wrong<T>(message: String) -> Result<T> {

@@ -18,7 +18,7 @@ const LONGEST: usize = 40;
 #[command(
     after_help = "The picture is read in the size and the colours that the model takes. Its numbers are scaled as the \
     model's file says; where it says nothing and the model does not begin by scaling them (Rescaling, Normalization), they \
-    are divided by 255, and by another number with --divide. Bright is what speaks for the class: the mean gradient of \
+    are divided by 255; --divide takes the place of that, before what the model does itself. Bright is what speaks for the class: the mean gradient of \
     its score in each of the layer's maps, times the map (https://arxiv.org/abs/1610.02391)."
 )]
 pub struct Arguments {
@@ -38,7 +38,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     layer: Option<String>,
 
-    /// Divide the picture's numbers, 0 to 255, by this one
+    /// Divide the picture's numbers, 0 to 255, by this one instead of scaling them as the file says
     #[arg(long, value_name = "NUMBER")]
     divide: Option<f64>,
 
@@ -71,7 +71,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let shown = load_img(&arguments.image, ColorMode::Rgb)?;
     plot::heat(&shown, &found.heatmap, &said(found.class, LONGEST), &line, &arguments.out)?;
     say(format!("{}{}", said(found.class, usize::MAX), other(usize::MAX)))?;
-    say(format!("{}  what speaks for it, by the maps of {}", arguments.out.display(), found.layer))
+    let nothing = found.heatmap.to_vec::<f32>()?.iter().all(|&x| x == 0.0);
+    let what = if nothing { "nothing speaks for it" } else { "what speaks for it" };
+    say(format!("{}  {what}, by the maps of {}", arguments.out.display(), found.layer))
 }
 
 /// The class of this name, or else of this number.

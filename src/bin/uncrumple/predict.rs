@@ -12,6 +12,8 @@ use uncrumple::programs::tabular::Tabular;
 /// Compute a model's outputs for arrays in NumPy files, for the rows of a table, or for pictures
 #[derive(Args)]
 #[command(after_help = arrays::HELP)]
+#[command(override_usage = "uncrumple predict <MODEL.keras> --x <FILE>... --out <FILE>... [OPTIONS]
+       uncrumple predict <MODEL.keras> --image <FILE>... [OPTIONS]")]
 #[command(mut_arg("x", |x| x.required(false).required_unless_present("image")))]
 pub struct Arguments {
     #[command(flatten)]
@@ -19,8 +21,8 @@ pub struct Arguments {
 
     /// Instead of --x: PNG and JPEG pictures, which are brought to the model's size, and of which the likeliest
     /// classes are printed. Their numbers, 0 to 255, are scaled as the model's file says; where it says nothing and
-    /// the model does not begin by scaling them (Rescaling, Normalization), they are divided by 255, and by another
-    /// number with --divide
+    /// the model does not begin by scaling them (Rescaling, Normalization), they are divided by 255. --divide takes
+    /// the place of that, before what the model does itself
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "x")]
     image: Vec<PathBuf>,
 

@@ -26,7 +26,10 @@ pub fn folder() -> Result<PathBuf> {
     if let Some(given) = std::env::var_os("UNCRUMPLE_DATASETS").map(PathBuf::from) {
         return match given.is_dir() {
             true => Ok(given),
-            false => Err(Error::file(given, "is no folder: UNCRUMPLE_DATASETS must name one that holds `mnist/`")),
+            false => Err(Error::file(
+                given,
+                "is no folder: UNCRUMPLE_DATASETS must name one such as the project's `datasets/`",
+            )),
         };
     }
     let built = concat!(env!("CARGO_MANIFEST_DIR"), "/datasets").into();

@@ -14,7 +14,7 @@ const SHOWN: usize = 64;
 ///
 /// What sees one channel is drawn in blue where it is above 0 and in orange below, what sees three as their colours, grey
 /// where it is 0; the largest number of all is the fullest. Nothing is drawn, and false comes back, where there is neither
-/// layer, or where it sees another number of channels, which have no colours.
+/// layer, or where it sees another number of channels, which have no colours, or each channel by itself.
 pub fn filters(model: &Model, extents: Option<[usize; 3]>, path: &Path) -> Result<bool> {
     let Some((name, [height, width, channels, count], kernel)) = first(model, extents)? else { return Ok(false) };
     let largest = kernel.iter().fold(0f32, |largest, x| largest.max(x.abs())).max(f32::MIN_POSITIVE);
@@ -28,7 +28,7 @@ pub fn filters(model: &Model, extents: Option<[usize; 3]>, path: &Path) -> Resul
     let tiles: Vec<_> = (0..count.min(SHOWN)).map(|filter| Tile { picture: picture(filter), lines: vec![] }).collect();
     let shown = shown(count);
     let colours = if channels == 1 { "blue above 0, orange below" } else { "grey is 0" };
-    let line = format!("{shown} of {height} × {width}; {colours}, the fullest {largest:.3}");
+    let line = format!("{shown} of {height} × {width}; {colours}, the fullest colour is {largest:.3}");
     sheet(&format!("What {name} looks for"), &line, &tiles, if height.max(width) > 16 { 112 } else { 80 }, path)?;
     Ok(true)
 }
@@ -59,7 +59,10 @@ fn first(model: &Model, extents: Option<[usize; 3]>) -> Result<Option<Kernel>> {
         let fits = weight.shape[0] == height * width * channels;
         fits.then_some((path, [height, width, channels, weight.shape[1]]))
     };
-    let Some((path, shape)) = convolution.or_else(dense).filter(|(_, shape)| matches!(shape[2], 1 | 3)) else {
+    let Some((path, shape)) = convolution
+        .or_else(dense)
+        .filter(|(path, shape)| matches!(shape[2], 1 | 3) && !path.ends_with("depthwise_kernel"))
+    else {
         return Ok(None);
     };
     let layer = path.rsplit_once('/').map_or(path.as_str(), |(layer, _)| layer);
@@ -87,7 +90,7 @@ mod tests {
         let around = Sequential::new([8, 8, 1]).add(grey.as_layer()).add(Flatten::new()).add(Dense::new(2)).build()?;
         assert_eq!(of(&around, None)?, found("grey/conv2d", [3, 3, 1, 5]));
         let separable = Sequential::new([8, 8, 3]).add(SeparableConv2D::new(4, [3, 2])).build()?;
-        assert_eq!(of(&separable, None)?, found("separable_conv2d", [3, 2, 3, 1]));
+        assert_eq!(of(&separable, None)?, None);
         let two = Sequential::new([8, 8, 2]).add(Conv2D::new(5, 3)).build()?;
         assert_eq!(of(&two, None)?, None);
         let dense = Sequential::new([12]).add(Dense::new(6)).add(Dense::new(2)).build()?;

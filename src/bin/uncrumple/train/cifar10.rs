@@ -9,12 +9,11 @@ use uncrumple::programs::pictures::Pictures;
 /// Learn to tell animals and vehicles apart
 #[derive(Args)]
 #[command(
-    after_help = "Trains the program resnet (13 convolutions in residual blocks) on CIFAR-10, which `scripts/fetch-data \
+    after_help = "Trains the program resnet (a convolution and six residual blocks) on CIFAR-10, which `scripts/fetch-data \
     cifar10` fetches: 50,000 coloured pictures of 32 × 32 pixels to learn from, of which the last tenth is held back for \
     validation, and 10,000 to be tested on in the end. In training they are mirrored and moved at random, by layers that \
     are a part of the model. Batches of 32; the learning rate falls from epoch to epoch in equal steps from 0.001 on. The 2 \
-    epochs are a short run, for a CPU, and what is stated in the end is what they reach: about 69 % of the test pictures. \
-    On a GPU take more, such as --epochs 30 --batch-size 128."
+    epochs are a short run, for a CPU, after which about 69 % of the test pictures are recognised. On a GPU take more, such as --epochs 30 --batch-size 128."
 )]
 pub struct Arguments {
     #[command(flatten)]

@@ -2,7 +2,7 @@
 
 use super::parts::some;
 use super::pictures::{Learning, Parts, Task, find, names, network};
-use crate::say;
+use crate::{say, warn};
 use clap::Args;
 use std::path::{Component, Path, PathBuf};
 use uncrumple::data::{ColorMode, ImageFolder};
@@ -122,7 +122,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let classes = found.classes().to_vec();
     let image = [size[0], size[1], mode.channels()];
     // Whether the program can see pictures of this size shows before a folder is made.
-    let model = network(task.program, image, classes.len(), !no_flip)?;
+    let model = network(task.program, image, classes.len(), !no_flip).map_err(|e| {
+        let [height, width] = size;
+        Error::Config(format!(
+            "{} cannot see pictures of {height}x{width}, so --size must be larger: {e}",
+            task.program
+        ))
+    })?;
     let out = learning.out(&name)?;
 
     let all = found.load(size, mode)?;
@@ -133,5 +139,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let pictures = Pictures { image, scale: 1.0, classes };
     let shares = pictures.classes.iter().zip(&counts).map(|(class, n)| format!("{class} {n}"));
     say(format!("{}: {}", folder.display(), some(shares.collect(), 12)))?;
+    if found.passed_over() > 0 {
+        warn(format!(
+            "{} files there are called neither .png, .jpg nor .jpeg and are passed over",
+            found.passed_over()
+        ));
+    }
     learning.learn(plan, Parts { train, validation, test, pictures }, model, &out)
 }
