@@ -115,7 +115,7 @@ fn every_command_has_help() {
         (&["predict"], &["--x", "--image", "--top", "--out", "--batch-size", "--precision"]),
         (&["summary"], &["--batch-size", "--precision", "--plot"]),
         (&["grad-cam"], &["--image", "--class", "--layer", "--divide", "--out"]),
-        (&["bench"], &["--program", "--seconds", "--batch-size", "--precision"]),
+        (&["bench"], &["--program", "--seconds", "--batch-size", "--precision", "--profile"]),
     ] {
         let help = succeed(&[command, &["--help"]].concat());
         for option in options.iter().chain(&["--device", "--threads", "--seed"]) {
@@ -206,6 +206,20 @@ fn bench_prints_a_line_of_json() {
     for (line, program) in all.lines().zip(programs::ALL) {
         check_bench(line, program.name);
     }
+}
+
+#[test]
+fn bench_tells_what_steps_are_made_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("new/trace.json");
+    let options = ["bench", "--device", "cpu", "--seconds", "0.1", "--program", "dense-binary", "--profile"];
+    let said = succeed(&[&options[..], &[text(&trace)]].concat());
+    assert!(said.contains("20 steps") && said.contains("matmul") && said.trim_end().ends_with("trace.json"), "{said}");
+    let events: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&trace).unwrap()).unwrap();
+    assert!(events["traceEvents"].as_array().unwrap().len() > 20, "{events}");
+    // Before anything is timed.
+    let output = uncrumple(&[&options[..], &[text(folder.path())]].concat());
+    assert!(!output.status.success() && output.stdout.is_empty());
 }
 
 /// A model file with one input, in a folder that goes with the handle.

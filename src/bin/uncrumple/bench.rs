@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 use uncrumple::device::cpu::threads;
-use uncrumple::files::atomic_write;
+use uncrumple::files::{atomic_write, prepare};
 use uncrumple::prelude::*;
 use uncrumple::profile;
 use uncrumple::programs::{self, Program};
@@ -83,6 +83,9 @@ fn child(name: &str) -> Result<()> {
 }
 
 fn time(arguments: &Arguments, program: &'static Program, start: Instant) -> Result<()> {
+    if let Some(path) = &arguments.profile {
+        prepare(path)?;
+    }
     let device = arguments.compute.start()?;
     let batch_size = match arguments.batch_size {
         Some(n) => n as usize,

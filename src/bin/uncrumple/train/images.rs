@@ -140,10 +140,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let shares = pictures.classes.iter().zip(&counts).map(|(class, n)| format!("{class} {n}"));
     say(format!("{}: {}", folder.display(), some(shares.collect(), 12)))?;
     if found.passed_over() > 0 {
-        warn(format!(
-            "{} files there are called neither .png, .jpg nor .jpeg and are passed over",
-            found.passed_over()
-        ));
+        warn(format!("passed over, called neither .png, .jpg nor .jpeg: {}", found.passed_over()));
     }
     learning.learn(plan, Parts { train, validation, test, pictures }, model, &out)
 }
