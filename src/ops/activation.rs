@@ -78,6 +78,18 @@ macro_rules! activations {
                 }
             }
 
+            /// Multiplies each of `dy` by the slope, from what [`Activation::slope_of`] names.
+            pub(crate) fn cpu_slope<T: Float>(self, from: &[T], dy: &mut [T]) {
+                match self {
+                    Activation::Linear => {}
+                    $(Activation::$variant => {
+                        T::vectorize(#[inline(always)] || {
+                            dy.iter_mut().zip(from).for_each(|(dy, &from)| *dy = *dy * <$function>::slope(from));
+                        });
+                    })*
+                }
+            }
+
             /// The activation of each element of `from`, over the threads.
             pub(crate) fn cpu_from<T: Float>(self, from: &[T], to: &mut [T]) {
                 threads::split_rows(to, 1, 1 << 14, |start, to| {
@@ -92,6 +104,11 @@ macro_rules! activations {
                     Activation::Linear => None,
                     $(Activation::$variant => Some(<$function>::SLOPE_OF),)*
                 }
+            }
+
+            /// Which of the argument and the value the slope is computed from.
+            pub(crate) fn slope_source<'a, T>(self, argument: &'a [T], value: &'a [T]) -> &'a [T] {
+                if self.slope_of() == Some(SlopeOf::Input) { argument } else { value }
             }
 
             /// Launches the activation of each element of `from` into `to`, which may be the same memory.

@@ -23,6 +23,7 @@ pub(crate) use index::whole;
 pub use moving_statistics::moving_statistics;
 pub use random::Generator;
 pub use random_affine::Motion;
+pub use recurrent::{Given, Pass};
 pub use resize::Interpolation;
 pub use window::{Padding, Slide, Window};
 
@@ -103,6 +104,7 @@ ops! {
     random_truncated_normal: RandomTruncatedNormal;
     random_uniform: RandomUniform;
     rectify: Rectify, RectifyGrad;
+    recurrent: Gru, GruGrad, Lstm, LstmGrad, ResetFirst, ResetFirstGrad, SimpleRnn, SimpleRnnGrad;
     relu: Relu, ReluGrad;
     relu6: Relu6, Relu6Grad;
     rescale: Rescale;

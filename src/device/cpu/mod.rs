@@ -6,6 +6,7 @@ pub mod gemm;
 pub mod math;
 pub mod philox;
 pub mod pool;
+pub mod recurrent;
 mod scratch;
 pub(crate) mod simd;
 pub mod threads;

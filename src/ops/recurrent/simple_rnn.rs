@@ -1,0 +1,61 @@
+//! The fully connected recurrence over a whole sequence.
+
+use super::cpu::{Step, StepBack, activate};
+use super::{Back, Cell, Forward, Given, Inputs, Kind, Pass, Recurrence};
+use crate::device::cpu::Float;
+use crate::error::Result;
+use crate::ops::activation::Activation;
+use crate::tensor::Tensor;
+
+/// h ← φ(s + h·R), with the sums s of a step's input and the recurrent kernel R. A step's plane is what the slope is
+/// computed from.
+#[derive(Clone, Copy, Debug)]
+pub struct SimpleRnnCell;
+
+/// The op.
+pub type SimpleRnn = Forward<SimpleRnnCell>;
+/// The op of its backward.
+pub type SimpleRnnGrad = Back<SimpleRnnCell>;
+
+impl Tensor {
+    /// A fully connected recurrence over a whole sequence
+    /// ([Keras](https://keras.io/api/layers/recurrent_layers/simple_rnn/)): this is the product of the input with its kernel,
+    /// plus the bias, `(time, batch, units)`; `recurrent_kernel` is `(units, units)`.
+    ///
+    /// Returns the outputs, `(batch, units)` or with [`Pass::sequences`] `(batch, time, units)`, and the last state, `(1,
+    /// batch, units)`. Floating-point, one dtype.
+    ///
+    /// # Errors
+    /// As for [`Tensor::lstm`].
+    pub fn simple_rnn(
+        &self,
+        recurrent_kernel: &Tensor,
+        activation: Activation,
+        pass: Pass,
+        given: Given,
+    ) -> Result<(Tensor, Tensor)> {
+        let Given { initial, mask, dropout } = given;
+        let inputs = Inputs { sums: self, kernel: recurrent_kernel, bias: None, initial, mask, dropout };
+        SimpleRnn::of(pass, [activation, activation], &inputs)
+    }
+}
+
+impl Kind for SimpleRnnCell {
+    const CELL: Cell =
+        Cell { op: "simple_rnn", grad: "simple_rnn_grad", gates: 1, recurrent: 1, apart: false, states: 1, planes: 1 };
+
+    fn step<T: Float>(op: &Recurrence, step: &mut Step<T>) {
+        let [value, room, ..] = step.values.each_mut();
+        let plane = &mut step.planes[0];
+        step.products.of(0, step.old[0], plane, room);
+        step.sums.add_to(0, plane);
+        step.new[0].copy_from_slice(activate(op.activation, plane, value));
+    }
+
+    fn step_back<T: Float>(op: &Recurrence, step: &mut StepBack<T>) {
+        let ([grad, ..], [dh, _]) = (step.sums.each_mut(), step.states.each_mut());
+        grad.copy_from_slice(dh);
+        op.activation.cpu_slope(step.planes[0], grad);
+        dh.fill(T::ZERO);
+    }
+}
