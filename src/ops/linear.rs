@@ -99,6 +99,7 @@ impl Op for Linear {
         let fused = self.0 == Activation::Relu;
         device.matmul(&Product {
             a: x,
+            a_from: 0,
             b: w,
             out: sum,
             bias: inputs.get(2).map(|&bias| bias as &dyn Elements),

@@ -26,6 +26,7 @@ pub struct CudaDevice {
     name: String,
     capability: Version,
     memory: usize,
+    shared: usize,
     context: Handle<sys::CUctx_st>,
     compute: Handle<sys::CUstream_st>,
     copies: Handle<sys::CUstream_st>,
@@ -83,6 +84,7 @@ impl CudaDevice {
             name: card.name,
             capability: card.capability,
             memory: card.memory,
+            shared: card.shared,
             context: Handle(context),
             compute: Handle(compute),
             copies: Handle(copies),
@@ -117,6 +119,11 @@ impl CudaDevice {
     /// Bytes of memory that it has.
     pub fn memory(&self) -> usize {
         self.memory
+    }
+
+    /// Bytes of shared memory that a block of a kernel can have.
+    pub(crate) fn shared(&self) -> usize {
+        self.shared
     }
 
     /// Waits for all work.

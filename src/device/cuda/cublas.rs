@@ -239,7 +239,8 @@ impl CudaDevice {
             return follow(self);
         }
         let gemm = product.gemm()?;
-        let places = [place(b)?, place(a)?, place(out)?];
+        let from = (product.a_from * dtype.size()) as u64;
+        let places = [place(b)?, place(a)? + from, place(out)?];
         let mut products = lock(&self.products);
         let products = match &mut *products {
             Some(products) => products,

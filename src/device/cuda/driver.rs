@@ -158,6 +158,8 @@ pub(super) struct Card {
     pub capability: Version,
     /// Bytes of memory.
     pub memory: usize,
+    /// Bytes of shared memory that a block can have.
+    pub shared: usize,
 }
 
 impl Card {
@@ -171,8 +173,10 @@ impl Card {
         use sys::CUdevice_attribute::{
             CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR,
             CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
+            CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN as SHARED,
         };
-        let (mut device, mut name, mut major, mut minor, mut memory) = (0, [0 as c_char; 128], 0, 0, 0);
+        let (mut device, mut name, mut major, mut minor, mut shared) = (0, [0 as c_char; 128], 0, 0, 0);
+        let mut memory = 0;
         // SAFETY: the driver is initialised and has a card of this number; each call writes the variable that it is
         // given, and the name's buffer is as long as it says.
         unsafe {
@@ -180,11 +184,13 @@ impl Card {
             check(sys::cuDeviceGetName(name.as_mut_ptr(), name.len() as c_int, device), || "cuDeviceGetName".into())?;
             check(sys::cuDeviceGetAttribute(&mut major, MAJOR, device), || "cuDeviceGetAttribute".into())?;
             check(sys::cuDeviceGetAttribute(&mut minor, MINOR, device), || "cuDeviceGetAttribute".into())?;
+            check(sys::cuDeviceGetAttribute(&mut shared, SHARED, device), || "cuDeviceGetAttribute".into())?;
             check(sys::cuDeviceTotalMem_v2(&mut memory, device), || "cuDeviceTotalMem".into())?;
         }
         let name: Vec<u8> = name.iter().take_while(|&&c| c != 0).map(|&c| c as u8).collect();
         let name = String::from_utf8_lossy(&name).into_owned();
-        Ok(Card { ordinal, device, name, capability: Version::new(major.max(0) as u32, minor.max(0) as u32), memory })
+        let capability = Version::new(major.max(0) as u32, minor.max(0) as u32);
+        Ok(Card { ordinal, device, name, capability, memory, shared: shared.max(0) as usize })
     }
 
     /// Whether kernels of this PTX version for this target run on the card with that driver.

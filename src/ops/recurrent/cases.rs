@@ -32,7 +32,8 @@ fn all() -> Vec<(Size, Recurrence)> {
         ([2, 3, 33], Recurrence { pass: backwards, mask: true, ..PLAIN }),
         ([2, 50, 7], Recurrence { pass: backwards, dropout: Some(1.5), initial: true, ..PLAIN }),
         ([2, 1, 100], PLAIN),
-        ([2, 2, 257], Recurrence { initial: true, ..PLAIN }),
+        ([2, 2, 257], Recurrence { pass: backwards, initial: true, mask: true, dropout: Some(1.5), ..PLAIN }),
+        ([2, 1, 257], PLAIN),
         ([70, 1, 3], Recurrence { mask: true, ..PLAIN }),
         ([2, 0, 3], PLAIN),
         (small, Recurrence { pass: Pass { reversed_output: true, ..backwards }, ..PLAIN }),
@@ -43,12 +44,18 @@ fn all() -> Vec<(Size, Recurrence)> {
     // Slopes of values and of arguments, and none.
     let activations = [
         (Activation::Linear, Activation::HardSigmoid),
-        (Activation::Softsign, Activation::Silu),
-        (Activation::Gelu, Activation::Sigmoid),
+        (Activation::Softsign, Activation::Sigmoid),
+        (Activation::HardSigmoid, Activation::Softsign),
         (Activation::Tanh, Activation::Linear),
     ];
     for (i, (activation, recurrent_activation)) in activations.into_iter().enumerate() {
-        let op = Recurrence { activation, recurrent_activation, mask: i % 2 == 0, dropout: (i % 2 == 1).then_some(1.5), ..PLAIN };
+        let op = Recurrence {
+            activation,
+            recurrent_activation,
+            mask: i % 2 == 0,
+            dropout: (i % 2 == 1).then_some(1.5),
+            ..PLAIN
+        };
         all.push(([3, 4, 6], Recurrence { pass: sequences, initial: true, ..op }));
     }
     all

@@ -178,7 +178,12 @@ fn weights<T: Float>(cell: &Cell, kernel: &[T], units: usize, transposed: bool) 
 }
 
 /// The dropout of a group for each gate.
-fn dropout_of<'a, T>(dropout: Option<&'a [T]>, cell: &Cell, layout: &Layout, samples: &Range<usize>) -> Option<[&'a [T]; 4]> {
+fn dropout_of<'a, T>(
+    dropout: Option<&'a [T]>,
+    cell: &Cell,
+    layout: &Layout,
+    samples: &Range<usize>,
+) -> Option<[&'a [T]; 4]> {
     let dropout = dropout?;
     Some(std::array::from_fn(|gate| if gate < cell.gates { &dropout[layout.elements(gate, samples)] } else { &[] }))
 }
@@ -197,11 +202,7 @@ fn optional<'a, T: crate::dtype::Element>(tensor: Option<&'a Tensor>) -> Result<
 }
 
 /// The op of a cell.
-pub(super) fn forward<K: Kind>(
-    op: &Recurrence,
-    inputs: &Inputs,
-    outputs: &mut [Tensor],
-) -> Result<()> {
+pub(super) fn forward<K: Kind>(op: &Recurrence, inputs: &Inputs, outputs: &mut [Tensor]) -> Result<()> {
     let cell = &K::CELL;
     let [y, states, kept] = outputs else { return Err(Error::Internal(format!("{} has three outputs", cell.op))) };
     with_float!(inputs.sums.dtype(), cell.op, T => {
@@ -212,12 +213,7 @@ pub(super) fn forward<K: Kind>(
     })
 }
 
-fn pass<K: Kind, T: Float>(
-    op: &Recurrence,
-    layout: Layout,
-    inputs: &Inputs,
-    outputs: [&mut [T]; 3],
-) -> Result<()> {
+fn pass<K: Kind, T: Float>(op: &Recurrence, layout: Layout, inputs: &Inputs, outputs: [&mut [T]; 3]) -> Result<()> {
     let (cell, at @ Extents { steps, batch, units }) = (&K::CELL, layout.at);
     let width = cell.gates * units;
     let (sums, bias) = (inputs.sums.data::<T>()?, optional::<T>(inputs.bias)?);
@@ -283,14 +279,12 @@ fn pass<K: Kind, T: Float>(
 
 /// The backward of a cell's op: the gradients of the sums, of the recurrent kernel, of the states before the first step, and
 /// of the bias where there is one.
-pub(super) fn backward<K: Kind>(
-    grad: &Grad,
-    inputs: &GradInputs,
-    outputs: &mut [Tensor],
-) -> Result<()> {
+pub(super) fn backward<K: Kind>(grad: &Grad, inputs: &GradInputs, outputs: &mut [Tensor]) -> Result<()> {
     let cell = &K::CELL;
     let [d_sums, rest @ ..] = outputs else { return Err(Error::Internal(format!("{} has outputs", cell.grad))) };
-    let [d_kernel, d_initial, d_bias @ ..] = rest else { return Err(Error::Internal(format!("{} has outputs", cell.grad))) };
+    let [d_kernel, d_initial, d_bias @ ..] = rest else {
+        return Err(Error::Internal(format!("{} has outputs", cell.grad)));
+    };
     with_float!(d_sums.dtype(), cell.grad, T => {
         let layout = grad.recurrence.layout(cell, inputs.extents);
         // What goes into the product of the last gate, where that is not the gradient of its sum.
@@ -407,7 +401,14 @@ fn kernel_grad<T: Float>(
     let dropout = dropout.as_mut().map(|factors| &*factors.elements());
     let states = &kept[layout.all_before(0)];
     if dropout.is_none() && !cell.apart && cell.recurrent == cell.gates {
-        return gemm([units, width, rows], View::new(states, units, true), View::new(d_sums, width, false), out, false, None);
+        return gemm(
+            [units, width, rows],
+            View::new(states, units, true),
+            View::new(d_sums, width, false),
+            out,
+            false,
+            None,
+        );
     }
     // Gate by gate: each has a state of its own, or a gradient.
     let (mut room, mut part) = (Scratch::new(rows * units)?, Scratch::new(units * units)?);
@@ -473,7 +474,14 @@ fn bias_grad<T: Float>(cell: &Cell, units: usize, (d_sums, apart): (&[T], &[T]),
 }
 
 /// The states of samples whose step is masked stay as they were.
-fn keep_masked<T: Float>(mask: Option<&[bool]>, at: Extents, time: usize, samples: &Range<usize>, old: &[T], new: &mut [T]) {
+fn keep_masked<T: Float>(
+    mask: Option<&[bool]>,
+    at: Extents,
+    time: usize,
+    samples: &Range<usize>,
+    old: &[T],
+    new: &mut [T],
+) {
     let Some(mask) = mask else { return };
     let rows = old.chunks_exact(at.units.max(1)).zip(new.chunks_exact_mut(at.units.max(1)));
     for (sample, (old, new)) in samples.clone().zip(rows) {

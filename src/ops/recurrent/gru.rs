@@ -1,6 +1,7 @@
 //! The gated recurrent unit over a whole sequence.
 
 use super::cpu::{Step, StepBack, activate, add_bias, multiply, value_of};
+use super::cuda::{Kernels, kernels};
 use super::{Back, Cell, Forward, Given, Inputs, Kind, Pass, Recurrence};
 use crate::device::cpu::Float;
 use crate::error::Result;
@@ -90,6 +91,7 @@ fn mix_back<T: Float>(z: &[T], n: &[T], old: &[T], [dz, dn, dh]: [&mut [T]; 3]) 
 
 impl Kind for ResetAfterCell {
     const CELL: Cell = Cell { op: "gru", grad: "gru_grad", gates: 3, recurrent: 3, apart: true, states: 1, planes: 4 };
+    const KERNELS: Kernels = kernels!("gru", "gru");
 
     fn step<T: Float>(op: &Recurrence, step: &mut Step<T>) {
         let [vz, vr, vn, _, room] = step.values.each_mut();
@@ -132,6 +134,7 @@ impl Kind for ResetFirstCell {
         states: 1,
         planes: 3,
     };
+    const KERNELS: Kernels = kernels!("gru", "gru_reset_first");
 
     fn step<T: Float>(op: &Recurrence, step: &mut Step<T>) {
         let [vz, vr, vn, reset, room] = step.values.each_mut();

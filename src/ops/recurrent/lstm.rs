@@ -1,6 +1,7 @@
 //! The long short-term memory over a whole sequence.
 
 use super::cpu::{Step, StepBack, activate, multiply, scale, value_of};
+use super::cuda::{Kernels, kernels};
 use super::{Back, Cell, Forward, Given, Inputs, Kind, Pass, Recurrence};
 use crate::device::cpu::Float;
 use crate::error::Result;
@@ -47,6 +48,7 @@ impl Tensor {
 impl Kind for LstmCell {
     const CELL: Cell =
         Cell { op: "lstm", grad: "lstm_grad", gates: 4, recurrent: 4, apart: false, states: 2, planes: 4 };
+    const KERNELS: Kernels = kernels!("lstm", "lstm");
 
     fn step<T: Float>(op: &Recurrence, step: &mut Step<T>) {
         let [vi, vf, vg, vo, squashed] = step.values.each_mut();

@@ -25,6 +25,7 @@ use crate::profile;
 use crate::shape::Shape;
 use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Tensor, apply, given, require_one_dtype};
 use cpu::{Step, StepBack};
+use cuda::Kernels;
 use smallvec::SmallVec;
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -92,6 +93,8 @@ pub struct Cell {
 pub trait Kind: Clone + Copy + Debug + Send + Sync + 'static {
     /// What it is to its passes.
     const CELL: Cell;
+    /// Its kernels.
+    const KERNELS: Kernels;
     /// The next states, and in the step's planes what the backward reads.
     fn step<T: Float>(op: &Recurrence, step: &mut Step<T>);
     /// The gradients of the sums and of the states before the step, but for what comes through the products of the gates
@@ -146,11 +149,7 @@ impl<'a> Inputs<'a> {
 }
 
 impl Recurrence {
-    fn new(
-        pass: Pass,
-        [activation, recurrent_activation]: [Activation; 2],
-        inputs: &Inputs,
-    ) -> Recurrence {
+    fn new(pass: Pass, [activation, recurrent_activation]: [Activation; 2], inputs: &Inputs) -> Recurrence {
         Recurrence {
             pass,
             activation,
@@ -202,7 +201,10 @@ impl Recurrence {
             return Err(Error::shape(op, message));
         }
         let [steps, batch, width] = *sums.shape.dims() else {
-            return Err(Error::shape(op, format!("expected sums of shape (time, batch, {columns}), got {}", sums.shape)));
+            return Err(Error::shape(
+                op,
+                format!("expected sums of shape (time, batch, {columns}), got {}", sums.shape),
+            ));
         };
         if width != columns || steps == 0 {
             let message = format!("expected sums of at least one step, (time, batch, {columns}), got {}", sums.shape);

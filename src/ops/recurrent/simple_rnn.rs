@@ -1,6 +1,7 @@
 //! The fully connected recurrence over a whole sequence.
 
 use super::cpu::{Step, StepBack, activate};
+use super::cuda::{Kernels, kernels};
 use super::{Back, Cell, Forward, Given, Inputs, Kind, Pass, Recurrence};
 use crate::device::cpu::Float;
 use crate::error::Result;
@@ -43,6 +44,7 @@ impl Tensor {
 impl Kind for SimpleRnnCell {
     const CELL: Cell =
         Cell { op: "simple_rnn", grad: "simple_rnn_grad", gates: 1, recurrent: 1, apart: false, states: 1, planes: 1 };
+    const KERNELS: Kernels = kernels!("simple_rnn", "simple_rnn");
 
     fn step<T: Float>(op: &Recurrence, step: &mut Step<T>) {
         let [value, room, ..] = step.values.each_mut();
