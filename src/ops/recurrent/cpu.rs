@@ -26,8 +26,8 @@ pub struct Step<'a, T: 'static> {
     /// The states before the step, and after it.
     pub old: [&'a [T]; 2],
     pub new: [&'a mut [T]; 2],
-    /// Room for the values of gates whose slopes are of their sums, and for one plane more.
-    pub values: [&'a mut [T]; 5],
+    /// Room, a plane each: for values of gates whose slopes are of their sums, for products.
+    pub room: [&'a mut [T]; 5],
 }
 
 /// A group's step back.
@@ -38,9 +38,12 @@ pub struct StepBack<'a, T: 'static> {
     pub new: [&'a [T]; 2],
     /// The gradients of the states after the step, which become those of the states before it.
     pub states: [&'a mut [T]; 2],
-    /// The gradients of the sums.
-    pub sums: [&'a mut [T]; 4],
-    pub values: [&'a mut [T]; 5],
+    /// Where the gradients of the sums go.
+    pub sums: SumsBack<'a, T>,
+    /// Where that of the last gate's product goes where it is apart.
+    pub apart: &'a mut [T],
+    /// Room, a plane each.
+    pub room: [&'a mut [T]; 9],
 }
 
 /// The products of a group's state with the recurrent kernel of each gate, or with its transpose.
@@ -65,15 +68,15 @@ impl<T: Float> Products<'_, T> {
         }
     }
 
-    /// Adds what a gate's gradient gives the state.
-    pub fn back(&self, gate: usize, grad: &[T], state: &mut [T], room: &mut [T]) {
-        let rows = grad.len() / self.units.max(1);
+    /// Adds what the gradients of a gate, whose rows stand `distance` apart, give the state.
+    pub fn back(&self, gate: usize, grads: &[T], distance: usize, state: &mut [T], room: &mut [T]) {
+        let rows = state.len() / self.units.max(1);
         match self.dropout {
             Some(dropout) => {
-                self.gates[gate].of(rows, grad, self.units, room, self.units, false);
+                self.gates[gate].of(rows, grads, distance, room, self.units, false);
                 multiply_add(room, dropout[gate], state);
             }
-            None => self.gates[gate].of(rows, grad, self.units, state, self.units, true),
+            None => self.gates[gate].of(rows, grads, distance, state, self.units, true),
         }
     }
 }
@@ -81,9 +84,9 @@ impl<T: Float> Products<'_, T> {
 /// The sums of a group's step, the gates side by side.
 #[derive(Clone, Copy)]
 pub struct Sums<'a, T> {
-    rows: &'a [T],
-    width: usize,
-    units: usize,
+    pub rows: &'a [T],
+    pub width: usize,
+    pub units: usize,
 }
 
 impl<T: Float> Sums<'_, T> {
@@ -98,6 +101,70 @@ impl<T: Float> Sums<'_, T> {
                 }
             },
         );
+    }
+}
+
+/// The gradients of a group's sums, the gates side by side.
+pub struct SumsBack<'a, T> {
+    pub rows: &'a mut [T],
+    pub width: usize,
+    pub units: usize,
+}
+
+impl<T: Float> SumsBack<'_, T> {
+    /// Writes a plane to a gate's part, negligible numbers as 0.
+    pub fn write(&mut self, gate: usize, plane: &[T]) {
+        let to = gate * self.units..(gate + 1) * self.units;
+        T::vectorize(
+            #[inline(always)]
+            || {
+                for (plane, rows) in plane.chunks_exact(self.units).zip(self.rows.chunks_exact_mut(self.width)) {
+                    rows[to.clone()].iter_mut().zip(plane).for_each(|(out, &x)| *out = x.flush());
+                }
+            },
+        );
+    }
+}
+
+/// The rows of a group's planes, and of its sums: where loops in vectors read and write.
+#[derive(Clone, Copy)]
+pub struct Rows {
+    pub units: usize,
+    pub width: usize,
+    pub count: usize,
+}
+
+impl Rows {
+    /// Where a plane begins, which has all rows.
+    pub fn plane<T>(&self, plane: &[T]) -> *const T {
+        assert_eq!(plane.len(), self.count * self.units);
+        plane.as_ptr()
+    }
+
+    pub fn plane_mut<T>(&self, plane: &mut [T]) -> *mut T {
+        assert_eq!(plane.len(), self.count * self.units);
+        plane.as_mut_ptr()
+    }
+
+    /// Where sums begin, which have all rows.
+    pub fn wide<T>(&self, sums: &[T]) -> *const T {
+        assert_eq!(sums.len(), self.count * self.width);
+        sums.as_ptr()
+    }
+
+    pub fn wide_mut<T>(&self, sums: &mut [T]) -> *mut T {
+        assert_eq!(sums.len(), self.count * self.width);
+        sums.as_mut_ptr()
+    }
+
+    /// Calls `work` for each vector of units of each row, with its place in planes and in sums, and how many lanes are units.
+    #[inline(always)]
+    pub fn each(&self, lanes: usize, mut work: impl FnMut(usize, usize, usize)) {
+        for row in 0..self.count {
+            for unit in (0..self.units).step_by(lanes) {
+                work(row * self.units + unit, row * self.width + unit, (self.units - unit).min(lanes));
+            }
+        }
     }
 }
 
@@ -150,6 +217,14 @@ pub(super) fn scale<T: Float>(x: &mut [T], by: &[T]) {
     T::vectorize(
         #[inline(always)]
         || x.iter_mut().zip(by).for_each(|(x, &by)| *x = *x * by),
+    );
+}
+
+/// Negligible numbers become 0.
+pub(super) fn flush<T: Float>(x: &mut [T]) {
+    T::vectorize(
+        #[inline(always)]
+        || x.iter_mut().for_each(|x| *x = x.flush()),
     );
 }
 
@@ -251,7 +326,7 @@ fn pass<K: Kind, T: Float>(op: &Recurrence, layout: Layout, inputs: &Inputs, out
                 planes: std::array::from_fn(planes_of),
                 old: std::array::from_fn(|i| &*of_state(i, layout.before(i, time, &samples))),
                 new: std::array::from_fn(|i| of_state(i, layout.after(i, time, &samples))),
-                values: planes(scratch.elements(), size),
+                room: planes(scratch.elements(), size),
             };
             K::step(op, &mut step);
             let Step { old, new, .. } = step;
@@ -320,11 +395,9 @@ fn pass_back<K: Kind, T: Float>(
     groups(batch, &|samples: Range<usize>| {
         let size = samples.len() * units;
         let mut scratch = Scratch::new(13 * size)?;
-        let (running, rest) = scratch.elements().split_at_mut(4 * size);
-        let (grads, values) = rest.split_at_mut(4 * size);
+        let (running, room) = scratch.elements().split_at_mut(4 * size);
         let [h, c, old_h, old_c]: [&mut [T]; 4] = planes(running, size);
-        let mut values: [&mut [T]; 5] = planes(values, size);
-        let mut grads: [&mut [T]; 4] = planes(grads, size);
+        let mut room: [&mut [T]; 9] = planes(room, size);
         let products = Products { gates: &products, dropout: dropout_of(dropout, cell, &layout, &samples), units };
         for (state, d) in [&mut *h, &mut *c].into_iter().enumerate() {
             match d_states {
@@ -347,35 +420,36 @@ fn pass_back<K: Kind, T: Float>(
                 old_c.copy_from_slice(c);
             }
             let of = |there: bool, range: Range<usize>| if there { &kept[range] } else { &[][..] };
+            let rows = (time * batch + samples.start) * width..(time * batch + samples.end) * width;
+            let in_apart = if cell.apart { layout.elements(time, &samples) } else { 0..0 };
+            // SAFETY: samples are in one group, and each step has its own rows.
+            let (rows, apart) = unsafe { (d_sums.slice(rows), apart.slice(in_apart)) };
             let mut step = StepBack {
                 products,
                 planes: std::array::from_fn(|i| of(i < cell.planes, layout.plane(time, i, &samples))),
                 old: std::array::from_fn(|i| of(i < cell.states, layout.before(i, time, &samples))),
                 new: std::array::from_fn(|i| of(i < cell.states, layout.after(i, time, &samples))),
                 states: [&mut *h, &mut *c],
-                sums: grads.each_mut().map(|g| &mut **g),
-                values: values.each_mut().map(|v| &mut **v),
+                sums: SumsBack { rows, width, units },
+                apart,
+                room: room.each_mut().map(|room| &mut **room),
             };
             K::step_back(op, &mut step);
-            let rows = (time * batch + samples.start) * width..(time * batch + samples.end) * width;
-            // SAFETY: samples are in one group, and each step has its own rows.
-            let rows = unsafe { d_sums.slice(rows) };
-            let masked = |i: usize| mask.is_some_and(|mask| !mask[(samples.start + i) * steps + time]);
-            for (gate, grads) in grads.iter_mut().enumerate().take(cell.gates) {
-                finish(grads, units, masked);
-                write_part(grads, width, gate * units, units, rows);
+            let StepBack { sums: SumsBack { rows, .. }, apart, states: [h, c], room: [room, ..], .. } = step;
+            if let Some(mask) = mask {
+                let masked = |row: usize| !mask[(samples.start + row) * steps + time];
+                zero_rows(rows, width, masked);
+                zero_rows(apart, units, masked);
+                // Nothing goes through a masked step's products, so its own gradient is all that is left to the sample.
+                keep_masked(Some(mask), at, time, &samples, old_c, c);
+                keep_masked(Some(mask), at, time, &samples, old_h, h);
             }
-            if cell.apart {
-                finish(&mut grads[3], units, masked);
-                // SAFETY: as above.
-                unsafe { apart.slice(layout.elements(time, &samples)) }.copy_from_slice(&*grads[3]);
-            }
-            keep_masked(mask, at, time, &samples, old_c, c);
-            // What a masked step's gates have is 0 here, so only its own gradient is left to a masked sample.
-            keep_masked(mask, at, time, &samples, old_h, h);
             for gate in 0..cell.recurrent {
-                let grads = if cell.apart && gate == 2 { &*grads[3] } else { &*grads[gate] };
-                products.back(gate, grads, h, values[0]);
+                let (grads, distance) = match cell.apart && gate == 2 {
+                    true => (&*apart, units),
+                    false => (&rows[(gate * units).min(rows.len())..], width),
+                };
+                products.back(gate, grads, distance, h, room);
             }
         }
         for (state, d) in [h, c].into_iter().enumerate().take(cell.states) {
@@ -523,22 +597,11 @@ fn add_output_grad<T: Float>(
     }
 }
 
-/// Negligible gradients, and those of masked samples, become 0.
-fn finish<T: Float>(grads: &mut [T], units: usize, masked: impl Fn(usize) -> bool) {
-    T::vectorize(
-        #[inline(always)]
-        || grads.iter_mut().for_each(|x| *x = x.flush()),
-    );
-    for (i, row) in grads.chunks_exact_mut(units.max(1)).enumerate() {
+/// The rows of masked samples become 0.
+fn zero_rows<T: Float>(rows: &mut [T], width: usize, masked: impl Fn(usize) -> bool) {
+    for (i, row) in rows.chunks_exact_mut(width.max(1)).enumerate() {
         if masked(i) {
             row.fill(T::ZERO);
         }
-    }
-}
-
-/// Writes a plane to a gate's part of rows of `width`.
-fn write_part<T: Float>(plane: &[T], width: usize, offset: usize, units: usize, out: &mut [T]) {
-    for (plane, out) in plane.chunks_exact(units.max(1)).zip(out.chunks_exact_mut(width.max(1))) {
-        out[offset..offset + units].copy_from_slice(plane);
     }
 }

@@ -1,6 +1,6 @@
 //! The gated recurrent unit over a whole sequence.
 
-use super::cpu::{Step, StepBack, activate, add_bias, multiply, value_of};
+use super::cpu::{Step, StepBack, activate, add_bias, flush, multiply, multiply_add, value_of};
 use super::cuda::{Kernels, kernels};
 use super::{Back, Cell, Forward, Given, Inputs, Kind, Pass, Recurrence};
 use crate::device::cpu::Float;
@@ -94,7 +94,7 @@ impl Kind for ResetAfterCell {
     const KERNELS: Kernels = kernels!("gru", "gru");
 
     fn step<T: Float>(op: &Recurrence, step: &mut Step<T>) {
-        let [vz, vr, vn, _, room] = step.values.each_mut();
+        let [vz, vr, vn, _, room] = step.room.each_mut();
         let [z, r, n, q] = step.planes.each_mut();
         let ([old, _], [new, _]) = (step.old, step.new.each_mut());
         for (gate, plane) in [&mut *z, &mut *r, &mut *q].into_iter().enumerate() {
@@ -111,16 +111,19 @@ impl Kind for ResetAfterCell {
 
     fn step_back<T: Float>(op: &Recurrence, step: &mut StepBack<T>) {
         let ([z, r, n, q], [old, _]) = (step.planes, step.old);
-        let [vz, vr, vn, _, _] = step.values.each_mut();
-        let [dz, dr, dn, dq] = step.sums.each_mut();
+        let [vz, vr, vn, dz, dr, dn, ..] = step.room.each_mut();
         let [dh, _] = step.states.each_mut();
         let (vz, vr) = (value_of(op.recurrent_activation, z, vz), value_of(op.recurrent_activation, r, vr));
         mix_back(vz, value_of(op.activation, n, vn), old, [dz, dn, dh]);
         op.activation.cpu_slope(n, dn);
         multiply(dn, q, dr);
-        multiply(dn, vr, dq);
+        multiply(dn, vr, step.apart);
+        flush(step.apart);
         op.recurrent_activation.cpu_slope(z, dz);
         op.recurrent_activation.cpu_slope(r, dr);
+        for (gate, grads) in [&*dz, dr, dn].into_iter().enumerate() {
+            step.sums.write(gate, grads);
+        }
     }
 }
 
@@ -137,7 +140,7 @@ impl Kind for ResetFirstCell {
     const KERNELS: Kernels = kernels!("gru", "gru_reset_first");
 
     fn step<T: Float>(op: &Recurrence, step: &mut Step<T>) {
-        let [vz, vr, vn, reset, room] = step.values.each_mut();
+        let [vz, vr, vn, reset, room] = step.room.each_mut();
         let [z, r, n, _] = step.planes.each_mut();
         let ([old, _], [new, _]) = (step.old, step.new.each_mut());
         for (gate, plane) in [&mut *z, &mut *r].into_iter().enumerate() {
@@ -153,18 +156,20 @@ impl Kind for ResetFirstCell {
 
     fn step_back<T: Float>(op: &Recurrence, step: &mut StepBack<T>) {
         let ([z, r, n, _], [old, _]) = (step.planes, step.old);
-        let [vz, vr, vn, reset, room] = step.values.each_mut();
-        let [dz, dr, dn, _] = step.sums.each_mut();
+        let [vz, vr, vn, dz, dr, dn, reset, room, _] = step.room.each_mut();
         let [dh, _] = step.states.each_mut();
         let (vz, vr) = (value_of(op.recurrent_activation, z, vz), value_of(op.recurrent_activation, r, vr));
         mix_back(vz, value_of(op.activation, n, vn), old, [dz, dn, dh]);
         op.activation.cpu_slope(n, dn);
         // Through the product of r·h.
         reset.fill(T::ZERO);
-        step.products.back(2, dn, reset, room);
+        step.products.back(2, dn, step.sums.units, reset, room);
         multiply(reset, old, dr);
-        super::cpu::multiply_add(reset, vr, dh);
+        multiply_add(reset, vr, dh);
         op.recurrent_activation.cpu_slope(z, dz);
         op.recurrent_activation.cpu_slope(r, dr);
+        for (gate, grads) in [&*dz, dr, dn].into_iter().enumerate() {
+            step.sums.write(gate, grads);
+        }
     }
 }

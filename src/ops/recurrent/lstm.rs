@@ -1,9 +1,10 @@
 //! The long short-term memory over a whole sequence.
 
-use super::cpu::{Step, StepBack, activate, multiply, scale, value_of};
+use super::cpu::{Rows, Step, StepBack, activate, multiply, scale, value_of};
 use super::cuda::{Kernels, kernels};
 use super::{Back, Cell, Forward, Given, Inputs, Kind, Pass, Recurrence};
 use crate::device::cpu::Float;
+use crate::device::cpu::simd::{Body, Lanes, load, store};
 use crate::error::Result;
 use crate::ops::activation::Activation;
 use crate::tensor::Tensor;
@@ -51,7 +52,10 @@ impl Kind for LstmCell {
     const KERNELS: Kernels = kernels!("lstm", "lstm");
 
     fn step<T: Float>(op: &Recurrence, step: &mut Step<T>) {
-        let [vi, vf, vg, vo, squashed] = step.values.each_mut();
+        if op.usual() {
+            return usual_step(step);
+        }
+        let [vi, vf, vg, vo, squashed] = step.room.each_mut();
         for (gate, plane) in step.planes.iter_mut().enumerate() {
             step.products.of(gate, step.old[0], plane, squashed);
             step.sums.add_to(gate, plane);
@@ -75,9 +79,11 @@ impl Kind for LstmCell {
     }
 
     fn step_back<T: Float>(op: &Recurrence, step: &mut StepBack<T>) {
+        if op.usual() {
+            return usual_step_back(step);
+        }
         let ([i, f, g, o], [_, old], [_, new]) = (step.planes, step.old, step.new);
-        let [vi, vf, vg, vo, squashed] = step.values.each_mut();
-        let [di, df, dg, d_out] = step.sums.each_mut();
+        let [vi, vf, vg, vo, squashed, di, df, dg, d_out] = step.room.each_mut();
         let [dh, dc] = step.states.each_mut();
         let (recurrent, own) = (op.recurrent_activation, op.activation);
         let (vi, vf, vo) = (value_of(recurrent, i, vi), value_of(recurrent, f, vf), value_of(recurrent, o, vo));
@@ -105,5 +111,114 @@ impl Kind for LstmCell {
         recurrent.cpu_slope(f, df);
         recurrent.cpu_slope(o, d_out);
         own.cpu_slope(g, dg);
+        for (gate, grads) in [&*di, df, dg, d_out].into_iter().enumerate() {
+            step.sums.write(gate, grads);
+        }
+    }
+}
+
+/// The step with tanh and sigmoid: a vector of units goes from the products to the states in registers.
+fn usual_step<T: Float>(step: &mut Step<T>) {
+    let [qi, qf, qg, qo, room] = step.room.each_mut();
+    let mut products = [&mut **qi, &mut **qf, &mut **qg, &mut **qo];
+    for (gate, product) in products.iter_mut().enumerate() {
+        step.products.of(gate, step.old[0], product, room);
+    }
+    let ([_, old], [h, c], [i, f, g, o]) = (step.old, step.new.each_mut(), step.planes.each_mut());
+    let rows = Rows { units: step.units, width: step.sums.width, count: step.sums.rows.len() / step.sums.width };
+    T::in_vectors(Forth {
+        rows,
+        sums: rows.wide(step.sums.rows),
+        products: products.map(|product| rows.plane(product)),
+        old: rows.plane(old),
+        gates: [i, f, g, o].map(|gate| rows.plane_mut(gate)),
+        states: [h, c].map(|state| rows.plane_mut(state)),
+    });
+}
+
+struct Forth<T> {
+    rows: Rows,
+    sums: *const T,
+    products: [*const T; 4],
+    old: *const T,
+    gates: [*mut T; 4],
+    states: [*mut T; 2],
+}
+
+impl<T: Float> Body<T> for Forth<T> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes<T = T>>(self) {
+        let Forth { rows, sums, products, old, gates, states: [h, c] } = self;
+        // SAFETY: `Rows` made sure that all planes have these rows, and the caller that the machine has the instructions.
+        unsafe {
+            rows.each(V::LANES, |at, wide, lanes| {
+                let sum = |gate: usize| {
+                    let input = load::<V>(sums.add(wide + gate * rows.units), lanes);
+                    input.add(load::<V>(products[gate].add(at), lanes))
+                };
+                let (i, f, g, o) = (sum(0).sigmoid(), sum(1).sigmoid(), sum(2).tanh(), sum(3).sigmoid());
+                let now = f.mul_add(load(old.add(at), lanes), i.mul(g)).flush();
+                for (gate, value) in gates.iter().zip([i, f, g, o]) {
+                    store(value, gate.add(at), lanes);
+                }
+                store(now, c.add(at), lanes);
+                store(o.mul(now.tanh()), h.add(at), lanes);
+            });
+        }
+    }
+}
+
+/// The step back with tanh and sigmoid.
+fn usual_step_back<T: Float>(step: &mut StepBack<T>) {
+    let [dh, dc] = step.states.each_mut();
+    let rows = Rows { units: step.sums.units, width: step.sums.width, count: step.sums.rows.len() / step.sums.width };
+    T::in_vectors(Back4 {
+        rows,
+        gates: step.planes.map(|gate| rows.plane(gate)),
+        old: rows.plane(step.old[1]),
+        new: rows.plane(step.new[1]),
+        states: [dh, dc].map(|state| rows.plane_mut(state)),
+        sums: rows.wide_mut(step.sums.rows),
+    });
+}
+
+struct Back4<T> {
+    rows: Rows,
+    gates: [*const T; 4],
+    old: *const T,
+    new: *const T,
+    states: [*mut T; 2],
+    sums: *mut T,
+}
+
+impl<T: Float> Body<T> for Back4<T> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes<T = T>>(self) {
+        let Back4 { rows, gates, old, new, states: [dh, dc], sums } = self;
+        // SAFETY: `Rows` made sure that all planes have these rows, and the caller that the machine has the instructions.
+        unsafe {
+            let one = V::splat(T::ONE);
+            // y·(1 − y), and 1 − y² as a product, which keeps its digits.
+            let of_sigmoid = |y: V| y.mul(one.sub(y));
+            let of_tanh = |y: V| one.sub(y).mul(one.add(y));
+            rows.each(V::LANES, |at, wide, lanes| {
+                let gate = |gate: usize| load::<V>(gates[gate].add(at), lanes);
+                let (i, f, g, o) = (gate(0), gate(1), gate(2), gate(3));
+                let squashed = load::<V>(new.add(at), lanes).tanh();
+                let upstream = load::<V>(dh.add(at), lanes);
+                let d = upstream.mul(o).mul_add(of_tanh(squashed), load(dc.add(at), lanes));
+                let grads = [
+                    d.mul(g).mul(of_sigmoid(i)),
+                    d.mul(load(old.add(at), lanes)).mul(of_sigmoid(f)),
+                    d.mul(i).mul(of_tanh(g)),
+                    upstream.mul(squashed).mul(of_sigmoid(o)),
+                ];
+                for (gate, grad) in grads.into_iter().enumerate() {
+                    store(grad.flush(), sums.add(wide + gate * rows.units), lanes);
+                }
+                store(d.mul(f).flush(), dc.add(at), lanes);
+                store(V::splat(T::ZERO), dh.add(at), lanes);
+            });
+        }
     }
 }

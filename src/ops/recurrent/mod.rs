@@ -206,8 +206,9 @@ impl Recurrence {
                 format!("expected sums of shape (time, batch, {columns}), got {}", sums.shape),
             ));
         };
-        if width != columns || steps == 0 {
-            let message = format!("expected sums of at least one step, (time, batch, {columns}), got {}", sums.shape);
+        if width != columns || steps == 0 || units == 0 {
+            let message =
+                format!("expected sums of at least one step and unit, (time, batch, {columns}), got {}", sums.shape);
             return Err(Error::shape(op, message));
         }
         let mut rest = inputs[2..].iter();
@@ -242,6 +243,11 @@ impl Recurrence {
 
     fn layout(&self, cell: &Cell, at: Extents) -> Layout {
         Layout { at, planes: cell.planes, states: cell.states, record: self.record, backwards: self.pass.backwards }
+    }
+
+    /// Whether the activations are those that nearly every cell has, which are computed in one pass.
+    fn usual(&self) -> bool {
+        (self.activation, self.recurrent_activation) == (Activation::Tanh, Activation::Sigmoid)
     }
 
     /// Whether a sample's output of a step is 0.

@@ -47,7 +47,7 @@ impl Kind for SimpleRnnCell {
     const KERNELS: Kernels = kernels!("simple_rnn", "simple_rnn");
 
     fn step<T: Float>(op: &Recurrence, step: &mut Step<T>) {
-        let [value, room, ..] = step.values.each_mut();
+        let [value, room, ..] = step.room.each_mut();
         let plane = &mut step.planes[0];
         step.products.of(0, step.old[0], plane, room);
         step.sums.add_to(0, plane);
@@ -55,9 +55,9 @@ impl Kind for SimpleRnnCell {
     }
 
     fn step_back<T: Float>(op: &Recurrence, step: &mut StepBack<T>) {
-        let ([grad, ..], [dh, _]) = (step.sums.each_mut(), step.states.each_mut());
-        grad.copy_from_slice(dh);
-        op.activation.cpu_slope(step.planes[0], grad);
+        let [dh, _] = step.states.each_mut();
+        op.activation.cpu_slope(step.planes[0], dh);
+        step.sums.write(0, dh);
         dh.fill(T::ZERO);
     }
 }

@@ -34,6 +34,64 @@ pub trait Lanes: Vector {
     unsafe fn above(self, other: Self) -> Self::Mask;
     /// The lanes of `other` where the mask says so, else its own; all bits as they are.
     unsafe fn select(self, mask: Self::Mask, other: Self) -> Self;
+    unsafe fn mul(self, other: Self) -> Self;
+    /// 1 / (1 + e⁻ˣ), within 3 ulp.
+    unsafe fn sigmoid(self) -> Self;
+    /// tanh x, within 3 ulp.
+    unsafe fn tanh(self) -> Self;
+    /// 0 where a lane is negligible: see `Float::NEGLIGIBLE`.
+    unsafe fn flush(self) -> Self;
+}
+
+/// What the exponential takes of a vector of `f32`.
+trait Exponent: Lanes<T = f32> {
+    unsafe fn div(self, other: Self) -> Self;
+    /// The value between `least` and `most`; NaN stays.
+    unsafe fn clamp(self, least: f32, most: f32) -> Self;
+    /// 2ⁿ for a whole n from −126 to 127, which was added to 1.5 · 2²³.
+    unsafe fn power_of_two(shifted: Self) -> Self;
+}
+
+/// eˣ − 1 as `2ⁿ · p + (2ⁿ − 1)`, which keeps its digits near 0: the power and p. x is held to where 2ⁿ is a normal number.
+#[inline(always)]
+unsafe fn exp_m1<V: Exponent>(x: V) -> (V, V) {
+    const MAGIC: f32 = 12_582_912.0;
+    // SAFETY: the caller's promise, that the machine has V's instructions.
+    unsafe {
+        let x = x.clamp(-87.0, 88.0);
+        let shifted = x.mul_add(V::splat(std::f32::consts::LOG2_E), V::splat(MAGIC));
+        let n = shifted.sub(V::splat(MAGIC));
+        // ln 2 in two parts, of which the first has few digits.
+        let r = n.mul_add(V::splat(-0.693_359_4), x);
+        let r = n.mul_add(V::splat(2.121_944_4e-4), r);
+        let mut tail = V::splat(1.985_783_2e-4);
+        for coefficient in [0.001_393_368_7, 0.008_333_361, 0.041_666_463, 0.166_666_67, 0.5] {
+            tail = tail.mul_add(r, V::splat(coefficient));
+        }
+        (V::power_of_two(shifted), r.mul(r).mul_add(tail, r))
+    }
+}
+
+#[inline(always)]
+unsafe fn sigmoid<V: Exponent>(x: V) -> V {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        let one = V::splat(1.0);
+        let (power, p) = exp_m1(V::splat(0.0).sub(x));
+        one.div(power.mul_add(p, power.add(one)))
+    }
+}
+
+/// With E = e²ˣ − 1 it is E / (E + 2).
+#[inline(always)]
+unsafe fn tanh<V: Exponent>(x: V) -> V {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        // Beyond this it is 1 in f32.
+        let (power, p) = exp_m1(x.add(x).clamp(-20.0, 20.0));
+        let e = power.mul_add(p, power.sub(V::splat(1.0)));
+        e.div(e.add(V::splat(2.0)))
+    }
 }
 
 /// As many of the first lanes as there are elements; the others are 0.
@@ -156,6 +214,22 @@ impl<T: Float> Lanes for Plain<T> {
     unsafe fn select(self, mask: [bool; 4], other: Self) -> Self {
         Plain(std::array::from_fn(|i| if mask[i] { other.0[i] } else { self.0[i] }))
     }
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        Plain(std::array::from_fn(|i| self.0[i] * other.0[i]))
+    }
+    #[inline(always)]
+    unsafe fn sigmoid(self) -> Self {
+        Plain(self.0.map(Float::sigmoid))
+    }
+    #[inline(always)]
+    unsafe fn tanh(self) -> Self {
+        Plain(self.0.map(Float::tanh))
+    }
+    #[inline(always)]
+    unsafe fn flush(self) -> Self {
+        Plain(self.0.map(Float::flush))
+    }
 }
 
 /// Instructions that vectors need.
@@ -217,15 +291,74 @@ mod tests {
         }
     }
 
+    /// The functions against f64's, over what they are given and far beyond.
+    struct Functions;
+
+    impl Body<f32> for Functions {
+        #[inline(always)]
+        unsafe fn run<V: Lanes<T = f32>>(self) {
+            let magnitudes = (0..40_000).map(|i| 1e-30 * 10f64.powf(f64::from(i) / 1000.0)).filter(|x| *x < 1e4);
+            let arguments: Vec<f32> = magnitudes.flat_map(|x| [x as f32, -x as f32]).collect();
+            let mut worst = [0f64; 2];
+            for x in arguments.chunks_exact(16) {
+                let mut out = [[0f32; 16]; 2];
+                for at in (0..16).step_by(V::LANES) {
+                    // SAFETY: 16 is a number of whole vectors; the machine has the instructions by the caller's promise.
+                    unsafe {
+                        let v = V::load(x[at..].as_ptr());
+                        v.sigmoid().store(out[0][at..].as_mut_ptr());
+                        v.tanh().store(out[1][at..].as_mut_ptr());
+                    }
+                }
+                for (i, &x) in x.iter().enumerate() {
+                    let x = f64::from(x);
+                    for (k, want) in [1.0 / (1.0 + (-x).exp()), x.tanh()].into_iter().enumerate() {
+                        let ulp = f64::from(f32::EPSILON) * want.abs().max(1e-37);
+                        worst[k] = worst[k].max((f64::from(out[k][i]) - want).abs() / ulp);
+                    }
+                }
+            }
+            assert!(worst.iter().all(|&worst| worst <= 3.0), "sigmoid and tanh are off by {worst:?} ulp");
+            for (x, sigmoid, tanh) in [(f32::INFINITY, 1.0, 1.0), (f32::NEG_INFINITY, 0.0, -1.0), (0.0, 0.5, 0.0)] {
+                let mut out = [[0f32; 16]; 2];
+                // SAFETY: as above.
+                unsafe {
+                    V::splat(x).sigmoid().store(out[0].as_mut_ptr());
+                    V::splat(x).tanh().store(out[1].as_mut_ptr());
+                }
+                assert!(
+                    (out[0][0] - sigmoid).abs() < 1e-37 && out[1][0] == tanh,
+                    "of {x}: {} {}",
+                    out[0][0],
+                    out[1][0]
+                );
+            }
+            let mut out = [[0f32; 16]; 4];
+            // SAFETY: as above.
+            unsafe {
+                V::splat(NAN).sigmoid().store(out[0].as_mut_ptr());
+                V::splat(NAN).tanh().store(out[1].as_mut_ptr());
+                V::splat(1e-31).flush().store(out[2].as_mut_ptr());
+                V::splat(-2e-30).flush().store(out[3].as_mut_ptr());
+            }
+            assert!(out[0][0].is_nan() && out[1][0].is_nan());
+            assert_eq!([out[2][0], out[3][0]], [0.0, -2e-30]);
+        }
+    }
+
     #[test]
     fn all_vectors_of_the_machine_compute_as_their_lanes() {
         plain::<f32>(EachLane);
+        plain::<f32>(Functions);
         #[cfg(target_arch = "x86_64")]
         {
             #[target_feature(enable = "avx2,fma")]
             unsafe fn narrow() {
                 // SAFETY: passed on from the caller.
-                unsafe { EachLane.run::<std::arch::x86_64::__m256>() }
+                unsafe {
+                    EachLane.run::<std::arch::x86_64::__m256>();
+                    Functions.run::<std::arch::x86_64::__m256>();
+                }
             }
             if *LEVEL >= Level::Avx2 {
                 // SAFETY: the machine has it.
@@ -235,5 +368,6 @@ mod tests {
             }
         }
         widest(EachLane);
+        widest(Functions);
     }
 }

@@ -1,6 +1,7 @@
 //! Vector registers of AVX2 and AVX-512, and a transpose in them.
 
-use super::{Lanes, Vector};
+use super::{Exponent, Lanes, Vector, sigmoid, tanh};
+use crate::device::cpu::Float;
 use std::arch::x86_64::*;
 
 macro_rules! vector {
@@ -134,6 +135,53 @@ impl Lanes for __m512 {
         // SAFETY: as above.
         unsafe { _mm512_mask_blend_ps(mask, self, other) }
     }
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm512_mul_ps(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn sigmoid(self) -> Self {
+        // SAFETY: as above.
+        unsafe { sigmoid(self) }
+    }
+    #[inline(always)]
+    unsafe fn tanh(self) -> Self {
+        // SAFETY: as above.
+        unsafe { tanh(self) }
+    }
+    #[inline(always)]
+    unsafe fn flush(self) -> Self {
+        // SAFETY: as above.
+        unsafe {
+            let least = _mm512_set1_ps(<f32 as Float>::NEGLIGIBLE);
+            // Not less: NaN stays.
+            _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(self), least), self)
+        }
+    }
+}
+
+impl Exponent for __m512 {
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        // SAFETY: the machine has AVX-512, by the caller's promise; so below.
+        unsafe { _mm512_div_ps(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn clamp(self, least: f32, most: f32) -> Self {
+        // Of a number and NaN the second operand comes out.
+        // SAFETY: as above.
+        unsafe { _mm512_min_ps(_mm512_set1_ps(most), _mm512_max_ps(_mm512_set1_ps(least), self)) }
+    }
+    #[inline(always)]
+    unsafe fn power_of_two(shifted: Self) -> Self {
+        // The low bits hold n; the exponent of 1 is 127.
+        // SAFETY: as above.
+        unsafe {
+            let n = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted));
+            _mm512_castsi512_ps(_mm512_add_epi32(n, _mm512_set1_epi32(127 << 23)))
+        }
+    }
 }
 
 impl Lanes for __m256 {
@@ -152,6 +200,54 @@ impl Lanes for __m256 {
     unsafe fn select(self, mask: __m256, other: Self) -> Self {
         // SAFETY: as above.
         unsafe { _mm256_blendv_ps(self, other, mask) }
+    }
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm256_mul_ps(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn sigmoid(self) -> Self {
+        // SAFETY: as above.
+        unsafe { sigmoid(self) }
+    }
+    #[inline(always)]
+    unsafe fn tanh(self) -> Self {
+        // SAFETY: as above.
+        unsafe { tanh(self) }
+    }
+    #[inline(always)]
+    unsafe fn flush(self) -> Self {
+        // SAFETY: as above.
+        unsafe {
+            let magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0), self);
+            let least = _mm256_set1_ps(<f32 as Float>::NEGLIGIBLE);
+            // Not less: NaN stays.
+            _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLT_UQ>(magnitude, least), self)
+        }
+    }
+}
+
+impl Exponent for __m256 {
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        // SAFETY: the machine has AVX2, by the caller's promise; so below.
+        unsafe { _mm256_div_ps(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn clamp(self, least: f32, most: f32) -> Self {
+        // Of a number and NaN the second operand comes out.
+        // SAFETY: as above.
+        unsafe { _mm256_min_ps(_mm256_set1_ps(most), _mm256_max_ps(_mm256_set1_ps(least), self)) }
+    }
+    #[inline(always)]
+    unsafe fn power_of_two(shifted: Self) -> Self {
+        // The low bits hold n; the exponent of 1 is 127.
+        // SAFETY: as above.
+        unsafe {
+            let n = _mm256_slli_epi32::<23>(_mm256_castps_si256(shifted));
+            _mm256_castsi256_ps(_mm256_add_epi32(n, _mm256_set1_epi32(127 << 23)))
+        }
     }
 }
 

@@ -1,0 +1,86 @@
+//! Passes of recurrent cells over whole sequences, forward and backward: the programs' sizes, lengths for what a step of the
+//! sequence costs, and units about the limits where another way of computing begins.
+
+mod common;
+
+use common::{Group, Work, devices, normal};
+use criterion::{Criterion, criterion_group, criterion_main};
+use uncrumple::ops::{Activation, Given, Pass};
+use uncrumple::{Device, GradientTape, Result, Tensor};
+
+#[derive(Clone, Copy, Debug)]
+enum Cell {
+    Lstm,
+    Gru,
+    SimpleRnn,
+}
+
+/// A layer: cell, batch, steps, features, units.
+type Layer = (Cell, usize, usize, usize, usize);
+
+/// Those of the programs, then longer sequences, then more units.
+const LAYERS: &[Layer] = &[
+    (Cell::Lstm, 256, 120, 14, 32),
+    (Cell::Lstm, 256, 120, 32, 32),
+    (Cell::Gru, 256, 120, 14, 32),
+    (Cell::SimpleRnn, 256, 120, 14, 32),
+    (Cell::Lstm, 256, 240, 14, 32),
+    (Cell::Lstm, 256, 480, 14, 32),
+    (Cell::Lstm, 64, 120, 64, 100),
+    (Cell::Lstm, 64, 60, 128, 256),
+    (Cell::Lstm, 1, 120, 14, 32),
+];
+
+struct Case {
+    cell: Cell,
+    x: Tensor,
+    weights: [Tensor; 3],
+    operations: usize,
+}
+
+impl Case {
+    fn new(device: &Device, (cell, batch, steps, features, units): Layer) -> Result<Case> {
+        let gates = match cell {
+            Cell::Lstm => 4,
+            Cell::Gru => 3,
+            Cell::SimpleRnn => 1,
+        };
+        let weight = |shape: &[usize]| normal(device, shape).mul_scalar(1.0 / (shape[0] as f64).sqrt());
+        let weights =
+            [weight(&[features, gates * units])?, weight(&[units, gates * units])?, weight(&[gates * units])?];
+        // Forward, the gradients of both kernels, and that of the state.
+        let operations = 2 * batch * steps * gates * units * (2 * features + 3 * units);
+        Ok(Case { cell, x: normal(device, &[batch, steps, features]), weights, operations })
+    }
+
+    /// The last output's gradient for all weights.
+    fn step(&self) -> Result<Vec<Option<Tensor>>> {
+        let tape = GradientTape::new();
+        let [kernel, recurrent, bias] = &self.weights;
+        let (kernel, recurrent, bias) = (tape.watch(kernel)?, tape.watch(recurrent)?, tape.watch(bias)?);
+        let sums = self.x.transpose(&[1, 0, 2])?.linear(&kernel, Some(&bias), Activation::Linear)?;
+        let (pass, given) = (Pass::default(), Given::default());
+        let usual = [Activation::Tanh, Activation::Sigmoid];
+        let (y, _) = match self.cell {
+            Cell::Lstm => sums.lstm(&recurrent, usual, pass, given)?,
+            Cell::Gru => sums.gru((&recurrent, Some(&bias)), true, usual, pass, given)?,
+            Cell::SimpleRnn => sums.simple_rnn(&recurrent, Activation::Tanh, pass, given)?,
+        };
+        tape.gradient(&y.sum(&[], false)?, &[&kernel, &recurrent, &bias])
+    }
+}
+
+fn recurrent(c: &mut Criterion) {
+    let mut group = Group::new(c, "recurrent");
+    for device in devices() {
+        for &layer in LAYERS {
+            let case = Case::new(device, layer).expect("a layer");
+            let (cell, batch, steps, features, units) = layer;
+            let id = format!("{cell:?}_{batch}x{steps}x{features}_{units}");
+            group.bench(device, &id, Work::Flops(case.operations), || case.step());
+        }
+    }
+}
+
+criterion_group!(benches, recurrent);
+criterion_main!(benches);
