@@ -68,4 +68,8 @@ impl Layer for Activation {
     fn output_activation(&self) -> Option<ActivationFn> {
         Some(self.activation)
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }

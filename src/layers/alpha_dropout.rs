@@ -86,4 +86,8 @@ impl Layer for AlphaDropout {
     fn config(&self) -> Config {
         object(json!({ "rate": self.rate, "seed": self.seed, "noise_shape": self.noise_shape }))
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }

@@ -116,4 +116,8 @@ impl Layer for Dense {
     fn output_activation(&self) -> Option<ActivationFn> {
         Some(self.activation)
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }

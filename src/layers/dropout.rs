@@ -78,6 +78,10 @@ impl Layer for Dropout {
     fn config(&self) -> Config {
         object(json!({ "rate": self.rate, "seed": self.seed, "noise_shape": self.noise_shape }))
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }
 
 /// The argument `noise_shape`: extents, of which null is the input's.

@@ -70,4 +70,8 @@ impl Layer for ELU {
     fn config(&self) -> Config {
         object(json!({ "alpha": self.alpha }))
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }

@@ -124,4 +124,8 @@ impl Layer for GroupNormalization {
     fn full_precision(&self) -> bool {
         true
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }

@@ -108,4 +108,8 @@ impl Layer for LayerNormalization {
     fn full_precision(&self) -> bool {
         true
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }

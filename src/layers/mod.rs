@@ -11,6 +11,7 @@ mod convolution;
 mod encoding;
 mod frame;
 mod image;
+mod mask;
 mod merge;
 mod mixing;
 mod moved;
@@ -23,6 +24,7 @@ mod warp;
 
 pub use activation_fn::ActivationFn;
 pub use call::{Call, Precision, Updates};
+pub(crate) use call::{SetMasks, in_precision, output_masks};
 pub use config::{Config, Read, object};
 pub use constant::Constant;
 pub use convolution::{Convolution, Kind};
@@ -30,6 +32,8 @@ pub use cropping::Cropping;
 pub use frame::Frame;
 pub use image::Factor;
 pub use lambda::register_function;
+pub(crate) use mask::check as check_mask;
+pub use mask::{Mask, Masks};
 pub use mixing::Mixing;
 pub use parameter::Parameter;
 pub use pooling::{GlobalPooling, Pool, Pooling};
@@ -78,6 +82,34 @@ pub trait Layer: fmt::Debug + Any + Send + Sync {
     /// Whether the layer computes in f32 under mixed precision.
     fn full_precision(&self) -> bool {
         false
+    }
+
+    /// Whether the layer knows what the masks of its inputs mean for it, as Keras's `supports_masking` says. One that does
+    /// not destroys them, and [`Model::warnings`](crate::model::Model::warnings) say so.
+    fn supports_masking(&self) -> bool {
+        false
+    }
+
+    /// Where the mask of an output comes from, `masked` being which inputs have one. It is asked of a layer that
+    /// [supports masking](Layer::supports_masking) alone; as in Keras, masks then pass through, each from the input to the
+    /// output of its number.
+    ///
+    /// [`Call::mask`] has the masks themselves.
+    fn compute_mask(&self, output: usize, masked: &[bool]) -> Mask {
+        let _ = masked;
+        Mask::Of(output)
+    }
+}
+
+impl dyn Layer {
+    /// Whether an output has a mask, `masked` being which inputs have one.
+    pub(crate) fn gives_mask(&self, output: usize, masked: &[bool]) -> bool {
+        self.supports_masking()
+            && match self.compute_mask(output, masked) {
+                Mask::None => false,
+                Mask::Of(input) => masked.get(input) == Some(&true),
+                Mask::Set => true,
+            }
     }
 }
 

@@ -91,4 +91,8 @@ impl Layer for PReLU {
         config.insert("shared_axes".into(), json!(self.shared_axes));
         config
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }

@@ -97,4 +97,8 @@ impl Layer for ReLU {
             "threshold": self.threshold,
         }))
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }

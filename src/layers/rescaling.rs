@@ -71,4 +71,8 @@ impl Layer for Rescaling {
     fn full_precision(&self) -> bool {
         true
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }

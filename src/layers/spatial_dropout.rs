@@ -78,4 +78,8 @@ impl<const N: usize> Layer for SpatialDropout<N> {
         }
         config
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }

@@ -272,6 +272,12 @@ impl LayerRef {
         self.0.precision
     }
 
+    /// The dtype that it computes in, where what is around it computes in `precision`.
+    pub(crate) fn compute_dtype(&self, precision: Precision) -> DType {
+        let own = self.0.precision.unwrap_or(precision);
+        if self.layer().full_precision() { DType::F32 } else { own.compute_dtype() }
+    }
+
     /// The penalty on its outputs.
     pub(crate) fn activity(&self) -> Option<&dyn Regularizer> {
         self.0.activity.as_deref()

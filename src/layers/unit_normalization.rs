@@ -69,4 +69,8 @@ impl Layer for UnitNormalization {
     fn full_precision(&self) -> bool {
         true
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }
