@@ -90,4 +90,8 @@ impl Layer for AlphaDropout {
     fn supports_masking(&self) -> bool {
         true
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        self.noise_shape.is_none()
+    }
 }

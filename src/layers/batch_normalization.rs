@@ -190,4 +190,8 @@ impl Layer for BatchNormalization {
     fn supports_masking(&self) -> bool {
         true
     }
+
+    fn is_samplewise(&self, training: bool) -> bool {
+        !training
+    }
 }

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::ops::Generator;
 use crate::regularizers::Regularizer;
 use crate::tensor::Tensor;
+use serde_json::{Value, json};
 use smallvec::SmallVec;
 
 /// What a run of layers leaves beside its outputs.
@@ -70,6 +71,26 @@ impl Precision {
             DType::F16 => Precision::MixedF16,
             _ => Precision::F32,
         }
+    }
+
+    /// The policy that a layer's `dtype` in a config stands for, f32 where there is none.
+    pub(crate) fn read(dtype: Option<&Value>) -> Result<Precision> {
+        let name = match dtype {
+            None => Some("float32"),
+            Some(Value::String(name)) => Some(name.as_str()),
+            Some(object) => object.get("config").and_then(|c| c.get("name")).and_then(Value::as_str),
+        };
+        let known = [Precision::F32, Precision::MixedBf16, Precision::MixedF16];
+        known.into_iter().find(|p| Some(p.name()) == name).ok_or_else(|| {
+            let got: String = dtype.map(Value::to_string).unwrap_or_default().chars().take(80).collect();
+            Error::Config(format!("argument `dtype`: expected float32, mixed_bfloat16 or mixed_float16, got {got}"))
+        })
+    }
+
+    /// Keras's serialized form of the policy.
+    pub(crate) fn serialized(self) -> Value {
+        let config = json!({"name": self.name()});
+        json!({"module": "keras", "class_name": "DTypePolicy", "config": config, "registered_name": null})
     }
 
     /// Keras's name of the policy: `mixed_bfloat16`.

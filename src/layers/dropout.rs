@@ -82,6 +82,10 @@ impl Layer for Dropout {
     fn supports_masking(&self) -> bool {
         true
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        self.noise_shape.is_none()
+    }
 }
 
 /// The argument `noise_shape`: extents, of which null is the input's.

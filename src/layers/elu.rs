@@ -74,4 +74,8 @@ impl Layer for ELU {
     fn supports_masking(&self) -> bool {
         true
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

@@ -69,4 +69,8 @@ impl Layer for GaussianDropout {
     fn supports_masking(&self) -> bool {
         true
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

@@ -65,4 +65,8 @@ impl Layer for GaussianNoise {
     fn supports_masking(&self) -> bool {
         true
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

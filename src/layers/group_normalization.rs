@@ -128,4 +128,8 @@ impl Layer for GroupNormalization {
     fn supports_masking(&self) -> bool {
         true
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

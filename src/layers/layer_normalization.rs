@@ -112,4 +112,8 @@ impl Layer for LayerNormalization {
     fn supports_masking(&self) -> bool {
         true
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

@@ -70,4 +70,8 @@ impl Layer for LeakyReLU {
     fn supports_masking(&self) -> bool {
         true
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

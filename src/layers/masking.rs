@@ -84,4 +84,8 @@ impl Layer for Masking {
     fn compute_mask(&self, _: usize, _: &[bool]) -> Mask {
         Mask::Set
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

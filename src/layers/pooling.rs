@@ -199,6 +199,10 @@ impl<P: Pool, const N: usize> Layer for Pooling<P, N> {
             "data_format": "channels_last",
         }))
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }
 
 /// The mean over these axes of what counts; NaN where nothing does, as in Keras.
@@ -242,5 +246,9 @@ impl<P: Pool, const N: usize> Layer for GlobalPooling<P, N> {
 
     fn compute_mask(&self, _: usize, _: &[bool]) -> Mask {
         Mask::None
+    }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
     }
 }

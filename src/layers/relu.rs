@@ -101,4 +101,8 @@ impl Layer for ReLU {
     fn supports_masking(&self) -> bool {
         true
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

@@ -75,4 +75,8 @@ impl Layer for Rescaling {
     fn supports_masking(&self) -> bool {
         true
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

@@ -82,4 +82,8 @@ impl<const N: usize> Layer for SpatialDropout<N> {
     fn supports_masking(&self) -> bool {
         true
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

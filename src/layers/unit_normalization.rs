@@ -73,4 +73,8 @@ impl Layer for UnitNormalization {
     fn supports_masking(&self) -> bool {
         true
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

@@ -251,7 +251,8 @@ fn warn(graph: &Graph, inputs: &[bool], path: &str, found: &mut Vec<String>) {
     for (at, step) in graph.steps.iter().enumerate() {
         let entry = &graph.layers[step.layer];
         let name = format!("{path}{}", entry.name);
-        if let Some(nested) = Nested::of(&entry.layer) {
+        let held = entry.layer.layer().inner().into_iter().map(|inner| inner.layer());
+        for nested in std::iter::once(&entry.layer).chain(held).filter_map(Nested::of) {
             let read: Vec<bool> = step.inputs.iter().map(|&i| masked[i]).collect();
             warn(&nested.graph, &read, &format!("{name}/"), found);
         }

@@ -1,6 +1,6 @@
 //! A model used as a layer of another one.
 
-use super::{Graph, Mode, Model};
+use super::{Entry, Graph, Mode, Model};
 use crate::device::cpu::philox::Philox;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -120,6 +120,12 @@ impl Layer for Nested {
     fn compute_mask(&self, output: usize, masked: &[bool]) -> Mask {
         let value = self.graph.outputs.get(output);
         if value.is_some_and(|&value| self.graph.masked(masked).0[value]) { Mask::Set } else { Mask::None }
+    }
+
+    fn is_samplewise(&self, training: bool) -> bool {
+        let open = |spec: &Spec| spec.dims.first() == Some(&None);
+        let alone = |entry: &Entry| entry.layer.activity().is_none() && entry.layer.layer().is_samplewise(training);
+        self.graph.inputs.iter().all(|(_, spec)| open(spec)) && self.graph.layers.iter().all(alone)
     }
 
     /// The model file writes the layers themselves; they are no arguments.
