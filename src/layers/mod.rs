@@ -18,9 +18,12 @@ mod mixing;
 mod moved;
 mod parameter;
 mod pooling;
+mod recurrent;
+mod recurrent_cell;
 mod spatial;
 mod symbol;
 mod tone;
+mod traversal;
 mod warp;
 
 pub use activation_fn::ActivationFn;
@@ -39,6 +42,8 @@ pub use mask::{Mask, Masks};
 pub use mixing::Mixing;
 pub use parameter::Parameter;
 pub use pooling::{GlobalPooling, Pool, Pooling};
+pub use recurrent::Recurrent;
+pub use recurrent_cell::{CellKind, Gated, RecurrentCell};
 pub use spatial::PerAxis;
 pub(crate) use symbol::snake_case;
 pub use symbol::{CallNode, Input, Inputs, LayerRef, Source, Spec, Symbol};
@@ -168,13 +173,16 @@ fn one(inputs: &[Spec]) -> Result<&Spec> {
     }
 }
 
-/// The kinds of [`Convolution`] and of [`Pooling`].
+/// The kinds of [`Convolution`], of [`Pooling`] and of [`Recurrent`].
 pub mod kinds {
     pub use super::conv::Full;
     pub use super::conv_transpose::Transposed;
     pub use super::depthwise_conv::Depthwise;
+    pub use super::gru::Gru;
+    pub use super::lstm::Lstm;
     pub use super::pooling::{Average, Max};
     pub use super::separable_conv::Separable;
+    pub use super::simple_rnn::Simple;
 }
 
 /// The dropout of [`SpatialDropout1D`] and its like.
@@ -386,9 +394,11 @@ layers! {
     global_max_pooling: GlobalMaxPooling1D "GlobalMaxPool1D", GlobalMaxPooling2D "GlobalMaxPool2D",
         GlobalMaxPooling3D "GlobalMaxPool3D";
     group_normalization: GroupNormalization;
+    gru: GRU;
     lambda: Lambda;
     layer_normalization: LayerNormalization;
     leaky_relu: LeakyReLU;
+    lstm: LSTM;
     masking: Masking;
     max_pooling: MaxPooling1D "MaxPool1D", MaxPooling2D "MaxPool2D", MaxPooling3D "MaxPool3D";
     maximum: Maximum;
@@ -413,6 +423,7 @@ layers! {
     resizing: Resizing;
     rms_normalization: RMSNormalization;
     separable_conv: SeparableConv1D "SeparableConvolution1D", SeparableConv2D "SeparableConvolution2D";
+    simple_rnn: SimpleRNN;
     softmax: Softmax;
     spatial_dropout: SpatialDropout1D, SpatialDropout2D, SpatialDropout3D;
     subtract: Subtract;
