@@ -172,7 +172,7 @@ fn score(
     let last = graph.output_activation(0);
     let undone = matches!(last, Some(ActivationFn::Softmax | ActivationFn::Element(Activation::Sigmoid)));
     let mode = Mode { logits: u64::from(undone), ..Mode::INFERENCE };
-    let outputs = graph.run_with(weights, &[input], mode, &mut Updates::new(), |step, mut outputs| {
+    let (outputs, _) = graph.run_with(weights, &[input], &[], mode, &mut Updates::new(), |step, mut outputs| {
         if let [output] = &mut outputs[..] {
             *output = seen(step, output.clone())?;
         }

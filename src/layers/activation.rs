@@ -68,4 +68,12 @@ impl Layer for Activation {
     fn output_activation(&self) -> Option<ActivationFn> {
         Some(self.activation)
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

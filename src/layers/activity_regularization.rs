@@ -53,4 +53,8 @@ impl Layer for ActivityRegularization {
     fn config(&self) -> Config {
         object(json!({ "l1": self.l1, "l2": self.l2 }))
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }

@@ -86,4 +86,12 @@ impl Layer for AlphaDropout {
     fn config(&self) -> Config {
         object(json!({ "rate": self.rate, "seed": self.seed, "noise_shape": self.noise_shape }))
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        self.noise_shape.is_none()
+    }
 }

@@ -2,14 +2,16 @@
 
 use super::affine::{Affine, affine_setters};
 use super::moved::Moved;
-use super::{Call, Config, Layer, Read, Spec, WeightSpec, layer_normalization, object, one};
+use super::{Call, Config, Layer, Read, Spec, WeightSpec, layer_normalization, mask, object, one};
 use crate::axes::Axes;
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::initializers::{Initializer, Ones, Zeros};
 use crate::ops::moving_statistics;
-use crate::shape::Shape;
+use crate::shape::{MAX_RANK, Shape};
 use crate::tensor::{Tensor, Tensors};
 use serde_json::json;
+use smallvec::SmallVec;
 
 /// gamma · (x − mean) / √(variance + epsilon) + beta, for each place along `axis`
 /// ([Keras](https://keras.io/api/layers/normalization_layers/batch_normalization/),
@@ -23,6 +25,9 @@ use serde_json::json;
 /// if `scale`, `beta` if `center`, and `moving_mean` and `moving_variance`, which gradients do not change. Defaults: the last
 /// axis, momentum 0.99, epsilon 1e-3, gamma ones, beta zeros, moving mean zeros, moving variance ones. Under mixed precision it
 /// takes and gives halves, and computes in f32.
+///
+/// With a mask, of one axis less than the input, the batch's mean and variance are those of the elements that count, divided by
+/// their number + 1e-7 as in Keras.
 #[derive(Clone, Debug)]
 pub struct BatchNormalization {
     axis: isize,
@@ -92,6 +97,21 @@ impl BatchNormalization {
     }
 }
 
+/// What Keras adds to the number of elements that count before it divides by it.
+const NONE: f64 = 1e-7;
+
+/// Mean and variance over all axes but the last of the elements that count.
+fn masked_moments(x: &Tensor, mask: &Tensor) -> Result<[Tensor; 2]> {
+    let x = &if matches!(x.dtype(), DType::F16 | DType::BF16) { x.cast(DType::F32)? } else { x.clone() };
+    let (zero, channels) = (Tensor::zeros(&x.device(), (), x.dtype())?, x.shape().last());
+    let axes: SmallVec<[isize; MAX_RANK]> = (0..x.shape().rank() as isize - 1).collect();
+    let count = mask.cast(x.dtype())?.sum(&axes, false)?.add_scalar(NONE)?;
+    let mean_of = |x: &Tensor| mask.select(x, &zero)?.sum(&axes, false)?.div(&count)?.reshape([channels]);
+    let mean = mean_of(x)?;
+    let variance = mean_of(&x.sub(&mean)?.square()?)?;
+    Ok([mean, variance])
+}
+
 impl Layer for BatchNormalization {
     fn class_name(&self) -> &'static str {
         "BatchNormalization"
@@ -122,8 +142,22 @@ impl Layer for BatchNormalization {
         let [gamma, beta] = self.affine.places().map(|i| i.map(|i| call.raw_weight(i).cloned()).transpose());
         let (gamma, beta) = (gamma?, beta?);
         let (gamma, beta) = (gamma.as_ref(), beta.as_ref());
+        if let Some(mask) = call.mask(0).filter(|mask| mask.shape().rank() + 1 != inputs[0].shape().rank()) {
+            let (x, mask) = (inputs[0].shape(), mask.shape());
+            return Err(Error::Input(format!("expected a mask of one axis less than the input's {x}, got {mask}")));
+        }
         let y = if call.training() && call.trainable() {
-            let (y, [batch_mean, batch_variance]) = x.batch_norm(gamma, beta, epsilon)?;
+            let (y, [batch_mean, batch_variance]) = match call.mask(0) {
+                None => x.batch_norm(gamma, beta, epsilon)?,
+                Some(mask) => {
+                    let mut mask = mask::beside(mask, inputs[0].shape().rank())?;
+                    if let Some(moved) = &moved {
+                        mask = moved.rows(&mask.broadcast_to(inputs[0].shape())?)?;
+                    }
+                    let [mean, variance] = masked_moments(&x, &mask)?;
+                    (x.normalize_channels(&mean, &variance, gamma, beta, epsilon)?, [mean.detach(), variance.detach()])
+                }
+            };
             // An empty batch says nothing.
             if x.shape().size() > 0 {
                 let of_batch = [&batch_mean, &batch_variance];
@@ -151,5 +185,13 @@ impl Layer for BatchNormalization {
         }));
         self.affine.write(&mut config);
         config
+    }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn is_samplewise(&self, training: bool) -> bool {
+        !training
     }
 }

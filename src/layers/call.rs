@@ -1,10 +1,12 @@
 //! What a layer works with when it is called on data.
 
+use super::{Layer, Mask, Masks};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::ops::Generator;
 use crate::regularizers::Regularizer;
 use crate::tensor::Tensor;
+use serde_json::{Value, json};
 use smallvec::SmallVec;
 
 /// What a run of layers leaves beside its outputs.
@@ -62,6 +64,35 @@ impl Precision {
         }
     }
 
+    /// That of which the activations have this dtype.
+    pub(crate) fn of(compute: DType) -> Precision {
+        match compute {
+            DType::BF16 => Precision::MixedBf16,
+            DType::F16 => Precision::MixedF16,
+            _ => Precision::F32,
+        }
+    }
+
+    /// The policy that a layer's `dtype` in a config stands for, f32 where there is none.
+    pub(crate) fn read(dtype: Option<&Value>) -> Result<Precision> {
+        let name = match dtype {
+            None => Some("float32"),
+            Some(Value::String(name)) => Some(name.as_str()),
+            Some(object) => object.get("config").and_then(|c| c.get("name")).and_then(Value::as_str),
+        };
+        let known = [Precision::F32, Precision::MixedBf16, Precision::MixedF16];
+        known.into_iter().find(|p| Some(p.name()) == name).ok_or_else(|| {
+            let got: String = dtype.map(Value::to_string).unwrap_or_default().chars().take(80).collect();
+            Error::Config(format!("argument `dtype`: expected float32, mixed_bfloat16 or mixed_float16, got {got}"))
+        })
+    }
+
+    /// Keras's serialized form of the policy.
+    pub(crate) fn serialized(self) -> Value {
+        let config = json!({"name": self.name()});
+        json!({"module": "keras", "class_name": "DTypePolicy", "config": config, "registered_name": null})
+    }
+
     /// Keras's name of the policy: `mixed_bfloat16`.
     pub fn name(self) -> &'static str {
         match self {
@@ -70,6 +101,12 @@ impl Precision {
             Precision::MixedF16 => "mixed_float16",
         }
     }
+}
+
+/// An input of a layer that computes in `compute`: floating-point numbers but float64 in that dtype.
+pub(crate) fn in_precision(x: &Tensor, compute: DType) -> Result<Tensor> {
+    let recast = x.dtype().is_float() && x.dtype() != compute && x.dtype() != DType::F64;
+    if recast { x.cast(compute) } else { Ok(x.clone()) }
 }
 
 /// A layer's weights and the circumstances of the call.
@@ -82,6 +119,29 @@ pub struct Call<'a> {
     pub(crate) compute: DType,
     pub(crate) generator: Option<&'a Generator>,
     pub(crate) updates: &'a mut Updates,
+    pub(crate) masks: &'a [Option<Tensor>],
+    pub(crate) set: SetMasks,
+}
+
+/// The masks that a call gave its outputs, or said that they have none: the output's number and its mask.
+pub(crate) type SetMasks = SmallVec<[(usize, Option<Tensor>); 1]>;
+
+/// The masks of a layer's outputs: those that its call set, else where the layer says that they come from.
+pub(crate) fn output_masks(layer: &dyn Layer, given: &[Option<Tensor>], mut set: SetMasks, outputs: usize) -> Masks {
+    if given.iter().all(Option::is_none) && set.is_empty() {
+        return Masks::new();
+    }
+    let masked: SmallVec<[bool; 4]> = given.iter().map(Option::is_some).collect();
+    let passed = |output| match layer.compute_mask(output, &masked) {
+        Mask::Of(input) => given.get(input).cloned().flatten(),
+        Mask::None | Mask::Set => None,
+    };
+    let mask = |output| match set.iter_mut().find(|(at, _)| *at == output) {
+        Some((_, mask)) => mask.take(),
+        None if layer.supports_masking() => passed(output),
+        None => None,
+    };
+    (0..outputs).map(mask).collect()
 }
 
 impl Call<'_> {
@@ -131,6 +191,17 @@ impl Call<'_> {
     /// An input as it is if it is floating-point, else converted to the dtype that the layer computes in.
     pub fn float(&self, x: &Tensor) -> Result<Tensor> {
         if x.dtype().is_float() { Ok(x.clone()) } else { x.cast(self.compute) }
+    }
+
+    /// The mask of an input: `bool`, true where an element counts, of a shape that the input's begins with, most often
+    /// `(batch, steps)`. `None` where the input has none.
+    pub fn mask(&self, input: usize) -> Option<&Tensor> {
+        self.masks.get(input)?.as_ref()
+    }
+
+    /// Gives an output a mask, or none, whatever [`Layer::compute_mask`] says.
+    pub fn set_mask(&mut self, output: usize, mask: Option<Tensor>) {
+        self.set.push((output, mask));
     }
 
     /// The random numbers of this step.

@@ -76,4 +76,8 @@ impl Layer for CategoryEncoding {
     fn full_precision(&self) -> bool {
         true
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

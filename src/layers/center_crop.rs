@@ -60,4 +60,8 @@ impl Layer for CenterCrop {
     fn full_precision(&self) -> bool {
         true
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

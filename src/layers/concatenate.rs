@@ -1,14 +1,19 @@
 //! Inputs one behind the other.
 
-use super::{Call, Config, Layer, Read, Spec, WeightSpec, merge, object};
+use super::{Call, Config, Layer, Mask, Read, Spec, WeightSpec, mask, merge, object};
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::tensor::{Tensor, Tensors};
 use serde_json::json;
+use smallvec::SmallVec;
 
 /// The inputs one behind the other along an axis ([Keras](https://keras.io/api/layers/merging_layers/concatenate/)).
 ///
 /// Inputs `(batch, …)`, one or more, of one dtype and of shapes that agree but for that axis. Output: the same shape,
 /// with the sum of the extents there. Default: the last axis. No weights.
+///
+/// The output has a mask where an input has one: the masks one behind the other, all true for an input without one; along the
+/// last axis, where one of them is true.
 #[derive(Clone, Debug)]
 pub struct Concatenate {
     axis: isize,
@@ -42,6 +47,26 @@ impl Concatenate {
     }
 }
 
+impl Concatenate {
+    /// The masks one behind the other; those that lie side by side count where one of them does.
+    fn mask(&self, call: &Call, inputs: &[&Tensor]) -> Result<Tensor> {
+        let axis = inputs[0].shape().axis(self.axis, "axis")?;
+        let side_by_side = axis + 1 == inputs[0].shape().rank();
+        let mask = |(i, x): (usize, &&Tensor)| {
+            let steps = x.shape().without(x.shape().rank() - 1);
+            match call.mask(i) {
+                Some(mask) => mask::beside(mask, steps.rank())?.broadcast_to(steps),
+                None => Tensor::ones(&x.device(), steps, DType::Bool),
+            }
+        };
+        let masks = inputs.iter().enumerate().map(mask).collect::<Result<Tensors>>()?;
+        match &masks[..] {
+            [first, others @ ..] if side_by_side => others.iter().try_fold(first.clone(), |a, b| mask::either(&a, b)),
+            masks => Tensor::concatenate(&masks.iter().collect::<SmallVec<[&Tensor; 4]>>(), axis as isize),
+        }
+    }
+}
+
 impl Layer for Concatenate {
     fn class_name(&self) -> &'static str {
         "Concatenate"
@@ -70,11 +95,23 @@ impl Layer for Concatenate {
         Ok(vec![])
     }
 
-    fn forward(&self, _: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
+    fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
+        if (0..inputs.len()).any(|i| call.mask(i).is_some()) {
+            let mask = self.mask(call, inputs)?;
+            call.set_mask(0, Some(mask));
+        }
         Ok(Tensors::from_elem(Tensor::concatenate(inputs, self.axis)?, 1))
     }
 
     fn config(&self) -> Config {
         object(json!({ "axis": self.axis }))
+    }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn compute_mask(&self, _: usize, masked: &[bool]) -> Mask {
+        if masked.contains(&true) { Mask::Set } else { Mask::None }
     }
 }

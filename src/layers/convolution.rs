@@ -246,4 +246,8 @@ impl<K: Kind<N>, const N: usize> Layer for Convolution<K, N> {
     fn output_activation(&self) -> Option<ActivationFn> {
         Some(self.activation)
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

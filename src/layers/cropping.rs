@@ -85,4 +85,8 @@ impl<const N: usize> Layer for Cropping<N> {
         }
         config
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

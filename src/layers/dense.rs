@@ -116,4 +116,12 @@ impl Layer for Dense {
     fn output_activation(&self) -> Option<ActivationFn> {
         Some(self.activation)
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

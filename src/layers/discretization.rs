@@ -173,6 +173,10 @@ impl Layer for Discretization {
     fn full_precision(&self) -> bool {
         true
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

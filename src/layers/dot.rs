@@ -1,7 +1,7 @@
 //! Inner products.
 
 use super::moved::Moved;
-use super::{Call, Config, Layer, Read, Spec, WeightSpec, merge, object};
+use super::{Call, Config, Layer, Mask, Read, Spec, WeightSpec, merge, object};
 use crate::axes::Axes;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
@@ -108,5 +108,13 @@ impl Layer for Dot {
 
     fn config(&self) -> Config {
         object(json!({ "axes": self.axes.serialized(), "normalize": self.normalize }))
+    }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn compute_mask(&self, _: usize, _: &[bool]) -> Mask {
+        Mask::None
     }
 }

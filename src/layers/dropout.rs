@@ -78,6 +78,14 @@ impl Layer for Dropout {
     fn config(&self) -> Config {
         object(json!({ "rate": self.rate, "seed": self.seed, "noise_shape": self.noise_shape }))
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        self.noise_shape.is_none()
+    }
 }
 
 /// The argument `noise_shape`: extents, of which null is the input's.

@@ -70,4 +70,12 @@ impl Layer for ELU {
     fn config(&self) -> Config {
         object(json!({ "alpha": self.alpha }))
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

@@ -49,4 +49,8 @@ impl Layer for Flatten {
     fn config(&self) -> Config {
         object(json!({ "data_format": "channels_last" }))
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

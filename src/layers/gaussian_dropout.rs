@@ -65,4 +65,12 @@ impl Layer for GaussianDropout {
     fn config(&self) -> Config {
         object(json!({ "rate": self.rate, "seed": self.seed }))
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

@@ -61,4 +61,12 @@ impl Layer for GaussianNoise {
     fn config(&self) -> Config {
         object(json!({ "stddev": self.stddev, "seed": self.seed }))
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

@@ -6,7 +6,8 @@ use super::pooling::{Average, GlobalPooling};
 /// ([Keras](https://keras.io/api/layers/pooling_layers/global_average_pooling1d/)).
 ///
 /// Input `(batch, steps, channels)`, output `(batch, channels)`, or with `keepdims` the input's axes, the spatial
-/// ones of extent 1.
+/// ones of extent 1. With a mask `(batch, steps)` it is the mean of the steps that count, and NaN where there are none, as in
+/// Keras; the output has no mask.
 pub type GlobalAveragePooling1D = GlobalPooling<Average, 1>;
 
 /// The mean of all elements over the two axes of an image, channel by channel

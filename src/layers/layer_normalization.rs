@@ -108,4 +108,12 @@ impl Layer for LayerNormalization {
     fn full_precision(&self) -> bool {
         true
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

@@ -66,4 +66,12 @@ impl Layer for LeakyReLU {
     fn config(&self) -> Config {
         object(json!({ "negative_slope": self.negative_slope }))
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

@@ -1,6 +1,6 @@
 //! What the layers share that merge their inputs element by element.
 
-use super::Spec;
+use super::{Call, Spec, mask};
 use crate::error::{Error, Result};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -55,25 +55,91 @@ pub fn spec(inputs: &[Spec]) -> Result<Vec<Spec>> {
     Ok(vec![Spec { dims, dtype: first.dtype }])
 }
 
-/// The inputs merged one after the other, where those of lower rank have axes of size 1 put in behind the batch.
-pub fn merge(inputs: &[&Tensor], f: impl Fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
+/// What a masked element of an input stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Masked {
+    /// What it is.
+    Itself,
+    /// 1; the product is 0 where all are masked.
+    One,
+    /// What the others make.
+    Others,
+}
+
+/// A tensor with axes of extent 1 put in behind the batch.
+fn lifted(x: &Tensor, by: usize) -> Result<Tensor> {
+    let shape = x.shape();
+    let (Some((batch, sample)), true) = (shape.split_first(), by > 0) else { return Ok(x.clone()) };
+    x.reshape(Shape::new(&[&[*batch], &vec![1; by][..], sample].concat())?)
+}
+
+/// The inputs merged one after the other, where those of lower rank have axes of size 1 put in behind the batch. Where all
+/// have a mask, the output's is true where one of theirs is.
+pub fn merge(
+    call: &mut Call,
+    inputs: &[&Tensor],
+    masked: Masked,
+    f: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
     let rank = inputs.iter().map(|x| x.shape().rank()).max().unwrap_or(0);
-    let align = |x: &Tensor| -> Result<Tensor> {
-        let shape = x.shape();
-        let (Some((batch, sample)), true) = (shape.split_first(), shape.rank() < rank) else { return Ok(x.clone()) };
-        x.reshape(Shape::new(&[&[*batch], &vec![1; rank - shape.rank()][..], sample].concat())?)
-    };
-    let (first, others) = inputs.split_first().ok_or_else(|| Error::Internal("nothing to merge".into()))?;
-    others.iter().try_fold(align(first)?, |sum, x| f(&sum, &align(x)?))
+    let one_rank = inputs.iter().all(|x| x.shape().rank() == rank);
+    let number = |x: &Tensor, value| Tensor::full(&x.device(), (), x.dtype(), value);
+    let missing = || Error::Internal("nothing to merge".into());
+    let mut merged: Option<Tensor> = None;
+    // Where what was merged so far counts; none where one of the inputs has no mask.
+    let mut kept: Option<Tensor> = None;
+    let mut mask_rank = 0;
+    for (i, x) in inputs.iter().enumerate() {
+        let ahead = rank - x.shape().rank();
+        let mut x = lifted(x, ahead)?;
+        let mask = match call.mask(i) {
+            Some(mask) => {
+                mask_rank = mask_rank.max(mask.shape().rank() + ahead);
+                Some(mask::beside(&lifted(mask, ahead)?, rank)?)
+            }
+            None => None,
+        };
+        // As in Keras, which loses the masks of inputs that it has to reshape here.
+        if let (Masked::One, Some(mask), true) = (masked, &mask, one_rank) {
+            x = mask.select(&x, &number(&x, 1.0)?)?;
+        }
+        let Some(mut before) = merged else {
+            (merged, kept) = (Some(x), mask);
+            continue;
+        };
+        if masked == Masked::Others && one_rank {
+            if let Some(mask) = &mask {
+                x = mask.select(&x, &before)?;
+            }
+            if let Some(kept) = &kept {
+                before = kept.select(&before, &x)?;
+            }
+        }
+        kept = match (kept, mask) {
+            (Some(kept), Some(mask)) => Some(mask::either(&kept, &mask)?),
+            _ => None,
+        };
+        merged = Some(f(&before, &x)?);
+    }
+    let mut merged = merged.ok_or_else(missing)?;
+    if let Some(kept) = kept {
+        if masked == Masked::One && one_rank {
+            merged = kept.select(&merged, &number(&merged, 0.0)?)?;
+        }
+        let mask = kept.reshape(Shape::new(&kept.shape()[..mask_rank.min(rank)])?)?;
+        call.set_mask(0, Some(mask));
+    }
+    Ok(merged)
 }
 
 /// A layer that merges its inputs one after the other by an op of two tensors.
 macro_rules! merging {
-    ($(#[$doc:meta])* $layer:ident $op:expr $(; of $count:literal)? $(; then $finish:expr)?) => {
+    ($(#[$doc:meta])* $layer:ident $op:expr $(; of $count:literal)? $(; then $finish:expr)? $(; masked $masked:ident)?) => {
         $(#[$doc])*
         ///
         /// Inputs `(batch, …)`, one or more, of one floating-point dtype and of shapes that broadcast as in NumPy; one
-        /// of lower rank has axes of size 1 put in behind the batch. Output: what they broadcast to. No weights.
+        /// of lower rank has axes of size 1 put in behind the batch. Output: what they broadcast to, with a mask if each has one: true where one of theirs is.
+        /// No weights.
         #[derive(Clone, Debug, Default)]
         pub struct $layer;
 
@@ -105,16 +171,25 @@ macro_rules! merging {
 
             fn forward(
                 &self,
-                _: &mut crate::layers::Call,
+                call: &mut crate::layers::Call,
                 inputs: &[&crate::tensor::Tensor],
             ) -> crate::error::Result<crate::tensor::Tensors> {
-                let merged = crate::layers::merge::merge(inputs, $op)?;
+                let masked = [$(crate::layers::merge::Masked::$masked,)? crate::layers::merge::Masked::Itself][0];
+                let merged = crate::layers::merge::merge(call, inputs, masked, $op)?;
                 $(let merged = ($finish)(merged, inputs.len())?;)?
                 Ok(crate::tensor::Tensors::from_elem(merged, 1))
             }
 
             fn config(&self) -> crate::layers::Config {
                 crate::layers::Config::new()
+            }
+
+            fn supports_masking(&self) -> bool {
+                true
+            }
+
+            fn compute_mask(&self, _: usize, masked: &[bool]) -> crate::layers::Mask {
+                if masked.contains(&false) { crate::layers::Mask::None } else { crate::layers::Mask::Set }
             }
         }
     };

@@ -6,5 +6,6 @@ use crate::tensor::Tensor;
 merging! {
     /// min xᵢ, element by element ([Keras](https://keras.io/api/layers/merging_layers/minimum/)).
     /// The gradient goes to the one that was taken, half to each of two that are equal.
-    Minimum Tensor::minimum
+    /// A masked element counts as what the others make.
+    Minimum Tensor::minimum; masked Others
 }

@@ -11,28 +11,39 @@ mod convolution;
 mod encoding;
 mod frame;
 mod image;
+mod inner;
+mod mask;
 mod merge;
 mod mixing;
 mod moved;
 mod parameter;
 mod pooling;
+mod recurrent;
+mod recurrent_cell;
 mod spatial;
 mod symbol;
 mod tone;
+mod traversal;
 mod warp;
 
 pub use activation_fn::ActivationFn;
 pub use call::{Call, Precision, Updates};
+pub(crate) use call::{SetMasks, in_precision, output_masks};
 pub use config::{Config, Read, object};
 pub use constant::Constant;
 pub use convolution::{Convolution, Kind};
 pub use cropping::Cropping;
 pub use frame::Frame;
 pub use image::Factor;
+pub use inner::{Inner, ReadLayer};
 pub use lambda::register_function;
+pub(crate) use mask::check as check_mask;
+pub use mask::{Mask, Masks};
 pub use mixing::Mixing;
 pub use parameter::Parameter;
 pub use pooling::{GlobalPooling, Pool, Pooling};
+pub use recurrent::Recurrent;
+pub use recurrent_cell::{CellKind, Gated, RecurrentCell};
 pub use spatial::PerAxis;
 pub(crate) use symbol::snake_case;
 pub use symbol::{CallNode, Input, Inputs, LayerRef, Source, Spec, Symbol};
@@ -43,7 +54,7 @@ use crate::constraints::Constraint;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::initializers::Initializer;
-use crate::registry::registry;
+use crate::registry::{registered_name, registry};
 use crate::regularizers::Regularizer;
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
@@ -78,6 +89,46 @@ pub trait Layer: fmt::Debug + Any + Send + Sync {
     /// Whether the layer computes in f32 under mixed precision.
     fn full_precision(&self) -> bool {
         false
+    }
+
+    /// Whether the layer knows what the masks of its inputs mean for it, as Keras's `supports_masking` says. One that does
+    /// not destroys them, and [`Model::warnings`](crate::model::Model::warnings) say so.
+    fn supports_masking(&self) -> bool {
+        false
+    }
+
+    /// Where the mask of an output comes from, `masked` being which inputs have one. It is asked of a layer that
+    /// [supports masking](Layer::supports_masking) alone; as in Keras, masks then pass through, each from the input to the
+    /// output of its number.
+    ///
+    /// [`Call::mask`] has the masks themselves.
+    fn compute_mask(&self, output: usize, masked: &[bool]) -> Mask {
+        let _ = masked;
+        Mask::Of(output)
+    }
+
+    /// The layers that this one holds, which a model file writes with it.
+    fn inner(&self) -> Vec<&Inner> {
+        Vec::new()
+    }
+
+    /// Whether each sample's output depends on that sample alone and a call leaves nothing behind, so that samples can be called
+    /// in any company. Where a layer does not say so, they are not.
+    fn is_samplewise(&self, training: bool) -> bool {
+        let _ = training;
+        false
+    }
+}
+
+impl dyn Layer {
+    /// Whether an output has a mask, `masked` being which inputs have one.
+    pub(crate) fn gives_mask(&self, output: usize, masked: &[bool]) -> bool {
+        self.supports_masking()
+            && match self.compute_mask(output, masked) {
+                Mask::None => false,
+                Mask::Of(input) => masked.get(input) == Some(&true),
+                Mask::Set => true,
+            }
     }
 }
 
@@ -122,13 +173,16 @@ fn one(inputs: &[Spec]) -> Result<&Spec> {
     }
 }
 
-/// The kinds of [`Convolution`] and of [`Pooling`].
+/// The kinds of [`Convolution`], of [`Pooling`] and of [`Recurrent`].
 pub mod kinds {
     pub use super::conv::Full;
     pub use super::conv_transpose::Transposed;
     pub use super::depthwise_conv::Depthwise;
+    pub use super::gru::Gru;
+    pub use super::lstm::Lstm;
     pub use super::pooling::{Average, Max};
     pub use super::separable_conv::Separable;
+    pub use super::simple_rnn::Simple;
 }
 
 /// The dropout of [`SpatialDropout1D`] and its like.
@@ -206,14 +260,39 @@ registry!(
     /// ```
 );
 
+/// The layer of a serialized form: its class and config with what all layers have. Whole models are read from files alone.
+///
+/// # Errors
+/// Another form, and as [`from_config`].
+pub fn deserialize(value: &serde_json::Value) -> Result<LayerRef> {
+    use serde_json::Value;
+    let class = registered_name(value).or_else(|| value.get("class_name").and_then(Value::as_str));
+    let (Some(class), Some(config)) = (class, value.get("config").and_then(Value::as_object)) else {
+        return Err(Error::Config("expected a layer with a class_name and a config".into()));
+    };
+    let layer = from_config(class, config)?.with_arguments(config, Precision::F32)?;
+    let layer = layer.trainable(config.flag("trainable", true)?);
+    Ok(match config.find("name").and_then(Value::as_str) {
+        Some(name) => layer.named(name),
+        None => layer,
+    })
+}
+
 /// Keras's serialized form of a layer of this class.
 pub(crate) fn serialized(class_name: &str, config: Config) -> serde_json::Value {
     REGISTRY.serialized(class_name, config)
 }
 
-/// Lists the layers: `module: Layer "alias" …, …;`, the other names that Keras has for the class.
+/// Lists the layers: `module: Layer "alias" …, …;`, the other names that Keras has for the class; `over` stands behind those that
+/// hold other layers.
 macro_rules! layers {
-    ($($module:ident: $($layer:ident $($alias:literal)*),+;)*) => {
+    (@from $layer:ident $config:ident $read:ident) => {
+        $layer::from_config($config)
+    };
+    (@from $layer:ident $config:ident $read:ident over) => {
+        $layer::from_config($config, $read)
+    };
+    ($($module:ident: $($layer:ident $($over:ident)? $($alias:literal)*),+;)*) => {
         $(
             mod $module;
             $(pub use $module::$layer;)+
@@ -266,8 +345,18 @@ macro_rules! layers {
         /// # Errors
         /// A class or an argument that this engine does not know.
         pub fn from_config(class_name: &str, config: &Config) -> Result<LayerRef> {
+            from_config_with(class_name, config, &mut deserialize)
+        }
+
+        /// The same, where `read` reads the layers that the config holds.
+        ///
+        /// # Errors
+        /// As [`from_config`], and what `read` answers.
+        pub fn from_config_with(class_name: &str, config: &Config, read: &mut ReadLayer) -> Result<LayerRef> {
             match class_name {
-                $($(stringify!($layer) $(| $alias)* => Ok(LayerRef::new($layer::from_config(config)?)),)+)*
+                $($(stringify!($layer) $(| $alias)* => {
+                    Ok(LayerRef::new(layers!(@from $layer config read $($over)?)?))
+                })+)*
                 _ => REGISTRY.make(class_name, config),
             }
         }
@@ -296,6 +385,7 @@ layers! {
     dot: Dot;
     dropout: Dropout;
     elu: ELU;
+    embedding: Embedding;
     flatten: Flatten;
     gaussian_dropout: GaussianDropout;
     gaussian_noise: GaussianNoise;
@@ -304,9 +394,11 @@ layers! {
     global_max_pooling: GlobalMaxPooling1D "GlobalMaxPool1D", GlobalMaxPooling2D "GlobalMaxPool2D",
         GlobalMaxPooling3D "GlobalMaxPool3D";
     group_normalization: GroupNormalization;
+    gru: GRU;
     lambda: Lambda;
     layer_normalization: LayerNormalization;
     leaky_relu: LeakyReLU;
+    lstm: LSTM;
     masking: Masking;
     max_pooling: MaxPooling1D "MaxPool1D", MaxPooling2D "MaxPool2D", MaxPooling3D "MaxPool3D";
     maximum: Maximum;
@@ -331,9 +423,11 @@ layers! {
     resizing: Resizing;
     rms_normalization: RMSNormalization;
     separable_conv: SeparableConv1D "SeparableConvolution1D", SeparableConv2D "SeparableConvolution2D";
+    simple_rnn: SimpleRNN;
     softmax: Softmax;
     spatial_dropout: SpatialDropout1D, SpatialDropout2D, SpatialDropout3D;
     subtract: Subtract;
+    time_distributed: TimeDistributed over;
     unit_normalization: UnitNormalization;
     up_sampling: UpSampling1D, UpSampling2D, UpSampling3D;
     zero_padding: ZeroPadding1D, ZeroPadding2D, ZeroPadding3D;

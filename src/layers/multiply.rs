@@ -5,5 +5,6 @@ use crate::tensor::Tensor;
 
 merging! {
     /// Π xᵢ, element by element ([Keras](https://keras.io/api/layers/merging_layers/multiply/)).
-    Multiply Tensor::mul
+    /// A masked element counts as 1; where all are masked, the product is 0.
+    Multiply Tensor::mul; masked One
 }

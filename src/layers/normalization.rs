@@ -218,6 +218,14 @@ impl Layer for Normalization {
     fn full_precision(&self) -> bool {
         true
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }
 
 /// The mean or the variance of data, as the first values of the weight that holds it.

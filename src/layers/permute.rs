@@ -62,4 +62,8 @@ impl Layer for Permute {
     fn config(&self) -> Config {
         object(json!({ "dims": self.dims }))
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

@@ -1,7 +1,7 @@
 //! What poolings have in common, of whichever kind and over however many axes.
 
 use super::spatial::{self, PerAxis};
-use super::{Call, Config, Layer, Read, Spec, WeightSpec, object, one};
+use super::{Call, Config, Layer, Mask, Read, Spec, WeightSpec, mask, object, one};
 use crate::error::{Error, Result};
 use crate::ops::{Padding, Slide, Window};
 use crate::tensor::{Tensor, Tensors};
@@ -36,6 +36,8 @@ pub trait Pool: Clone + Default + fmt::Debug + Send + Sync + 'static {
     const CLASSES: [&'static str; 3];
     /// Those of the poolings over all of the axes.
     const GLOBAL: [&'static str; 3];
+    /// Whether that over one axis leaves out what a mask does.
+    const MASKED: bool;
 
     /// One element for each window.
     fn windows(&self, x: &Tensor, window: Window) -> Result<Tensor>;
@@ -55,6 +57,7 @@ pub struct Average;
 impl Pool for Max {
     const CLASSES: [&'static str; 3] = ["MaxPooling1D", "MaxPooling2D", "MaxPooling3D"];
     const GLOBAL: [&'static str; 3] = ["GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D"];
+    const MASKED: bool = false;
 
     fn windows(&self, x: &Tensor, window: Window) -> Result<Tensor> {
         x.max_pool(window)
@@ -68,6 +71,7 @@ impl Pool for Max {
 impl Pool for Average {
     const CLASSES: [&'static str; 3] = ["AveragePooling1D", "AveragePooling2D", "AveragePooling3D"];
     const GLOBAL: [&'static str; 3] = ["GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D"];
+    const MASKED: bool = true;
 
     fn windows(&self, x: &Tensor, window: Window) -> Result<Tensor> {
         x.average_pool(window)
@@ -195,6 +199,17 @@ impl<P: Pool, const N: usize> Layer for Pooling<P, N> {
             "data_format": "channels_last",
         }))
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
+}
+
+/// The mean over these axes of what counts; NaN where nothing does, as in Keras.
+fn masked_mean(x: &Tensor, mask: &Tensor, axes: &[isize], keepdims: bool) -> Result<Tensor> {
+    let mask = mask::beside(mask, x.shape().rank())?;
+    let kept = mask.select(x, &Tensor::zeros(&x.device(), (), x.dtype())?)?;
+    kept.sum(axes, keepdims)?.div(&mask.cast(x.dtype())?.sum(axes, keepdims)?)
 }
 
 impl<P: Pool, const N: usize> Layer for GlobalPooling<P, N> {
@@ -212,12 +227,28 @@ impl<P: Pool, const N: usize> Layer for GlobalPooling<P, N> {
         Ok(vec![])
     }
 
-    fn forward(&self, _: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
+    fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
         let axes: [isize; N] = std::array::from_fn(|axis| axis as isize + 1);
-        Ok(Tensors::from_elem(self.kind.whole(inputs[0], &axes, self.keepdims)?, 1))
+        let pooled = match call.mask(0).filter(|_| self.supports_masking()) {
+            Some(mask) => masked_mean(inputs[0], mask, &axes, self.keepdims)?,
+            None => self.kind.whole(inputs[0], &axes, self.keepdims)?,
+        };
+        Ok(Tensors::from_elem(pooled, 1))
     }
 
     fn config(&self) -> Config {
         object(json!({ "data_format": "channels_last", "keepdims": self.keepdims }))
+    }
+
+    fn supports_masking(&self) -> bool {
+        P::MASKED && N == 1
+    }
+
+    fn compute_mask(&self, _: usize, _: &[bool]) -> Mask {
+        Mask::None
+    }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
     }
 }

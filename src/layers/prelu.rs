@@ -91,4 +91,12 @@ impl Layer for PReLU {
         config.insert("shared_axes".into(), json!(self.shared_axes));
         config
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

@@ -97,4 +97,12 @@ impl Layer for ReLU {
             "threshold": self.threshold,
         }))
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

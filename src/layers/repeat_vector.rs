@@ -54,4 +54,8 @@ impl Layer for RepeatVector {
     fn config(&self) -> Config {
         object(json!({ "n": self.n }))
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

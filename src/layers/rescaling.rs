@@ -71,4 +71,12 @@ impl Layer for Rescaling {
     fn full_precision(&self) -> bool {
         true
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

@@ -84,4 +84,8 @@ impl Layer for Reshape {
     fn config(&self) -> Config {
         object(json!({ "target_shape": self.target }))
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

@@ -80,4 +80,8 @@ impl Layer for RMSNormalization {
     fn full_precision(&self) -> bool {
         true
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

@@ -3,7 +3,7 @@
 use super::moved::Moved;
 use super::{ActivationFn, Call, Config, Layer, Spec, WeightSpec, object, one};
 use crate::axes::Axes;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tensor::{Tensor, Tensors};
 use serde_json::json;
 
@@ -11,6 +11,9 @@ use serde_json::json;
 ///
 /// Input of any shape and a floating-point dtype, output of the same; the batch's axis cannot be among them. Default:
 /// the last axis. No weights. It computes in f32 under mixed precision.
+///
+/// A mask must be of the input's shape: an element where it is false counts as -1e9. One of fewer axes, which names whole steps,
+/// is an error, where Keras would align it with the last axes.
 #[derive(Clone, Debug)]
 pub struct Softmax {
     axis: Axes,
@@ -40,6 +43,19 @@ impl Softmax {
     }
 }
 
+/// What e is raised to where a mask is false.
+const MASKED: f64 = -1e9;
+
+/// The elements that count, and -1e9 in the place of the others.
+fn masked(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
+    let (shape, given) = (x.shape(), mask.shape());
+    if given.rank() != shape.rank() {
+        let message = format!("expected a mask of the input's shape {shape}, got {given}");
+        return Err(Error::Input(format!("{message}: a step that is left out as a whole has no softmax")));
+    }
+    mask.select(x, &Tensor::full(&x.device(), (), x.dtype(), MASKED)?)
+}
+
 impl Layer for Softmax {
     fn class_name(&self) -> &'static str {
         "Softmax"
@@ -57,7 +73,10 @@ impl Layer for Softmax {
     }
 
     fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
-        let x = inputs[0];
+        let x = &match call.mask(0) {
+            Some(mask) => masked(inputs[0], mask)?,
+            None => inputs[0].clone(),
+        };
         let y = match *self.axis.list() {
             _ if call.wants_logits() => x.clone(),
             [axis] => x.softmax(axis)?,
@@ -78,6 +97,14 @@ impl Layer for Softmax {
     }
 
     fn full_precision(&self) -> bool {
+        true
+    }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn is_samplewise(&self, _: bool) -> bool {
         true
     }
 }

@@ -78,4 +78,12 @@ impl<const N: usize> Layer for SpatialDropout<N> {
         }
         config
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

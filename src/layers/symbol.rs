@@ -1,10 +1,11 @@
 //! What layers are called on before there is data: symbols, and the graph that calls grow.
 
-use super::{ActivationFn, Layer, Precision};
+use super::{ActivationFn, Config, Layer, Precision, Read, object};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::regularizers::Regularizer;
 use crate::shape::{IntoShape, MAX_RANK, Shape};
+use serde_json::json;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -270,6 +271,37 @@ impl LayerRef {
     /// What it computes in, if not in what the model does.
     pub(crate) fn own_precision(&self) -> Option<Precision> {
         self.0.precision
+    }
+
+    /// The dtype that it computes in, where what is around it computes in `precision`.
+    pub(crate) fn compute_dtype(&self, precision: Precision) -> DType {
+        let own = self.0.precision.unwrap_or(precision);
+        if self.layer().full_precision() { DType::F32 } else { own.compute_dtype() }
+    }
+
+    /// The layer with those of a config's arguments that every layer has, name and trainable apart; what is around it computes in
+    /// `around`.
+    pub(crate) fn with_arguments(mut self, config: &Config, around: Precision) -> Result<LayerRef> {
+        if let Some(regularizer) = config.regularizer("activity_regularizer")? {
+            self = self.activity_regularizer(regularizer);
+        }
+        let precision = Precision::read(config.find("dtype"))?;
+        Ok(if precision == around { self } else { self.precision(precision) })
+    }
+
+    /// Its own arguments and those that every layer has, under Keras's names; what is around it computes in `around`.
+    pub(crate) fn full_config(&self, name: &str, trainable: bool, around: Precision) -> Config {
+        let policy = self.own_precision().unwrap_or(around).serialized();
+        let mut config = object(json!({"name": name, "trainable": trainable, "dtype": policy}));
+        config.extend(self.layer().config());
+        // Keras's own do not take it.
+        if self.layer().class_name().starts_with("SpatialDropout") {
+            config.remove("trainable");
+        }
+        if let Some(regularizer) = self.activity() {
+            config.insert("activity_regularizer".into(), regularizer.serialized());
+        }
+        config
     }
 
     /// The penalty on its outputs.

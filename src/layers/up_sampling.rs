@@ -111,4 +111,8 @@ impl<const N: usize> Layer for UpSampling<N> {
         }
         config
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

@@ -71,4 +71,8 @@ impl<const N: usize> Layer for ZeroPadding<N> {
     fn config(&self) -> Config {
         object(json!({ "padding": self.0.serialized(), "data_format": "channels_last" }))
     }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
 }

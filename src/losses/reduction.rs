@@ -1,6 +1,7 @@
 //! How one number is made of the samples' losses.
 
 use super::weights_for;
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layers::{Config, Read};
 use crate::tensor::Tensor;
@@ -52,6 +53,28 @@ impl Reduction {
                  got `{name}`"
             ))),
         }
+    }
+
+    /// The weights of the losses where a mask of the predictions says which of them count, each times its weight, if there are
+    /// any: 0 for what does not count. For a mean, which divides by the number of all losses, what counts has the weight
+    /// `all / counting`, so that it is the mean of what counts; where nothing does, it is 0.
+    ///
+    /// # Errors
+    /// Weights of another shape than the mask's first axes.
+    pub fn mask(self, mask: &Tensor, weights: Option<&Tensor>) -> Result<Tensor> {
+        let kept = mask.cast(DType::F32)?;
+        let kept = match self {
+            Reduction::SumOverBatchSize | Reduction::Mean => {
+                let (counting, number) = (kept.sum(&[], false)?, |x| Tensor::full(&mask.device(), (), DType::F32, x));
+                let one = number(1.0)?;
+                // Of nothing that counts, nothing is to be divided by 0.
+                kept.mul(&number(mask.shape().size() as f64)?.div(&counting.maximum(&one)?)?)?
+            }
+            _ => kept,
+        };
+        let Some(weights) = weights else { return Ok(kept) };
+        let (kept, weights) = weights_for(&kept, weights)?;
+        kept.mul(&weights)
     }
 
     /// The loss of a batch from those of its samples, each multiplied by its weight first, if there are any.

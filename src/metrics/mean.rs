@@ -23,6 +23,9 @@ pub trait Mean: Default + fmt::Debug + Send + Sync + 'static {
     /// Targets that do not fit the predictions.
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor>;
 
+    /// Whether what a mask leaves out does not count.
+    const MASKED: bool = true;
+
     /// What is shown of the mean, by default the mean itself.
     fn finish(mean: f64) -> f64 {
         mean
@@ -78,6 +81,10 @@ impl<M: Mean> Metric for M {
 
     fn result(&self, state: &[Vec<f32>]) -> Vec<f64> {
         vec![M::finish(mean_result(state))]
+    }
+
+    fn is_masked(&self) -> bool {
+        M::MASKED
     }
 
     fn config(&self) -> Config {

@@ -57,6 +57,12 @@ pub trait Metric: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether what the predictions' mask leaves out does not count. As in Keras, only what is a mean of a function of targets
+    /// and predictions knows masks.
+    fn is_masked(&self) -> bool {
+        false
+    }
+
     /// Keras's arguments.
     fn config(&self) -> Config;
 }

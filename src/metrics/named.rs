@@ -49,6 +49,10 @@ impl Metric for Named {
         self.weighted
     }
 
+    fn is_masked(&self) -> bool {
+        self.metric.is_masked()
+    }
+
     fn state(&self, outputs: usize) -> Result<Vec<Shape>> {
         self.metric.state(outputs)
     }

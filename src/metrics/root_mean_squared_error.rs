@@ -21,6 +21,8 @@ impl RootMeanSquaredError {
 
 impl Mean for RootMeanSquaredError {
     const CLASS: &'static str = "RootMeanSquaredError";
+    /// Keras's is no mean of a function, and counts everything.
+    const MASKED: bool = false;
 
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
         let (t, p) = matched("RootMeanSquaredError", y_true, y_pred)?;

@@ -3,7 +3,10 @@
 use crate::device::cuda;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::layers::{ActivationFn, Call, CallNode, LayerRef, Precision, Source, Spec, Symbol, Updates, WeightSpec};
+use crate::layers::{
+    ActivationFn, Call, CallNode, LayerRef, Masks, Precision, SetMasks, Source, Spec, Symbol, Updates, WeightSpec,
+    check_mask, in_precision, output_masks,
+};
 use crate::ops::Generator;
 use crate::profile;
 use crate::tensor::{Tensor, Tensors};
@@ -181,7 +184,22 @@ impl Graph {
     /// # Errors
     /// Inputs of another number, shape or dtype, and whatever a layer's call answers, with the layer's name.
     pub fn run(&self, weights: &[Tensor], inputs: &[&Tensor], mode: Mode, updates: &mut Updates) -> Result<Tensors> {
-        self.run_with(weights, inputs, mode, updates, |_, outputs| Ok(outputs))
+        self.run_masked(weights, inputs, &[], mode, updates).map(|(outputs, _)| outputs)
+    }
+
+    /// The same with the masks of the inputs, none for those that have none, and of the outputs.
+    ///
+    /// # Errors
+    /// As [`Graph::run`]; a mask that is not `bool` or not of a shape that its input's begins with.
+    pub fn run_masked(
+        &self,
+        weights: &[Tensor],
+        inputs: &[&Tensor],
+        masks: &[Option<Tensor>],
+        mode: Mode,
+        updates: &mut Updates,
+    ) -> Result<(Tensors, Masks)> {
+        self.run_with(weights, inputs, masks, mode, updates, |_, outputs| Ok(outputs))
     }
 
     /// The same, where `seen` is handed what each call gives, with its place in [`Graph::steps`], and returns what the others
@@ -190,26 +208,28 @@ impl Graph {
         &self,
         weights: &[Tensor],
         inputs: &[&Tensor],
+        masks: &[Option<Tensor>],
         mode: Mode,
         updates: &mut Updates,
         mut seen: impl FnMut(usize, Tensors) -> Result<Tensors>,
-    ) -> Result<Tensors> {
-        self.check_inputs(inputs)?;
+    ) -> Result<(Tensors, Masks)> {
+        self.check_inputs(inputs, masks)?;
         // Few values are needed at a time, however long the graph is: each with its number.
         let mut live: SmallVec<[(usize, Tensor); 16]> = inputs.iter().map(|x| (*x).clone()).enumerate().collect();
+        // Most have no mask.
+        let given = masks.iter().enumerate().filter_map(|(i, mask)| Some((i, mask.clone()?)));
+        let mut masks: SmallVec<[(usize, Tensor); 2]> = given.collect();
         for (at, step) in self.steps.iter().enumerate() {
             let entry = &self.layers[step.layer];
             let _range = cuda::Range::open(&entry.name);
             let _span = profile::layer(&entry.name);
             let layer = entry.layer.layer();
-            let precision = entry.layer.own_precision().unwrap_or(mode.precision);
-            let compute = if layer.full_precision() { DType::F32 } else { precision.compute_dtype() };
+            let compute = entry.layer.compute_dtype(mode.precision);
             let mut read: SmallVec<[Tensor; 2]> = SmallVec::new();
             for &i in &step.inputs {
-                let value = value(&live, i)?;
-                let recast = value.dtype().is_float() && value.dtype() != compute && value.dtype() != DType::F64;
-                read.push(if recast { value.cast(compute)? } else { value.clone() });
+                read.push(in_precision(value(&live, i)?, compute)?);
             }
+            let given = masks_of(&masks, &step.inputs);
             let mut call = Call {
                 weights: &weights[entry.weights.clone()],
                 first_weight: mode.first_weight + entry.weights.start,
@@ -219,22 +239,46 @@ impl Graph {
                 compute,
                 generator: mode.generator,
                 updates,
+                masks: &given,
+                set: SetMasks::new(),
             };
             let borrowed: SmallVec<[&Tensor; 2]> = read.iter().collect();
             let outputs = layer.forward(&mut call, &borrowed).map_err(|e| e.in_layer(&entry.name))?;
+            let set = call.set;
             if let Some(regularizer) = entry.layer.activity() {
                 outputs
                     .iter()
                     .try_for_each(|y| updates.penalize(regularizer, y))
                     .map_err(|e| e.in_layer(&entry.name))?;
             }
+            let made = output_masks(layer, &given, set, outputs.len());
+            masks.extend(step.outputs.clone().zip(made).filter_map(|(i, mask)| Some((i, mask?))));
+            masks.retain(|(i, _)| !step.last_uses.contains(i));
             live.extend(step.outputs.clone().zip(seen(at, outputs)?));
             live.retain(|(i, _)| !step.last_uses.contains(i));
         }
-        self.outputs.iter().map(|&i| value(&live, i).cloned()).collect()
+        let outputs = self.outputs.iter().map(|&i| value(&live, i).cloned()).collect::<Result<_>>()?;
+        Ok((outputs, masks_of(&masks, &self.outputs)))
     }
 
-    fn check_inputs(&self, inputs: &[&Tensor]) -> Result<()> {
+    /// Which values have a mask, `inputs` being which inputs have one, and the calls that destroy the masks of what they read,
+    /// as places in [`Graph::steps`].
+    pub(crate) fn masked(&self, inputs: &[bool]) -> (SmallVec<[bool; 64]>, SmallVec<[usize; 4]>) {
+        let mut masked: SmallVec<[bool; 64]> = inputs.iter().copied().collect();
+        masked.resize(self.inputs.len(), false);
+        let mut destroying = SmallVec::new();
+        for (at, step) in self.steps.iter().enumerate() {
+            let layer = self.layers[step.layer].layer.layer();
+            let read: SmallVec<[bool; 4]> = step.inputs.iter().map(|&i| masked[i]).collect();
+            masked.extend((0..step.outputs.len()).map(|output| layer.gives_mask(output, &read)));
+            if read.contains(&true) && !layer.supports_masking() {
+                destroying.push(at);
+            }
+        }
+        (masked, destroying)
+    }
+
+    fn check_inputs(&self, inputs: &[&Tensor], masks: &[Option<Tensor>]) -> Result<()> {
         if inputs.len() != self.inputs.len() {
             return Err(Error::shape("model", format!("expected {} inputs, got {}", self.inputs.len(), inputs.len())));
         }
@@ -253,8 +297,17 @@ impl Graph {
                 return Err(Error::dtype("model", format!("expected input `{name}` to be {want}, got {got}")));
             }
         }
-        Ok(())
+        let mut masked = inputs.iter().zip(masks).filter_map(|(x, mask)| Some((x, mask.as_ref()?)));
+        masked.try_for_each(|(x, mask)| check_mask(mask, &x.shape()))
     }
+}
+
+/// The masks of these values; an empty list where no value has one.
+fn masks_of(masks: &[(usize, Tensor)], values: &[usize]) -> Masks {
+    if masks.is_empty() {
+        return Masks::new();
+    }
+    values.iter().map(|i| masks.iter().find(|(at, _)| at == i).map(|(_, mask)| mask.clone())).collect()
 }
 
 /// The value of this number among those that are needed yet.

@@ -20,7 +20,7 @@ pub(crate) use summary::grouped;
 use crate::device::Device;
 use crate::device::cpu::philox::Philox;
 use crate::error::{Error, Result};
-use crate::layers::{Inputs, Precision, Updates, WeightSpec};
+use crate::layers::{Inputs, Masks, Precision, Updates, WeightSpec};
 use crate::tensor::{Tensor, Tensors, no_grad};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -211,18 +211,58 @@ impl Model {
     /// # Errors
     /// Inputs of another number or shape.
     pub fn call(&self, inputs: &[&Tensor]) -> Result<Tensors> {
+        self.call_masked(inputs, &[]).map(|(outputs, _)| outputs)
+    }
+
+    /// [`Model::call`] with the masks of the inputs, none for those that have none, and of the outputs.
+    ///
+    /// # Errors
+    /// As [`Model::call`]; a mask that is not `bool` or not of a shape that its input's begins with.
+    pub fn call_masked(&self, inputs: &[&Tensor], masks: &[Option<Tensor>]) -> Result<(Tensors, Masks)> {
         let weights = self.weights_on_device()?;
         let inputs = inputs.iter().map(|t| t.to_device(&self.device)).collect::<Result<Vec<_>>>()?;
+        let mask = |mask: &Option<Tensor>| mask.as_ref().map(|mask| mask.to_device(&self.device)).transpose();
+        let masks = masks.iter().map(mask).collect::<Result<Masks>>()?;
         let mode = Mode { precision: self.precision, ..Mode::INFERENCE };
         no_grad(|| {
             let inputs = self.graph.cast(&inputs.iter().collect::<Vec<_>>())?;
             let borrowed: Vec<&Tensor> = inputs.iter().collect();
-            self.graph.run(&weights, &borrowed, mode, &mut Updates::new())
+            self.graph.run_masked(&weights, &borrowed, &masks, mode, &mut Updates::new())
         })
+    }
+
+    /// What is likely not what was meant: layers that are given a mask and destroy it since they do not support masking, so
+    /// that layers behind them, and the loss, see every step.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        warn(&self.graph, &[], "", &mut found);
+        found
     }
 
     /// Moves the weights to the model's device.
     pub(crate) fn weights_on_device(&self) -> Result<Vec<Tensor>> {
         self.weights.iter().map(|w| w.to_device(&self.device)).collect()
+    }
+}
+
+/// Says which layers destroy masks, `inputs` being which inputs of the graph have one.
+fn warn(graph: &Graph, inputs: &[bool], path: &str, found: &mut Vec<String>) {
+    let (masked, destroying) = graph.masked(inputs);
+    for (at, step) in graph.steps.iter().enumerate() {
+        let entry = &graph.layers[step.layer];
+        let name = format!("{path}{}", entry.name);
+        let held = entry.layer.layer().inner().into_iter().map(|inner| inner.layer());
+        for nested in std::iter::once(&entry.layer).chain(held).filter_map(Nested::of) {
+            let read: Vec<bool> = step.inputs.iter().map(|&i| masked[i]).collect();
+            warn(&nested.graph, &read, &format!("{name}/"), found);
+        }
+        let warning = format!(
+            "layer `{name}` ({}) is passed an input with a mask, does not support masking and destroys the mask: the layers \
+             behind it will not see it",
+            entry.layer.layer().class_name()
+        );
+        if destroying.contains(&at) && !found.contains(&warning) {
+            found.push(warning);
+        }
     }
 }

@@ -1,11 +1,11 @@
 //! A model used as a layer of another one.
 
-use super::{Graph, Mode, Model};
+use super::{Entry, Graph, Mode, Model};
 use crate::device::cpu::philox::Philox;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::initializers::Initializer;
-use crate::layers::{ActivationFn, Call, Config, Layer, LayerRef, Precision, Spec, WeightSpec};
+use crate::layers::{ActivationFn, Call, Config, Layer, LayerRef, Mask, Precision, Spec, WeightSpec};
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
 use std::any::Any;
@@ -102,15 +102,30 @@ impl Layer for Nested {
     }
 
     fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
-        let precision = match call.compute_dtype() {
-            DType::BF16 => Precision::MixedBf16,
-            DType::F16 => Precision::MixedF16,
-            _ => Precision::F32,
-        };
-        let logits = u64::from(call.wants_logits());
-        let Call { training, generator, trainable, first_weight, .. } = *call;
+        let (precision, logits) = (Precision::of(call.compute_dtype()), u64::from(call.wants_logits()));
+        let Call { training, generator, trainable, first_weight, masks, .. } = *call;
         let mode = Mode { training, precision, generator, logits, trainable, first_weight };
-        self.graph.run(call.weights, inputs, mode, call.updates)
+        let (outputs, mut made) = self.graph.run_masked(call.weights, inputs, masks, mode, call.updates)?;
+        if !(masks.is_empty() && made.is_empty()) {
+            made.resize(outputs.len(), None);
+            made.into_iter().enumerate().for_each(|(output, mask)| call.set_mask(output, mask));
+        }
+        Ok(outputs)
+    }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn compute_mask(&self, output: usize, masked: &[bool]) -> Mask {
+        let value = self.graph.outputs.get(output);
+        if value.is_some_and(|&value| self.graph.masked(masked).0[value]) { Mask::Set } else { Mask::None }
+    }
+
+    fn is_samplewise(&self, training: bool) -> bool {
+        let open = |spec: &Spec| spec.dims.first() == Some(&None);
+        let alone = |entry: &Entry| entry.layer.activity().is_none() && entry.layer.layer().is_samplewise(training);
+        self.graph.inputs.iter().all(|(_, spec)| open(spec)) && self.graph.layers.iter().all(alone)
     }
 
     /// The model file writes the layers themselves; they are no arguments.

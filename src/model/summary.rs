@@ -117,7 +117,8 @@ impl fmt::Display for Summary<'_> {
                 write!(f, "Activations      {:>12}", "depends on the data")
             }
             None => write!(f, "Activations      {:>12}  (batch of {})", "too many", self.batch),
-        }
+        }?;
+        self.model.warnings().iter().try_for_each(|warning| write!(f, "\nwarning: {warning}"))
     }
 }
 

@@ -3,6 +3,7 @@
 mod dense;
 pub mod image;
 pub mod pictures;
+mod recurrent;
 pub mod tabular;
 
 use crate::data::Dataset;
@@ -54,6 +55,9 @@ pub const ALL: &[Program] = &[
     image::CONVNET,
     image::SEPARABLE_CONVNET,
     image::RESNET,
+    recurrent::ONE,
+    recurrent::STACKED,
+    recurrent::GATED,
 ];
 
 /// The program of this name.

@@ -5,7 +5,8 @@ use super::compile::loss_of;
 use crate::data::Dataset;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::layers::{ActivationFn, Mixing, Precision, Updates};
+use crate::layers::{ActivationFn, Masks, Mixing, Precision, Updates};
+use crate::losses::Reduction;
 use crate::model::{Graph, Mode};
 use crate::ops::Generator;
 use crate::profile;
@@ -36,15 +37,23 @@ impl Running<'_> {
     /// # Errors
     /// Inputs of another number or shape.
     pub fn call(&self, inputs: &[&Tensor]) -> Result<Tensors> {
+        self.call_logits(inputs, 0).map(|(outputs, _)| outputs)
+    }
+
+    /// The same with the masks of the outputs, by which [`Reduction::mask`](crate::losses::Reduction::mask) weighs a loss.
+    ///
+    /// # Errors
+    /// As [`Running::call`].
+    pub fn call_masked(&self, inputs: &[&Tensor]) -> Result<(Tensors, Masks)> {
         self.call_logits(inputs, 0)
     }
 
-    fn call_logits(&self, inputs: &[&Tensor], logits: u64) -> Result<Tensors> {
+    fn call_logits(&self, inputs: &[&Tensor], logits: u64) -> Result<(Tensors, Masks)> {
         let (training, precision) = (self.training, self.precision);
         let mode = Mode { training, precision, generator: Some(self.generator), logits, ..Mode::INFERENCE };
         let inputs = self.graph.cast(inputs)?;
         let borrowed: SmallVec<[&Tensor; 4]> = inputs.iter().collect();
-        self.graph.run(self.weights, &borrowed, mode, &mut self.updates.borrow_mut())
+        self.graph.run_masked(self.weights, &borrowed, &[], mode, &mut self.updates.borrow_mut())
     }
 
     /// Hands the penalties to `add`: those on activations of the calls so far, and those on trainable weights.
@@ -77,6 +86,8 @@ struct Forward {
     loss: Tensor,
     losses: Tensors,
     outputs: Tensors,
+    /// Of the outputs.
+    masks: Masks,
 }
 
 /// A batch with its images and labels mixed.
@@ -192,13 +203,16 @@ impl Trainer {
     /// The forward of a batch, by one's own step if there is one.
     fn forward(&self, running: &Running, batch: &Batch) -> Result<Forward> {
         let mut forward = match &self.step {
-            Some(step) => Forward { loss: step(running, batch)?, losses: Tensors::new(), outputs: Tensors::new() },
+            Some(step) => {
+                let (losses, outputs, masks) = (Tensors::new(), Tensors::new(), Masks::new());
+                Forward { loss: step(running, batch)?, losses, outputs, masks }
+            }
             None => {
                 let inputs: SmallVec<[&Tensor; 4]> = batch.inputs().iter().collect();
-                let outputs = running.call_logits(&inputs, self.logits)?;
+                let (outputs, masks) = running.call_logits(&inputs, self.logits)?;
                 let _span = profile::layer("(loss)");
-                let (loss, losses) = self.loss(batch, &outputs)?;
-                Forward { loss, losses, outputs }
+                let (loss, losses) = self.loss(batch, &outputs, &masks)?;
+                Forward { loss, losses, outputs, masks }
             }
         };
         match forward.loss.shape() {
@@ -214,7 +228,7 @@ impl Trainer {
     }
 
     /// The weighted sum of the outputs' losses, in f32, and where there are several each of them without its weight.
-    fn loss(&self, batch: &Batch, outputs: &[Tensor]) -> Result<(Tensor, Tensors)> {
+    fn loss(&self, batch: &Batch, outputs: &[Tensor], masks: &[Option<Tensor>]) -> Result<(Tensor, Tensors)> {
         if batch.targets().len() != outputs.len() {
             let (targets, outputs) = (batch.targets().len(), outputs.len());
             return Err(Error::Data(format!(
@@ -228,7 +242,8 @@ impl Trainer {
             let logits = self.logits >> i & 1 == 1 || loss.takes_logits();
             let mut one = {
                 let losses = loss.call(target, &widened(output)?, logits)?;
-                loss.reduction().apply(&losses, batch.weights(i))?
+                let masked = weights_of(loss.reduction(), masks.get(i), batch.weights(i))?;
+                loss.reduction().apply(&losses, masked.as_ref().or(batch.weights(i)))?
             };
             if outputs.len() > 1 {
                 losses.push(one.detach());
@@ -271,7 +286,9 @@ impl Trainer {
             for metric in metrics {
                 let Some(state) = states.next() else { break };
                 let weights = batch.weights(i).filter(|_| metric.is_weighted());
-                let new = metric.update(state, &batch.targets()[i], &prediction, weights)?;
+                let mask = forward.masks.get(i).filter(|_| metric.is_masked());
+                let masked = weights_of(Reduction::Sum, mask, weights)?;
+                let new = metric.update(state, &batch.targets()[i], &prediction, masked.as_ref().or(weights))?;
                 for (to, from) in state.iter_mut().zip(&new) {
                     to.assign(from)?;
                 }
@@ -297,6 +314,11 @@ impl Trainer {
             self.track(batch, &forward?)
         })
     }
+}
+
+/// The weights that an output's mask makes of those of the samples; `None` where it has no mask.
+fn weights_of(reduction: Reduction, mask: Option<&Option<Tensor>>, weights: Option<&Tensor>) -> Result<Option<Tensor>> {
+    mask.and_then(Option::as_ref).map(|mask| reduction.mask(mask, weights)).transpose()
 }
 
 /// Losses and metrics are computed in f32 at least.

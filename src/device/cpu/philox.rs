@@ -31,6 +31,11 @@ impl Philox {
         Philox { key: [seed as u32, (seed >> 32) as u32], stream, step: step as u32 }
     }
 
+    /// Other numbers, for a second part of the same whole.
+    pub fn sibling(&self) -> Philox {
+        Philox { step: !self.step, ..*self }
+    }
+
     /// The numbers of block `index`: those of the elements 4·index to 4·index + 3.
     #[inline(always)]
     pub fn block(&self, index: u64) -> [u32; 4] {

@@ -187,12 +187,18 @@ impl Reader {
                     (LayerRef::new(Nested { graph: Arc::new(graph), sequential }), cost)
                 }
                 class => {
-                    let mut layer = layers::from_config(class, object.config)?;
-                    if let Some(regularizer) = object.config.regularizer("activity_regularizer")? {
-                        layer = layer.activity_regularizer(regularizer);
-                    }
-                    let policy = policy(object.config.find("dtype"))?;
-                    (if policy == self.policy { layer } else { layer.precision(policy) }, 1)
+                    let mut inside = 0;
+                    let layer = layers::from_config_with(class, object.config, &mut |value| {
+                        self.layers += 1;
+                        if depth == MAX_DEPTH || self.layers > MAX_LAYERS {
+                            let message = format!("layers hold more than {MAX_LAYERS} others, or {MAX_DEPTH} deep");
+                            return Err(Error::Config(message));
+                        }
+                        let (layer, cost) = self.layer(value, depth + 1, false)?;
+                        inside = count(inside, cost)?;
+                        Ok(layer)
+                    })?;
+                    (layer.with_arguments(object.config, self.policy)?, 1 + inside)
                 }
             };
             Ok((layer.named(name).trainable(trainable), cost.max(1)))
@@ -201,27 +207,13 @@ impl Reader {
     }
 }
 
-/// The policy that a layer's `dtype` stands for.
-fn policy(dtype: Option<&Value>) -> Result<Precision> {
-    let name = match dtype {
-        None => Some("float32"),
-        Some(Value::String(name)) => Some(name.as_str()),
-        Some(object) => object.get("config").and_then(|c| c.get("name")).and_then(Value::as_str),
-    };
-    let known = [Precision::F32, Precision::MixedBf16, Precision::MixedF16];
-    known.into_iter().find(|p| Some(p.name()) == name).ok_or_else(|| {
-        let got = dtype.map(short).unwrap_or_default();
-        Error::Config(format!("argument `dtype`: expected float32, mixed_bfloat16 or mixed_float16, got {got}"))
-    })
-}
-
 /// The policy of a model's layers, where they differ the first mixed one: layers of another keep theirs.
 fn common_policy(model: &Config, depth: usize) -> Precision {
     let layers = model.get("layers").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let of = |layer: &Value| match (class_of(layer), layer.get("config").and_then(Value::as_object)) {
         (Some("Sequential" | "Functional"), Some(config)) if depth < MAX_DEPTH => common_policy(config, depth + 1),
         (Some("InputLayer"), _) => Precision::F32,
-        (_, config) => policy(config.and_then(|c| c.find("dtype"))).unwrap_or_default(),
+        (_, config) => Precision::read(config.and_then(|c| c.find("dtype"))).unwrap_or_default(),
     };
     layers.iter().map(of).find(|p| *p != Precision::F32).unwrap_or_default()
 }

@@ -6,7 +6,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::files::Array;
 use crate::files::h5::Tree;
-use crate::layers::{WeightSpec, snake_case};
+use crate::layers::{LayerRef, WeightSpec, snake_case};
 use crate::model::nested::Nested;
 use crate::model::weights_file::to_tensor;
 use crate::model::{Graph, Model};
@@ -53,31 +53,54 @@ fn collect(graph: &Graph, sequential: bool, group: &str, path: &str, first: usiz
         );
         *count += 1;
         let path = format!("{path}{}{name}", slash(path));
-        let nested = layer.and_then(|l| Nested::of(&l.layer));
-        let own = found.len();
-        let object = |group| Object { group, name: name.into(), path: path.clone(), weights: vec![] };
-        found.push(object(group.clone()));
-        let Some(layer) = layer else { continue };
-        if let Some(nested) = nested {
-            collect(&nested.graph, nested.sequential, &group, &path, first + layer.weights.start, found);
+        let object = Object { group, name: name.into(), path, weights: vec![] };
+        let Some(layer) = layer else {
+            found.push(object);
             continue;
-        }
-        for place in layer.weights.clone() {
-            // `cell/kernel` belongs to the layer that the attribute `cell` holds.
+        };
+        // Behind the layer's name.
+        let weights = layer.weights.clone().map(|place| {
             let local = graph.weights[place].0.get(name.len() + 1..).unwrap_or_default();
-            let holder = match local.rsplit_once('/') {
-                None => own,
-                Some((attribute, _)) => {
-                    let inner = format!("{group}/{attribute}");
-                    let known = found[own..].iter().position(|o| o.group == inner).map(|i| own + i);
-                    known.unwrap_or_else(|| {
-                        found.push(object(inner));
-                        found.len() - 1
-                    })
-                }
-            };
-            found[holder].weights.push(first + place);
-        }
+            (local, first + place)
+        });
+        of_layer(&layer.layer, object, &weights.collect::<Vec<_>>(), found);
+    }
+}
+
+/// Adds the object of a layer, and those of what it holds; `weights` are the names behind its own, and the places.
+fn of_layer(layer: &LayerRef, object: Object, weights: &[(&str, usize)], found: &mut Vec<Object>) {
+    let (group, path) = (object.group.clone(), object.path.clone());
+    let own = found.len();
+    found.push(object);
+    if let Some(nested) = Nested::of(layer) {
+        let first = weights.first().map_or(0, |(_, place)| *place);
+        return collect(&nested.graph, nested.sequential, &group, &path, first, found);
+    }
+    let held = layer.layer().inner();
+    for inner in &held {
+        let (attribute, name) = (inner.attribute(), inner.name());
+        let inside =
+            weights.iter().filter_map(|&(name, place)| Some((name.strip_prefix(attribute)?.strip_prefix('/')?, place)));
+        let (group, path) = (format!("{group}/{attribute}"), format!("{path}/{name}"));
+        let object = Object { group, name, path, weights: vec![] };
+        of_layer(inner.layer(), object, &inside.collect::<Vec<_>>(), found);
+    }
+    for &(name, place) in weights {
+        // `cell/kernel` belongs to the layer that the attribute `cell` holds.
+        let holder = match name.rsplit_once('/') {
+            Some((attribute, _)) if held.iter().any(|i| attribute.split('/').next() == Some(i.attribute())) => continue,
+            None => own,
+            Some((attribute, _)) => {
+                let inner = format!("{group}/{attribute}");
+                let known = found[own..].iter().position(|o| o.group == inner).map(|i| own + i);
+                known.unwrap_or_else(|| {
+                    let (name, path) = (found[own].name.clone(), path.clone());
+                    found.push(Object { group: inner, name, path, weights: vec![] });
+                    found.len() - 1
+                })
+            }
+        };
+        found[holder].weights.push(place);
     }
 }
 

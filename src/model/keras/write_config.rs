@@ -2,19 +2,19 @@
 
 use super::order::{Member, members};
 use crate::error::{Error, Result};
-use crate::layers::{Config, Spec, object, serialized};
+use crate::layers::{Config, LayerRef, Precision, Spec, object, serialized};
 use crate::model::nested::Nested;
 use crate::model::{Graph, Model};
 use serde_json::{Value, json};
 
 /// Keras's form of a model, without its compile config.
 pub(super) fn write(model: &Model) -> Result<Config> {
-    let writer = Writer { policy: model.precision.name() };
+    let writer = Writer { policy: model.precision };
     writer.model(&model.graph, &model.name, model.sequential, true)
 }
 
 struct Writer {
-    policy: &'static str,
+    policy: Precision,
 }
 
 impl Writer {
@@ -32,7 +32,7 @@ impl Writer {
                 "config": {
                     "name": name,
                     "trainable": trainable,
-                    "dtype": dtype(self.policy),
+                    "dtype": self.policy.serialized(),
                     "layers": inputs.chain(layers).collect::<Result<Vec<Value>>>()?,
                     "build_input_shape": input,
                 },
@@ -68,30 +68,28 @@ impl Writer {
 
     fn layer(&self, graph: &Graph, place: usize, trainable: bool) -> Result<Config> {
         let entry = &graph.layers[place];
-        let policy = entry.layer.own_precision().map_or(self.policy, |p| p.name());
-        // Keras freezes what is inside of what is frozen.
-        let trainable = trainable && entry.layer.is_trainable();
-        if let Some(nested) = Nested::of(&entry.layer) {
-            return Writer { policy }
-                .model(&nested.graph, &entry.name, nested.sequential, trainable)
-                .map_err(|e| e.in_layer(&entry.name));
-        }
-        let layer = entry.layer.layer();
-        let mut config = object(json!({"name": entry.name, "trainable": trainable, "dtype": dtype(policy)}));
-        config.extend(layer.config());
-        // Keras's own do not take it.
-        if layer.class_name().starts_with("SpatialDropout") {
-            config.remove("trainable");
-        }
-        if let Some(regularizer) = entry.layer.activity() {
-            config.insert("activity_regularizer".into(), regularizer.serialized());
-        }
-        let mut value = object(serialized(layer.class_name(), config));
-        if !entry.weights.is_empty() {
+        let mut value = self.described(&entry.layer, &entry.name, trainable)?;
+        if !entry.weights.is_empty() && Nested::of(&entry.layer).is_none() {
             let shapes: Vec<Value> = entry.inputs.iter().map(|spec| json!(spec.dims)).collect();
             value.insert("build_config".into(), json!({"input_shape": one_or_all(shapes)}));
         }
         Ok(value)
+    }
+
+    fn described(&self, layer: &LayerRef, name: &str, trainable: bool) -> Result<Config> {
+        let policy = layer.own_precision().unwrap_or(self.policy);
+        // Keras freezes what is inside of what is frozen.
+        let trainable = trainable && layer.is_trainable();
+        if let Some(nested) = Nested::of(layer) {
+            let written = Writer { policy }.model(&nested.graph, name, nested.sequential, trainable);
+            return written.map_err(|e| e.in_layer(name));
+        }
+        let mut config = layer.full_config(name, trainable, self.policy);
+        for inner in layer.layer().inner() {
+            let described = Writer { policy }.described(inner.layer(), &inner.name(), trainable);
+            config.insert(inner.attribute().into(), described.map_err(|e| e.in_layer(name))?.into());
+        }
+        Ok(object(serialized(layer.layer().class_name(), config)))
     }
 }
 
@@ -105,10 +103,6 @@ fn input_layer(name: &str, spec: &Spec) -> Config {
         },
         "registered_name": null,
     }))
-}
-
-fn dtype(name: &str) -> Value {
-    json!({"module": "keras", "class_name": "DTypePolicy", "config": {"name": name}, "registered_name": null})
 }
 
 fn one_or_all(mut values: Vec<Value>) -> Value {

@@ -1,0 +1,273 @@
+//! What the cells of recurrences over units have in common.
+
+use super::parameter::parameter_setters;
+use super::{ActivationFn, Call, Config, Parameter, Read, Spec, WeightSpec, object};
+use crate::error::{Error, Result};
+use crate::initializers::{GlorotUniform, Orthogonal, Zeros};
+use crate::ops::{Activation, Given, Pass};
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+use serde_json::{Value, json};
+use std::fmt;
+
+/// A cell of the kind `K`: what [`LSTMCell`](super::LSTMCell) and its like are, and what [`LSTM`](super::LSTM) and its like go
+/// through a sequence with.
+#[derive(Clone, Debug)]
+pub struct RecurrentCell<K> {
+    pub(super) kind: K,
+    pub(super) units: usize,
+    pub(super) activation: ActivationFn,
+    pub(super) recurrent_activation: ActivationFn,
+    pub(super) use_bias: bool,
+    pub(super) kernel: Parameter,
+    pub(super) recurrent: Parameter,
+    pub(super) bias: Parameter,
+    pub(super) dropout: f64,
+    pub(super) recurrent_dropout: f64,
+    seed: Value,
+}
+
+/// What tells the kinds of cells apart.
+pub trait CellKind: Clone + fmt::Debug + Send + Sync + 'static {
+    /// Keras's classes of the layer and of the cell.
+    const CLASSES: [&'static str; 2];
+
+    /// Parts of the kernels, one beside the other.
+    const GATES: usize;
+
+    /// How many states there are, each of `(batch, units)`.
+    const STATES: usize;
+
+    /// Whether it has gates, and an activation of theirs.
+    const GATED: bool;
+
+    /// The arguments of a config that only this kind has.
+    fn read(config: &Config) -> Result<Self>;
+
+    /// Adds them to a config.
+    fn write(&self, config: &mut Config);
+
+    /// The bias.
+    fn bias(&self, parameter: &Parameter, units: usize) -> Result<WeightSpec> {
+        parameter.spec(Shape::new(&[Self::GATES * units])?)
+    }
+
+    /// The parts of the bias that belong to the products of the input and, if one does, of the state.
+    fn biases(&self, bias: Tensor) -> Result<(Tensor, Option<Tensor>)> {
+        Ok((bias, None))
+    }
+
+    /// Goes through a sequence of the sums of the input's products, with the recurrent kernel and its bias.
+    fn run(
+        &self,
+        sums: &Tensor,
+        recurrent: (&Tensor, Option<&Tensor>),
+        activations: [Activation; 2],
+        pass: Pass,
+        given: Given,
+    ) -> Result<(Tensor, Tensor)>;
+}
+
+/// The kinds that have gates.
+pub trait Gated: CellKind {}
+
+impl<K: CellKind> RecurrentCell<K> {
+    pub(super) fn of(kind: K, units: usize) -> Self {
+        RecurrentCell {
+            kind,
+            units,
+            activation: Activation::Tanh.into(),
+            recurrent_activation: Activation::Sigmoid.into(),
+            use_bias: true,
+            kernel: Parameter::new("kernel", GlorotUniform),
+            recurrent: Parameter::new("recurrent", Orthogonal::new(1.0)),
+            bias: Parameter::new("bias", Zeros),
+            dropout: 0.0,
+            recurrent_dropout: 0.0,
+            seed: Value::Null,
+        }
+    }
+
+    /// The cell that a Keras config describes.
+    pub(super) fn from_config(config: &Config) -> Result<Self> {
+        let of = RecurrentCell::of(K::read(config)?, config.size("units")?);
+        let activation = |name: &str, default: ActivationFn| match config.contains_key(name) {
+            true => ActivationFn::from_name(&config.word(name, "linear")?),
+            false => Ok(default),
+        };
+        Ok(RecurrentCell {
+            activation: activation("activation", of.activation)?,
+            recurrent_activation: activation("recurrent_activation", of.recurrent_activation)?,
+            use_bias: config.flag("use_bias", true)?,
+            kernel: Parameter::read(config, "kernel", "GlorotUniform")?,
+            recurrent: Parameter::read(config, "recurrent", "Orthogonal")?,
+            bias: Parameter::read(config, "bias", "Zeros")?,
+            dropout: config.number("dropout", 0.0)?,
+            recurrent_dropout: config.number("recurrent_dropout", 0.0)?,
+            seed: config.find("seed").cloned().unwrap_or_default(),
+            ..of
+        })
+    }
+
+    pub(super) fn config(&self) -> Config {
+        let mut config = object(json!({
+            "units": self.units,
+            "activation": self.activation.name(),
+            "use_bias": self.use_bias,
+            "dropout": self.dropout,
+            "recurrent_dropout": self.recurrent_dropout,
+            "seed": self.seed,
+        }));
+        if K::GATED {
+            config.insert("recurrent_activation".into(), self.recurrent_activation.name().into());
+        }
+        self.kind.write(&mut config);
+        [&self.kernel, &self.recurrent, &self.bias].into_iter().for_each(|p| p.write(&mut config));
+        config
+    }
+
+    /// Checks the arguments.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.units == 0 {
+            let message = "argument `units`: expected a positive integer, got 0";
+            return Err(Error::Config(message.into()));
+        }
+        for (name, rate) in [("dropout", self.dropout), ("recurrent_dropout", self.recurrent_dropout)] {
+            if !(0.0..=1.0).contains(&rate) {
+                return Err(Error::Config(format!("argument `{name}`: expected a number in [0, 1], got {rate}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The state of a batch.
+    pub(super) fn state(&self, x: &Spec) -> Spec {
+        Spec { dims: vec![x.dims[0], Some(self.units)], dtype: x.dtype }
+    }
+
+    /// The weights for an input of so many features.
+    pub(super) fn weights(&self, features: usize) -> Result<Vec<WeightSpec>> {
+        let columns = K::GATES * self.units;
+        let mut weights = vec![
+            self.kernel.spec(Shape::new(&[features, columns])?)?,
+            self.recurrent.spec_as("recurrent_kernel", Shape::new(&[self.units, columns])?)?,
+        ];
+        if self.use_bias {
+            weights.push(self.kind.bias(&self.bias, self.units)?);
+        }
+        Ok(weights)
+    }
+
+    /// The activations as the ops have them.
+    pub(super) fn activations(&self) -> Result<[Activation; 2]> {
+        let element = |activation: ActivationFn| match activation {
+            ActivationFn::Element(activation) => Ok(activation),
+            along => {
+                let ([layer, cell], name) = (K::CLASSES, along.name());
+                let message = format!("{layer} goes through a sequence in one piece, which {name} does not allow");
+                Err(Error::Config(format!("{message}: use RNN({cell}) instead, which goes step by step")))
+            }
+        };
+        Ok([element(self.activation)?, element(self.recurrent_activation)?])
+    }
+
+    /// The sums of the products of a sequence `(time, batch, features)` with the kernel, in training with the input dropped
+    /// out, and beside them the recurrent bias.
+    pub(super) fn sums(&self, call: &Call, first: usize, x: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
+        let kernel = call.weight(first)?;
+        let (bias, recurrent) = match self.use_bias {
+            true => self.kind.biases(call.weight(first + 2)?).map(|(bias, recurrent)| (Some(bias), recurrent))?,
+            false => (None, None),
+        };
+        let rate = if call.training() && self.dropout < 1.0 { self.dropout } else { 0.0 };
+        let dropped = || -> Result<Tensor> {
+            // One mask for all steps.
+            let ones = Tensor::ones(&x.device(), x.shape().with(0, 1)?, x.dtype())?;
+            x.mul(&ones.dropout(rate, call.generator()?)?)
+        };
+        let sums = if rate == 0.0 {
+            x.linear(&kernel, bias.as_ref(), Activation::Linear)?
+        } else if self.recurrent_dropout == 0.0 {
+            dropped()?.linear(&kernel, bias.as_ref(), Activation::Linear)?
+        } else {
+            // Keras then has a mask for each gate.
+            let part = |gate: usize| -> Result<Tensor> {
+                let columns = gate * self.units..(gate + 1) * self.units;
+                let bias = bias.as_ref().map(|bias| bias.slice(0, columns.clone())).transpose()?;
+                dropped()?.linear(&kernel.slice(1, columns)?, bias.as_ref(), Activation::Linear)
+            };
+            let parts = (0..K::GATES).map(part).collect::<Result<smallvec::SmallVec<[Tensor; 4]>>>()?;
+            Tensor::concatenate(&parts.iter().collect::<smallvec::SmallVec<[&Tensor; 4]>>(), -1)?
+        };
+        Ok((sums, recurrent))
+    }
+
+    /// In training, which units of the state each gate sees, `(gates, batch, units)`, and what those are multiplied by.
+    pub(super) fn kept(&self, call: &Call, x: &Tensor) -> Result<Option<(Tensor, f64)>> {
+        let rate = self.recurrent_dropout;
+        if !call.training() || rate == 0.0 || rate == 1.0 {
+            return Ok(None);
+        }
+        let shape = [K::GATES, x.shape()[1], self.units];
+        let numbers = call.generator()?.uniform(shape, crate::DType::F32, 0.0, 1.0)?;
+        let kept = numbers.greater_equal(&Tensor::full(&x.device(), (), crate::DType::F32, rate)?)?;
+        Ok(Some((kept, 1.0 / (1.0 - rate))))
+    }
+}
+
+/// The setters of a cell, or of a layer that holds one in the field in brackets.
+macro_rules! cell_setters {
+    ($([$outer:ident])?) => {
+        /// The activation of what a step gives; by default tanh.
+        pub fn activation(mut self, activation: impl Into<$crate::layers::ActivationFn>) -> Self {
+            self.$($outer.)?activation = activation.into();
+            self
+        }
+
+        /// Whether a bias is added; by default it is.
+        pub fn use_bias(mut self, use_bias: bool) -> Self {
+            self.$($outer.)?use_bias = use_bias;
+            self
+        }
+
+        parameter_setters!(
+            $([$outer])? kernel: kernel_initializer "The first values of the kernel of the input; by default Glorot uniform.",
+            kernel_regularizer, kernel_constraint
+        );
+        parameter_setters!(
+            $([$outer])? recurrent: recurrent_initializer
+            "The first values of the kernel of the state; by default an orthogonal matrix.", recurrent_regularizer,
+            recurrent_constraint
+        );
+        parameter_setters!(
+            $([$outer])? bias: bias_initializer "The bias's first values; by default zeros.", bias_regularizer,
+            bias_constraint
+        );
+
+        /// The fraction of the input's features that training drops, the same ones at all steps of a sequence; by default 0.
+        pub fn dropout(mut self, rate: f64) -> Self {
+            self.$($outer.)?dropout = rate;
+            self
+        }
+
+        /// The fraction of the state's units that training drops from its products, for each gate others and the same ones
+        /// at all steps; by default 0. With it, each gate has features of the input dropped of its own, too.
+        pub fn recurrent_dropout(mut self, rate: f64) -> Self {
+            self.$($outer.)?recurrent_dropout = rate;
+            self
+        }
+    };
+}
+pub(super) use cell_setters;
+
+impl<K: CellKind> RecurrentCell<K> {
+    cell_setters!();
+}
+
+impl<K: Gated> RecurrentCell<K> {
+    /// The activation of the gates; by default the sigmoid.
+    pub fn recurrent_activation(mut self, activation: impl Into<ActivationFn>) -> Self {
+        self.recurrent_activation = activation.into();
+        self
+    }
+}
