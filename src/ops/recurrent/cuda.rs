@@ -3,7 +3,7 @@
 //! One launch goes through all steps where the recurrent kernel fits a warp's registers or a block's shared memory; a larger
 //! one is multiplied by cuBLAS, a product and a launch a step. `kernels/include/recurrent.cuh` says how.
 
-use super::{Cell, Extents, Grad, GradInputs, Inputs, Kind, Recurrence};
+use super::{Cell, Extents, Grad, GradInputs, Inputs, Kind, ON_CARD, Recurrence};
 use crate::device::Device;
 use crate::device::cuda::{Arg, CudaDevice, Grid, Kernel, Product};
 use crate::dtype::DType;
@@ -64,10 +64,9 @@ const WARP: usize = 32;
 /// Samples of a block that has the kernel in shared memory: `BLOCK_SAMPLES`.
 const SAMPLES: usize = 4;
 
-/// The number that the kernels have for an activation, of which they have the usual ones.
-pub(super) fn code(activation: Activation) -> Option<i32> {
-    use Activation::{HardSigmoid, Linear, Relu, Sigmoid, Softsign, Tanh};
-    [Linear, Relu, Tanh, Sigmoid, HardSigmoid, Softsign].iter().position(|&a| a == activation).map(|i| i as i32)
+/// The number that the kernels have for an activation.
+fn code(activation: Activation) -> Option<i32> {
+    ON_CARD.iter().position(|&a| a == activation).map(|i| i as i32)
 }
 
 /// How a pass is computed.

@@ -57,6 +57,21 @@ pub struct Given<'a> {
     pub dropout: Option<(&'a Tensor, f64)>,
 }
 
+/// The activations that recurrences have kernels for on a CUDA card, in the kernels' order. The CPU has all.
+const ON_CARD: [Activation; 6] = [
+    Activation::Linear,
+    Activation::Relu,
+    Activation::Tanh,
+    Activation::Sigmoid,
+    Activation::HardSigmoid,
+    Activation::Softsign,
+];
+
+/// Whether recurrences have kernels for an activation on a CUDA card.
+pub fn on_card(activation: Activation) -> bool {
+    ON_CARD.contains(&activation)
+}
+
 /// What the ops of all cells are: a pass, its activations, and which inputs there are.
 #[derive(Clone, Copy, Debug)]
 pub struct Recurrence {
@@ -425,6 +440,14 @@ fn extents_of(cell: &Cell, kept: Shape) -> Extents {
 impl<K: Kind> Forward<K> {
     /// The outputs, and the last states.
     fn of(pass: Pass, activations: [Activation; 2], inputs: &Inputs) -> Result<(Tensor, Tensor)> {
+        if let Some(other) = activations.into_iter().find(|&a| !inputs.sums.device().is_cpu() && !on_card(a)) {
+            return Err(Error::Config(format!(
+                "{}: a CUDA card has this recurrence with the activations {}, not with {}; a cell goes step by step with any",
+                K::CELL.op,
+                ON_CARD.map(Activation::name).join(", "),
+                other.name()
+            )));
+        }
         let outputs = apply(Forward::<K>(Recurrence::new(pass, activations, inputs), PhantomData), &inputs.list())?;
         match &outputs[..] {
             [y, states, _] => Ok((y.clone(), states.clone())),
