@@ -5,7 +5,7 @@ mod common;
 
 use common::{Group, Work, devices, normal};
 use criterion::{Criterion, criterion_group, criterion_main};
-use uncrumple::ops::{Activation, Given, Pass};
+use uncrumple::ops::{Activation, Given, Pass, Weights};
 use uncrumple::{Device, GradientTape, Result, Tensor};
 
 #[derive(Clone, Copy, Debug)]
@@ -58,13 +58,14 @@ impl Case {
         let tape = GradientTape::new();
         let [kernel, recurrent, bias] = &self.weights;
         let (kernel, recurrent, bias) = (tape.watch(kernel)?, tape.watch(recurrent)?, tape.watch(bias)?);
-        let sums = self.x.transpose(&[1, 0, 2])?.linear(&kernel, Some(&bias), Activation::Linear)?;
         let (pass, given) = (Pass::default(), Given::default());
+        let weights =
+            Weights { kernel: &kernel, recurrent_kernel: &recurrent, bias: Some(&bias), recurrent_bias: None };
         let usual = [Activation::Tanh, Activation::Sigmoid];
         let (y, _) = match self.cell {
-            Cell::Lstm => sums.lstm(&recurrent, usual, pass, given)?,
-            Cell::Gru => sums.gru((&recurrent, Some(&bias)), true, usual, pass, given)?,
-            Cell::SimpleRnn => sums.simple_rnn(&recurrent, Activation::Tanh, pass, given)?,
+            Cell::Lstm => self.x.lstm(weights, usual, pass, given)?,
+            Cell::Gru => self.x.gru(weights, true, usual, pass, given)?,
+            Cell::SimpleRnn => self.x.simple_rnn(weights, Activation::Tanh, pass, given)?,
         };
         tape.gradient(&y.sum(&[], false)?, &[&kernel, &recurrent, &bias])
     }

@@ -4,7 +4,7 @@ use super::recurrent::Recurrent;
 use super::recurrent_cell::{CellKind, Gated, RecurrentCell};
 use super::{Config, Parameter, Read, WeightSpec};
 use crate::error::Result;
-use crate::ops::{Activation, Given, Pass};
+use crate::ops::{Activation, Given, Pass, Weights};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -82,13 +82,13 @@ impl CellKind for Gru {
 
     fn run(
         &self,
-        sums: &Tensor,
-        recurrent: (&Tensor, Option<&Tensor>),
+        x: &Tensor,
+        weights: Weights,
         activations: [Activation; 2],
         pass: Pass,
         given: Given,
     ) -> Result<(Tensor, Tensor)> {
-        sums.gru(recurrent, self.reset_after, activations, pass, given)
+        x.gru(weights, self.reset_after, activations, pass, given)
     }
 }
 

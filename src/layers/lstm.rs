@@ -6,7 +6,7 @@ use super::{Config, Parameter, Read, WeightSpec};
 use crate::device::cpu::philox::Philox;
 use crate::error::Result;
 use crate::initializers::{Initializer, Ones};
-use crate::ops::{Activation, Given, Pass};
+use crate::ops::{Activation, Given, Pass, Weights};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -94,13 +94,13 @@ impl CellKind for Lstm {
 
     fn run(
         &self,
-        sums: &Tensor,
-        (kernel, _): (&Tensor, Option<&Tensor>),
+        x: &Tensor,
+        weights: Weights,
         activations: [Activation; 2],
         pass: Pass,
         given: Given,
     ) -> Result<(Tensor, Tensor)> {
-        sums.lstm(kernel, activations, pass, given)
+        x.lstm(weights, activations, pass, given)
     }
 }
 

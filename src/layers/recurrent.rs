@@ -5,7 +5,7 @@ use super::recurrent_cell::{CellKind, Gated, RecurrentCell, cell_setters};
 use super::traversal::{Traversal, traversal_setters};
 use super::{ActivationFn, Call, Config, Layer, Mask, Spec, WeightSpec};
 use crate::error::{Error, Result};
-use crate::ops::Given;
+use crate::ops::{Given, Weights};
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
 use smallvec::SmallVec;
@@ -76,9 +76,9 @@ impl<K: CellKind> Layer for Recurrent<K> {
 
     fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
         let Some((x, given)) = inputs.split_first() else { return Err(Error::Internal("no input".into())) };
-        let x = x.transpose(&[1, 0, 2])?;
-        let (sums, bias) = self.cell.sums(call, 0, &x)?;
-        let dropout = self.cell.kept(call, &x)?;
+        let (bias, recurrent_bias) = self.cell.biases(call, 0)?;
+        let dropout = self.cell.kept(call, x)?;
+        let (x, kernel) = self.cell.input(call, x, call.weight(0)?)?;
         let initial = match given {
             [] => None,
             states => {
@@ -92,9 +92,10 @@ impl<K: CellKind> Layer for Recurrent<K> {
             mask: call.mask(0),
             dropout: dropout.as_ref().map(|(kept, scale)| (kept, *scale)),
         };
-        let (recurrent, activations) = (call.weight(1)?, self.cell.activations()?);
-        let recurrent = (&recurrent, bias.as_ref());
-        let (y, states) = self.cell.kind.run(&sums, recurrent, activations, self.traversal.pass(), given)?;
+        let recurrent_kernel = &call.weight(1)?;
+        let (bias, recurrent_bias) = (bias.as_ref(), recurrent_bias.as_ref());
+        let weights = Weights { kernel: &kernel, recurrent_kernel, bias, recurrent_bias };
+        let (y, states) = self.cell.kind.run(&x, weights, self.cell.activations()?, self.traversal.pass(), given)?;
         let mut outputs = Tensors::from_elem(y, 1);
         if self.traversal.return_state {
             for place in 0..K::STATES {

@@ -4,10 +4,11 @@ use super::parameter::parameter_setters;
 use super::{ActivationFn, Call, Config, Parameter, Read, Spec, WeightSpec, object};
 use crate::error::{Error, Result};
 use crate::initializers::{GlorotUniform, Orthogonal, Zeros};
-use crate::ops::{Activation, Given, Pass};
+use crate::ops::{Activation, Given, Pass, Weights};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use serde_json::{Value, json};
+use smallvec::SmallVec;
 use std::fmt;
 
 /// A cell of the kind `K`: what [`LSTMCell`](super::LSTMCell) and its like are, and what [`LSTM`](super::LSTM) and its like go
@@ -57,11 +58,11 @@ pub trait CellKind: Clone + fmt::Debug + Send + Sync + 'static {
         Ok((bias, None))
     }
 
-    /// Goes through a sequence of the sums of the input's products, with the recurrent kernel and its bias.
+    /// Goes through a sequence.
     fn run(
         &self,
-        sums: &Tensor,
-        recurrent: (&Tensor, Option<&Tensor>),
+        x: &Tensor,
+        weights: Weights,
         activations: [Activation; 2],
         pass: Pass,
         given: Given,
@@ -171,35 +172,37 @@ impl<K: CellKind> RecurrentCell<K> {
         Ok([element(self.activation)?, element(self.recurrent_activation)?])
     }
 
-    /// The sums of the products of a sequence `(time, batch, features)` with the kernel, in training with the input dropped
-    /// out, and beside them the recurrent bias.
-    pub(super) fn sums(&self, call: &Call, first: usize, x: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
-        let kernel = call.weight(first)?;
-        let (bias, recurrent) = match self.use_bias {
-            true => self.kind.biases(call.weight(first + 2)?).map(|(bias, recurrent)| (Some(bias), recurrent))?,
-            false => (None, None),
-        };
+    /// The input `(batch, time, features)` and the kernel that it is multiplied by, in training with the input dropped out: one
+    /// mask for all steps, and as in Keras one for each gate where the state is dropped out too. The input then stands beside
+    /// itself once for each, and the kernel of a gate meets its own.
+    pub(super) fn input(&self, call: &Call, x: &Tensor, kernel: Tensor) -> Result<(Tensor, Tensor)> {
         let rate = if call.training() && self.dropout < 1.0 { self.dropout } else { 0.0 };
         let dropped = || -> Result<Tensor> {
-            // One mask for all steps.
-            let ones = Tensor::ones(&x.device(), x.shape().with(0, 1)?, x.dtype())?;
+            let ones = Tensor::ones(&x.device(), x.shape().with(1, 1)?, x.dtype())?;
             x.mul(&ones.dropout(rate, call.generator()?)?)
         };
-        let sums = if rate == 0.0 {
-            x.linear(&kernel, bias.as_ref(), Activation::Linear)?
-        } else if self.recurrent_dropout == 0.0 {
-            dropped()?.linear(&kernel, bias.as_ref(), Activation::Linear)?
-        } else {
-            // Keras then has a mask for each gate.
-            let part = |gate: usize| -> Result<Tensor> {
-                let columns = gate * self.units..(gate + 1) * self.units;
-                let bias = bias.as_ref().map(|bias| bias.slice(0, columns.clone())).transpose()?;
-                dropped()?.linear(&kernel.slice(1, columns)?, bias.as_ref(), Activation::Linear)
-            };
-            let parts = (0..K::GATES).map(part).collect::<Result<smallvec::SmallVec<[Tensor; 4]>>>()?;
-            Tensor::concatenate(&parts.iter().collect::<smallvec::SmallVec<[&Tensor; 4]>>(), -1)?
+        if rate == 0.0 {
+            return Ok((x.clone(), kernel));
+        }
+        if self.recurrent_dropout == 0.0 || K::GATES == 1 {
+            return Ok((dropped()?, kernel));
+        }
+        let inputs = (0..K::GATES).map(|_| dropped()).collect::<Result<SmallVec<[Tensor; 4]>>>()?;
+        let own = |gate: usize| -> Result<Tensor> {
+            let (before, after) = (gate * self.units, (K::GATES - 1 - gate) * self.units);
+            kernel.slice(1, before..before + self.units)?.pad(1, before, after, 0.0)
         };
-        Ok((sums, recurrent))
+        let kernels = (0..K::GATES).map(own).collect::<Result<SmallVec<[Tensor; 4]>>>()?;
+        let all = |parts: &[Tensor], axis| Tensor::concatenate(&parts.iter().collect::<SmallVec<[&Tensor; 4]>>(), axis);
+        Ok((all(&inputs, -1)?, all(&kernels, 0)?))
+    }
+
+    /// The biases of the input's products and of the state's.
+    pub(super) fn biases(&self, call: &Call, first: usize) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        if !self.use_bias {
+            return Ok((None, None));
+        }
+        self.kind.biases(call.weight(first + 2)?).map(|(bias, recurrent)| (Some(bias), recurrent))
     }
 
     /// In training, which units of the state each gate sees, `(gates, batch, units)`, and what those are multiplied by.
@@ -208,7 +211,7 @@ impl<K: CellKind> RecurrentCell<K> {
         if !call.training() || rate == 0.0 || rate == 1.0 {
             return Ok(None);
         }
-        let shape = [K::GATES, x.shape()[1], self.units];
+        let shape = [K::GATES, x.shape()[0], self.units];
         let numbers = call.generator()?.uniform(shape, crate::DType::F32, 0.0, 1.0)?;
         let kept = numbers.greater_equal(&Tensor::full(&x.device(), (), crate::DType::F32, rate)?)?;
         Ok(Some((kept, 1.0 / (1.0 - rate))))

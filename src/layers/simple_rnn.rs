@@ -4,7 +4,7 @@ use super::Config;
 use super::recurrent::Recurrent;
 use super::recurrent_cell::{CellKind, RecurrentCell};
 use crate::error::Result;
-use crate::ops::{Activation, Given, Pass};
+use crate::ops::{Activation, Given, Pass, Weights};
 use crate::tensor::Tensor;
 
 /// A fully connected recurrence over a sequence ([Keras](https://keras.io/api/layers/recurrent_layers/simple_rnn/)): with the
@@ -50,12 +50,12 @@ impl CellKind for Simple {
 
     fn run(
         &self,
-        sums: &Tensor,
-        (kernel, _): (&Tensor, Option<&Tensor>),
+        x: &Tensor,
+        weights: Weights,
         [activation, _]: [Activation; 2],
         pass: Pass,
         given: Given,
     ) -> Result<(Tensor, Tensor)> {
-        sums.simple_rnn(kernel, activation, pass, given)
+        x.simple_rnn(weights, activation, pass, given)
     }
 }

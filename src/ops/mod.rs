@@ -23,7 +23,7 @@ pub(crate) use index::whole;
 pub use moving_statistics::moving_statistics;
 pub use random::Generator;
 pub use random_affine::Motion;
-pub use recurrent::{Given, Pass};
+pub use recurrent::{Given, Pass, Weights, on_card};
 pub use resize::Interpolation;
 pub use window::{Padding, Slide, Window};
 

@@ -5,25 +5,31 @@ use super::gemm::{MAX_ROWS, Rows, Step, Tile, View, pack_columns};
 use super::{Float, Scratch, threads};
 use crate::error::Result;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
-/// Samples that go through a sequence together: their numbers of a step, and the weights, then stay in the cache.
-const GROUP: usize = 48;
+/// Samples that go through a sequence together: their numbers of a step, and the weights, then stay in the cache. Tiles of
+/// products have three, four, six or twelve rows.
+const GROUP: usize = 36;
 
-/// Calls `work` for groups of samples, each through all steps, over the threads.
+/// Calls `work` for groups of samples over the threads, the same number of samples for each thread.
 ///
 /// No sample's numbers depend on which group it is in.
 pub fn groups(batch: usize, work: &(dyn Fn(Range<usize>) -> Result<()> + Sync)) -> Result<()> {
-    // Few samples are still divided among the threads; many in groups of one size.
     let shares = threads::count().min(batch).max(1);
-    let pieces = batch.div_ceil(GROUP).next_multiple_of(shares).min(batch);
-    let failed = std::sync::Mutex::new(None);
-    threads::for_each(pieces, &|i| {
-        let range = i * batch / pieces..(i + 1) * batch / pieces;
-        if let Err(error) = work(range) {
-            *failed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(error);
+    let of_share = batch.div_ceil(shares).div_ceil(GROUP);
+    let failed = Mutex::new(None);
+    threads::for_each(shares * of_share, &|i| {
+        let (share, group) = (i / of_share, i % of_share);
+        let (start, end) = (share * batch / shares, (share + 1) * batch / shares);
+        let start = start + group * GROUP;
+        if start >= end {
+            return;
+        }
+        if let Err(error) = work(start..(start + GROUP).min(end)) {
+            *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
     });
-    failed.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).map_or(Ok(()), Err)
+    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 
 /// The right factor of many products, packed once.
@@ -72,6 +78,7 @@ impl<T: Float> Product<'_, T> {
             return;
         }
         assert!((rows - 1) * c_row + width <= c.len(), "C has {rows} rows of {width} elements");
+        assert!((rows - 1) * a_row + depth <= a.len(), "A has {rows} rows of {depth} elements");
         if depth == 0 {
             if !accumulate {
                 c.chunks_mut(c_row).take(rows).for_each(|row| row[..width].fill(T::ZERO));
@@ -96,8 +103,9 @@ impl<T: Float> Product<'_, T> {
                     c_rows: &c_rows[..height],
                     accumulate,
                 };
-                // SAFETY: the assertion above bounds the tile's last row, and `c` is ours alone.
-                unsafe { tile.run(step) }
+                // SAFETY: the assertions above bound the last rows of A and C, which is ours alone, `Weights` packed whole
+                // panels of B, and the tile is no larger than the kernel's.
+                unsafe { tile.run_unchecked(step) }
             }
         }
     }

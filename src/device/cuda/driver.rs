@@ -362,7 +362,8 @@ mod tests {
     #[test]
     fn old_drivers_and_cards_are_named() {
         let capability = Version::new(7, 5);
-        let card = Card { ordinal: 0, device: 0, name: "Tesla T4".into(), capability, memory: 1 << 34, shared: 64 << 10 };
+        let card =
+            Card { ordinal: 0, device: 0, name: "Tesla T4".into(), capability, memory: 1 << 34, shared: 64 << 10 };
         let ptx = Version::new(9, 0);
         assert!(card.runs(Version::new(13, 0), ptx, "sm_75").is_ok());
         let error = card.runs(Version::new(12, 8), ptx, "sm_75").unwrap_err().to_string();

@@ -15,6 +15,7 @@ const PLAIN: Recurrence = Recurrence {
     recurrent_activation: Activation::Sigmoid,
     record: true,
     bias: false,
+    recurrent_bias: false,
     initial: false,
     mask: false,
     dropout: None,
@@ -35,6 +36,8 @@ fn all() -> Vec<(Size, Recurrence)> {
         ([2, 2, 257], Recurrence { pass: backwards, initial: true, mask: true, dropout: Some(1.5), ..PLAIN }),
         ([2, 1, 257], PLAIN),
         ([70, 1, 3], Recurrence { mask: true, ..PLAIN }),
+        // More steps than a chunk of them on the CPU.
+        ([530, 1, 2], Recurrence { pass: backwards, ..PLAIN }),
         ([2, 0, 3], PLAIN),
         (small, Recurrence { pass: Pass { reversed_output: true, ..backwards }, ..PLAIN }),
         (small, Recurrence { pass: Pass { zero_output_for_mask: true, ..sequences }, mask: true, ..PLAIN }),
@@ -80,30 +83,41 @@ fn dropout<K: Kind>([_, batch, units]: Size) -> Sample {
     Sample { dtype: Some(DType::Bool), ..Sample::within([K::CELL.gates, batch, units], 0.0..1.0) }
 }
 
+/// The input's features, and its weights' rows: the kernel's own, and those of the biases.
+fn features([steps, _, units]: Size) -> usize {
+    steps.min(5) + units % 3
+}
+
+fn weighted<K: Kind>(i: usize, size: Size, op: Recurrence) -> (Recurrence, Vec<Sample>) {
+    let [steps, batch, units] = size;
+    let (features, width) = (features(size), K::CELL.gates * units);
+    let op = Recurrence { bias: i % 2 == 0, recurrent_bias: K::CELL.apart && i % 3 != 0, ..op };
+    let kernel_of_input = Sample::within([features, width], -0.5..0.5);
+    (op, vec![Sample::within([batch, steps, features], -1.0..1.0), kernel_of_input, kernel::<K>(units)])
+}
+
 pub(super) fn forward<K: Kind>() -> Vec<Case> {
-    let case = |(size @ [steps, batch, units], op): (Size, Recurrence)| {
-        let op = Recurrence { bias: K::CELL.apart && steps % 2 == 0, ..op };
-        let width = K::CELL.gates * units;
-        let mut inputs = vec![Sample::within([steps, batch, width], -1.0..1.0), kernel::<K>(units)];
-        inputs.extend(op.bias.then(|| Sample::within(width, -1.0..1.0)));
+    let case = |(i, (size @ [_, batch, units], op)): (usize, (Size, Recurrence))| {
+        let (op, mut inputs) = weighted::<K>(i, size, op);
+        let biases = usize::from(op.bias) + usize::from(op.recurrent_bias);
+        inputs.extend(std::iter::repeat_n(Sample::within(K::CELL.gates * units, -1.0..1.0), biases));
         inputs.extend(op.initial.then(|| Sample::within([K::CELL.states, batch, units], -1.0..1.0)));
         inputs.extend(op.mask.then(|| mask(size)));
         inputs.extend(op.dropout.map(|_| dropout::<K>(size)));
         Case::new(Forward::<K>(op, PhantomData), inputs).shown(2).dtypes(dtypes(size))
     };
-    all().into_iter().map(case).collect()
+    all().into_iter().enumerate().map(case).collect()
 }
 
 pub(super) fn backward<K: Kind>() -> Vec<Case> {
-    let case = |(i, (size @ [_, batch, units], op)): (usize, (Size, Recurrence))| {
+    let case = |(i, (size @ [steps, batch, units], op)): (usize, (Size, Recurrence))| {
         let cell = K::CELL;
-        let [steps, ..] = size;
-        let op = Recurrence { bias: cell.apart && steps % 2 == 0, ..op };
-        let grad = Grad { recurrence: op, dy: i % 3 != 2, d_states: i % 3 != 1 };
+        let (op, mut inputs) = weighted::<K>(i, size, op);
+        let grad = Grad { recurrence: op, dx: i % 4 != 0, dy: i % 3 != 2, d_states: i % 3 != 1 };
         let rows = steps * cell.planes + (steps + 1) * cell.states;
         let y = if op.pass.sequences { vec![batch, steps, units] } else { vec![batch, units] };
         // Values of gates lie between 0 and 1.
-        let mut inputs = vec![kernel::<K>(units), Sample::within([rows, batch, units], 0.1..0.9)];
+        inputs.push(Sample::within([rows, batch, units], 0.1..0.9));
         inputs.extend(grad.dy.then(|| Sample::new(&y[..])));
         inputs.extend(grad.d_states.then(|| Sample::new([cell.states, batch, units])));
         inputs.extend(op.mask.then(|| mask(size)));

@@ -280,7 +280,7 @@ fn optional<'a, T: crate::dtype::Element>(tensor: Option<&'a Tensor>) -> Result<
 pub(super) fn forward<K: Kind>(op: &Recurrence, inputs: &Inputs, outputs: &mut [Tensor]) -> Result<()> {
     let cell = &K::CELL;
     let [y, states, kept] = outputs else { return Err(Error::Internal(format!("{} has three outputs", cell.op))) };
-    with_float!(inputs.sums.dtype(), cell.op, T => {
+    with_float!(inputs.x.dtype(), cell.op, T => {
         let layout = op.layout(cell, inputs.extents());
         let mut ring = Scratch::new(if op.record { 0 } else { layout.size() })?;
         let kept = if op.record { kept.data_mut::<T>()? } else { ring.elements() };
@@ -289,236 +289,399 @@ pub(super) fn forward<K: Kind>(op: &Recurrence, inputs: &Inputs, outputs: &mut [
 }
 
 fn pass<K: Kind, T: Float>(op: &Recurrence, layout: Layout, inputs: &Inputs, outputs: [&mut [T]; 3]) -> Result<()> {
-    let (cell, at @ Extents { steps, batch, units }) = (&K::CELL, layout.at);
+    let (cell, at @ Extents { steps, batch, features, units }) = (&K::CELL, layout.at);
     let width = cell.gates * units;
-    let (sums, bias) = (inputs.sums.data::<T>()?, optional::<T>(inputs.bias)?);
+    let (x, kernel) = (inputs.x.data::<T>()?, inputs.weights.kernel.data::<T>()?);
+    let (bias, recurrent_bias) = (optional::<T>(inputs.weights.bias)?, optional::<T>(inputs.weights.recurrent_bias)?);
     let initial = optional::<T>(inputs.initial)?;
     let mut dropout = factors::<T>(inputs.dropout)?;
     let dropout = dropout.as_mut().map(|factors| &*factors.elements());
     let mask = optional::<bool>(inputs.mask)?;
-    let mut weights = weights(cell, inputs.kernel.data::<T>()?, units, false)?;
+    let mut weights = weights(cell, inputs.weights.recurrent_kernel.data::<T>()?, units, false)?;
     let products: SmallVec<[_; 4]> = weights.iter_mut().map(Weights::shared).collect();
     let [y, states, kept] = outputs.map(|out| threads::Parts::new(out));
-    groups(batch, &|samples: Range<usize>| {
-        let size = samples.len() * units;
-        let mut scratch = Scratch::new(5 * size)?;
-        // SAFETY: samples are in one group, and parts of one group that are in use at a time are different ones.
-        let part = |range: Range<usize>| unsafe { kept.slice(range) };
-        let products = Products { gates: &products, dropout: dropout_of(dropout, cell, &layout, &samples), units };
-        let first = op.time(0, steps);
-        for state in 0..cell.states {
-            let to = part(layout.before(state, first, &samples));
-            match initial {
-                Some(from) => to.copy_from_slice(&from[layout.elements(state, &samples)]),
-                None => to.fill(T::ZERO),
-            }
-        }
-        for place in 0..steps {
-            let time = op.time(place, steps);
-            let rows = (time * batch + samples.start) * width..(time * batch + samples.end) * width;
-            let planes_of = |i| if i < cell.planes { part(layout.plane(time, i, &samples)) } else { &mut [][..] };
-            let of_state = |i, range: Range<usize>| if i < cell.states { part(range) } else { &mut [][..] };
-            let mut step = Step {
-                products,
-                sums: Sums { rows: &sums[rows], width, units },
-                bias,
-                units,
-                planes: std::array::from_fn(planes_of),
-                old: std::array::from_fn(|i| &*of_state(i, layout.before(i, time, &samples))),
-                new: std::array::from_fn(|i| of_state(i, layout.after(i, time, &samples))),
-                room: planes(scratch.elements(), size),
-            };
-            K::step(op, &mut step);
-            let Step { old, new, .. } = step;
-            for (old, new) in old.into_iter().zip(new).take(cell.states) {
-                keep_masked(mask, at, time, &samples, old, new);
-            }
-            if op.pass.sequences {
-                let h = part(layout.after(0, time, &samples));
-                write_output(&y, (at, &samples, op.output_time(place, steps)), h, |i| op.zeroed(mask, at, time, i));
-            }
-        }
-        let last = op.time(steps - 1, steps);
-        for state in 0..cell.states {
-            // SAFETY: samples are in one group.
-            let to = unsafe { states.slice(layout.elements(state, &samples)) };
-            to.copy_from_slice(part(layout.after(state, last, &samples)));
-        }
-        if !op.pass.sequences {
-            let h = part(layout.after(0, last, &samples));
-            write_output(&y, (Extents { steps: 1, ..at }, &samples, 0), h, |i| op.zeroed(mask, at, last, i));
-        }
-        Ok(())
-    })
-}
-
-/// The backward of a cell's op: the gradients of the sums, of the recurrent kernel, of the states before the first step, and
-/// of the bias where there is one.
-pub(super) fn backward<K: Kind>(grad: &Grad, inputs: &GradInputs, outputs: &mut [Tensor]) -> Result<()> {
-    let cell = &K::CELL;
-    let [d_sums, rest @ ..] = outputs else { return Err(Error::Internal(format!("{} has outputs", cell.grad))) };
-    let [d_kernel, d_initial, d_bias @ ..] = rest else {
-        return Err(Error::Internal(format!("{} has outputs", cell.grad)));
-    };
-    with_float!(d_sums.dtype(), cell.grad, T => {
-        let layout = grad.recurrence.layout(cell, inputs.extents);
-        // What goes into the product of the last gate, where that is not the gradient of its sum.
-        let mut apart = Scratch::new(if cell.apart { layout.at.steps * layout.at.batch * layout.at.units } else { 0 })?;
-        let d_sums = d_sums.data_mut::<T>()?;
-        let written = [&mut *d_sums, apart.elements(), d_initial.data_mut()?];
-        pass_back::<K, T>(grad, layout, inputs, written)?;
-        kernel_grad::<T>((&grad.recurrence, cell), layout, inputs, (d_sums, apart.elements()), d_kernel.data_mut()?)?;
-        if let [d_bias] = d_bias {
-            bias_grad::<T>(cell, layout.at.units, (d_sums, apart.elements()), d_bias.data_mut()?);
-        }
-        Ok(())
-    })
-}
-
-fn pass_back<K: Kind, T: Float>(
-    grad: &Grad,
-    layout: Layout,
-    inputs: &GradInputs,
-    outputs: [&mut [T]; 3],
-) -> Result<()> {
-    let (cell, op) = (&K::CELL, &grad.recurrence);
-    let at @ Extents { steps, batch, units } = layout.at;
-    let width = cell.gates * units;
-    let kept = inputs.kept.data::<T>()?;
-    let mut dropout = factors::<T>(inputs.dropout)?;
-    let dropout = dropout.as_mut().map(|factors| &*factors.elements());
-    let (dy, d_states) = (optional::<T>(inputs.dy)?, optional::<T>(inputs.d_states)?);
-    let mask = optional::<bool>(inputs.mask)?;
-    let mut weights = weights(cell, inputs.kernel.data::<T>()?, units, true)?;
-    let products: SmallVec<[_; 4]> = weights.iter_mut().map(Weights::shared).collect();
-    let [d_sums, apart, d_initial] = outputs.map(|out| threads::Parts::new(out));
-    groups(batch, &|samples: Range<usize>| {
-        let size = samples.len() * units;
-        let mut scratch = Scratch::new(13 * size)?;
-        let (running, room) = scratch.elements().split_at_mut(4 * size);
-        let [h, c, old_h, old_c]: [&mut [T]; 4] = planes(running, size);
-        let mut room: [&mut [T]; 9] = planes(room, size);
-        let products = Products { gates: &products, dropout: dropout_of(dropout, cell, &layout, &samples), units };
-        for (state, d) in [&mut *h, &mut *c].into_iter().enumerate() {
-            match d_states {
-                Some(from) if state < cell.states => d.copy_from_slice(&from[layout.elements(state, &samples)]),
-                _ => d.fill(T::ZERO),
-            }
-        }
-        let last = op.time(steps - 1, steps);
-        if let Some(dy) = dy.filter(|_| !op.pass.sequences) {
-            add_output_grad(dy, (Extents { steps: 1, ..at }, &samples, 0), h, |i| op.zeroed(mask, at, last, i));
-        }
-        for place in (0..steps).rev() {
-            let time = op.time(place, steps);
-            if let Some(dy) = dy.filter(|_| op.pass.sequences) {
-                let output = (at, &samples, op.output_time(place, steps));
-                add_output_grad(dy, output, h, |i| op.zeroed(mask, at, time, i));
-            }
-            if mask.is_some() {
-                old_h.copy_from_slice(h);
-                old_c.copy_from_slice(c);
-            }
-            let of = |there: bool, range: Range<usize>| if there { &kept[range] } else { &[][..] };
-            let rows = (time * batch + samples.start) * width..(time * batch + samples.end) * width;
-            let in_apart = if cell.apart { layout.elements(time, &samples) } else { 0..0 };
-            // SAFETY: samples are in one group, and each step has its own rows.
-            let (rows, apart) = unsafe { (d_sums.slice(rows), apart.slice(in_apart)) };
-            let mut step = StepBack {
-                products,
-                planes: std::array::from_fn(|i| of(i < cell.planes, layout.plane(time, i, &samples))),
-                old: std::array::from_fn(|i| of(i < cell.states, layout.before(i, time, &samples))),
-                new: std::array::from_fn(|i| of(i < cell.states, layout.after(i, time, &samples))),
-                states: [&mut *h, &mut *c],
-                sums: SumsBack { rows, width, units },
-                apart,
-                room: room.each_mut().map(|room| &mut **room),
-            };
-            K::step_back(op, &mut step);
-            let StepBack { sums: SumsBack { rows, .. }, apart, states: [h, c], room: [room, ..], .. } = step;
-            if let Some(mask) = mask {
-                let masked = |row: usize| !mask[(samples.start + row) * steps + time];
-                zero_rows(rows, width, masked);
-                zero_rows(apart, units, masked);
-                // Nothing goes through a masked step's products, so its own gradient is all that is left to the sample.
-                keep_masked(Some(mask), at, time, &samples, old_c, c);
-                keep_masked(Some(mask), at, time, &samples, old_h, h);
-            }
-            for gate in 0..cell.recurrent {
-                let (grads, distance) = match cell.apart && gate == 2 {
-                    true => (&*apart, units),
-                    false => (&rows[(gate * units).min(rows.len())..], width),
-                };
-                products.back(gate, grads, distance, h, room);
-            }
-        }
-        for (state, d) in [h, c].into_iter().enumerate().take(cell.states) {
-            // SAFETY: samples are in one group.
-            unsafe { d_initial.slice(layout.elements(state, &samples)) }.copy_from_slice(d);
-        }
-        Ok(())
-    })
-}
-
-/// The gradient of the recurrent kernel: the states before all steps, transposed, times the gradients of the sums.
-fn kernel_grad<T: Float>(
-    (op, cell): (&Recurrence, &Cell),
-    layout: Layout,
-    inputs: &GradInputs,
-    (d_sums, apart): (&[T], &[T]),
-    out: &mut [T],
-) -> Result<()> {
-    let Extents { steps, batch, units } = layout.at;
-    let (rows, width) = (steps * batch, cell.gates * units);
-    let kept = inputs.kept.data::<T>()?;
-    let mut dropout = factors::<T>(inputs.dropout)?;
-    let dropout = dropout.as_mut().map(|factors| &*factors.elements());
-    let states = &kept[layout.all_before(0)];
-    if dropout.is_none() && !cell.apart && cell.recurrent == cell.gates {
-        return gemm(
-            [units, width, rows],
-            View::new(states, units, true),
-            View::new(d_sums, width, false),
-            out,
-            false,
-            None,
-        );
-    }
-    // Gate by gate: each has a state of its own, or a gradient.
-    let (mut room, mut part) = (Scratch::new(rows * units)?, Scratch::new(units * units)?);
-    for gate in 0..cell.gates {
-        let state = if cell.recurrent == gate || dropout.is_some() {
-            let room = room.elements();
-            threads::split_rows(room, batch * units, 1, |first, room| {
-                for (time, room) in (first..).zip(room.chunks_exact_mut(batch * units)) {
-                    let from = &states[time * batch * units..(time + 1) * batch * units];
-                    match dropout {
-                        Some(dropout) => multiply(from, &dropout[layout.elements(gate, &(0..batch))], room),
-                        None => room.copy_from_slice(from),
-                    }
-                    if cell.recurrent == gate {
-                        // The gate's state went through the reset gate first.
-                        let reset = &kept[layout.plane(time, 1, &(0..batch))];
-                        let reset_value = op.recurrent_activation;
-                        scale_by_value(reset_value, reset, room);
+    let chunk = chunk(at, width);
+    let (mut xs, mut sums) = (Scratch::new(chunk * batch * features)?, Scratch::new(chunk * batch * width)?);
+    for places in chunks(steps, chunk) {
+        let earliest = op.time(places.start, steps).min(op.time(places.end - 1, steps));
+        let (rows, finish) = (places.len() * batch, Activation::Linear.after(bias));
+        let xs = &mut xs.elements()[..rows * features];
+        gather(x, at, earliest, features, xs);
+        let (xs, kernel, sums) =
+            (View::new(xs, features, false), View::new(kernel, width, false), &mut sums.elements()[..rows * width]);
+        gemm([rows, width, features], xs, kernel, sums, false, Some(&finish))?;
+        groups(batch, &|samples: Range<usize>| {
+            let size = samples.len() * units;
+            let mut scratch = Scratch::new(5 * size)?;
+            // SAFETY: samples are in one group, and parts of one group that are in use at a time are different ones.
+            let part = |range: Range<usize>| unsafe { kept.slice(range) };
+            let products = Products { gates: &products, dropout: dropout_of(dropout, cell, &layout, &samples), units };
+            if places.start == 0 {
+                for state in 0..cell.states {
+                    let to = part(layout.before(state, op.time(0, steps), &samples));
+                    match initial {
+                        Some(from) => to.copy_from_slice(&from[layout.elements(state, &samples)]),
+                        None => to.fill(T::ZERO),
                     }
                 }
-            });
-            &*room
-        } else {
-            states
-        };
-        let gradient = match cell.apart && gate == 2 {
-            true => View::new(apart, units, false),
-            false => View::new(&d_sums[(gate * units).min(d_sums.len())..], width, false),
-        };
-        let part = part.elements();
-        gemm([units, units, rows], View::new(state, units, true), gradient, part, false, None)?;
-        for (out, part) in out.chunks_exact_mut(width.max(1)).zip(part.chunks_exact(units.max(1))) {
-            out[gate * units..(gate + 1) * units].copy_from_slice(part);
-        }
+            }
+            for place in places.clone() {
+                let time = op.time(place, steps);
+                let row = (time - earliest) * batch;
+                let rows = (row + samples.start) * width..(row + samples.end) * width;
+                let planes_of = |i| if i < cell.planes { part(layout.plane(time, i, &samples)) } else { &mut [][..] };
+                let of_state = |i, range: Range<usize>| if i < cell.states { part(range) } else { &mut [][..] };
+                let mut step = Step {
+                    products,
+                    sums: Sums { rows: &sums[rows], width, units },
+                    bias: recurrent_bias,
+                    units,
+                    planes: std::array::from_fn(planes_of),
+                    old: std::array::from_fn(|i| &*of_state(i, layout.before(i, time, &samples))),
+                    new: std::array::from_fn(|i| of_state(i, layout.after(i, time, &samples))),
+                    room: planes(scratch.elements(), size),
+                };
+                K::step(op, &mut step);
+                let Step { old, new, .. } = step;
+                for (old, new) in old.into_iter().zip(new).take(cell.states) {
+                    keep_masked(mask, at, time, &samples, old, new);
+                }
+                let zeroed = |i| op.zeroed(mask, at, time, i);
+                if op.pass.sequences {
+                    let h = part(layout.after(0, time, &samples));
+                    write_output(&y, (at, &samples, op.output_time(place, steps)), h, zeroed);
+                }
+                if place + 1 == steps {
+                    for state in 0..cell.states {
+                        // SAFETY: samples are in one group.
+                        let to = unsafe { states.slice(layout.elements(state, &samples)) };
+                        to.copy_from_slice(part(layout.after(state, time, &samples)));
+                    }
+                    if !op.pass.sequences {
+                        let h = part(layout.after(0, time, &samples));
+                        write_output(&y, (Extents { steps: 1, ..at }, &samples, 0), h, zeroed);
+                    }
+                }
+            }
+            Ok(())
+        })?;
     }
     Ok(())
+}
+
+/// Elements of the sums that are made at a time: they stay in the cache until they are used.
+const CHUNK: usize = 1 << 18;
+/// Rows of the products with the input's kernel, at least: its packing must pay.
+const CHUNK_ROWS: usize = 512;
+
+/// Steps whose sums are made at a time.
+fn chunk(at: Extents, width: usize) -> usize {
+    let of_step = (at.batch * width).max(1);
+    (CHUNK / of_step).max(CHUNK_ROWS.div_ceil(at.batch.max(1))).clamp(1, at.steps)
+}
+
+/// The places of a pass, chunk by chunk.
+fn chunks(steps: usize, chunk: usize) -> impl DoubleEndedIterator<Item = Range<usize>> {
+    (0..steps.div_ceil(chunk)).map(move |i| i * chunk..((i + 1) * chunk).min(steps))
+}
+
+/// The input's rows of steps from `first` on, a step's beside each other, each in a row of `width`, whose rest becomes 1.
+fn gather<T: Float>(x: &[T], at: Extents, first: usize, width: usize, out: &mut [T]) {
+    let Extents { steps, batch, features, .. } = at;
+    threads::split_rows(out, width, (1 << 14) / width.max(1) + 1, |start, out| {
+        for (row, out) in (start..).zip(out.chunks_exact_mut(width)) {
+            let from = (row % batch * steps + first + row / batch) * features;
+            let (to, rest) = out.split_at_mut(features);
+            to.copy_from_slice(&x[from..from + features]);
+            rest.fill(T::ONE);
+        }
+    });
+}
+
+/// The opposite: rows of steps from `first` on go to where they belong.
+fn scatter<T: Float>(rows: &[T], at: Extents, first: usize, out: &mut [T]) {
+    let Extents { steps, batch, features, .. } = at;
+    let count = rows.len() / (batch * features).max(1);
+    threads::split_rows(out, steps * features, ((1 << 14) / (count * features).max(1)).max(1), |start, out| {
+        for (sample, out) in (start..).zip(out.chunks_exact_mut(steps * features)) {
+            for step in 0..count {
+                let (from, to) = ((step * batch + sample) * features, (first + step) * features);
+                out[to..to + features].copy_from_slice(&rows[from..from + features]);
+            }
+        }
+    });
+}
+
+/// What a pass back leaves of a chunk of steps, in rows of the samples of each step: the gradients of the sums, and of the last
+/// gate's product where that is another.
+struct Chunk<'a, T> {
+    first: usize,
+    rows: usize,
+    sums: &'a mut [T],
+    apart: &'a mut [T],
+}
+
+/// The backward of a cell's op.
+pub(super) fn backward<K: Kind>(grad: &Grad, inputs: &GradInputs, outputs: &mut [Tensor]) -> Result<()> {
+    let (cell, op) = (&K::CELL, &grad.recurrence);
+    let [dx, d_weights, d_initial] = outputs else {
+        return Err(Error::Internal(format!("{} has three outputs", cell.grad)));
+    };
+    with_float!(d_weights.dtype(), cell.grad, T => {
+        let at @ Extents { steps, batch, features, units } = inputs.extents();
+        let (width, layout) = (cell.gates * units, op.layout(cell, at));
+        let (x, kernel) = (inputs.x.data::<T>()?, inputs.kernel.data::<T>()?);
+        let chunk = chunk(at, width);
+        let rows = chunk * batch;
+        // The gradients of the states from chunk to chunk.
+        let running = d_initial.data_mut::<T>()?;
+        match optional::<T>(inputs.d_states)? {
+            Some(d_states) => running.copy_from_slice(d_states),
+            None => running.fill(T::ZERO),
+        }
+        let (mut xs, mut dxs) = (Scratch::new(rows * (features + 1))?, Scratch::new(rows * features)?);
+        let (mut sums, mut apart) = (Scratch::new(rows * width)?, Scratch::new(if cell.apart { rows * units } else { 0 })?);
+        let (of_input, of_state) = d_weights.data_mut::<T>()?.split_at_mut((features + 1) * width);
+        let mut recurrent = RecurrentGrad::new((op, cell), layout, inputs, of_state)?;
+        let mut pass = PassBack::<T>::new((grad, cell), layout, inputs)?;
+        for places in chunks(steps, chunk).rev() {
+            let (rows, last) = (places.len() * batch, places.end == steps);
+            let chunk = Chunk {
+                first: op.time(places.start, steps).min(op.time(places.end - 1, steps)),
+                rows,
+                sums: &mut sums.elements()[..rows * width],
+                apart: &mut apart.elements()[..if cell.apart { rows * units } else { 0 }],
+            };
+            pass.chunk::<K>(places, &chunk.first, [&mut *chunk.sums, &mut *chunk.apart, &mut *running])?;
+            // With a column of ones behind the input the bias's gradient is the last row of the kernel's.
+            let xs = &mut xs.elements()[..rows * (features + 1)];
+            gather(x, at, chunk.first, features + 1, xs);
+            let d_sums = View::new(chunk.sums, width, false);
+            gemm([features + 1, width, rows], View::new(xs, features + 1, true), d_sums, of_input, !last, None)?;
+            if grad.dx {
+                let dxs = &mut dxs.elements()[..rows * features];
+                gemm([rows, features, width], d_sums, View::new(kernel, width, true), dxs, false, None)?;
+                scatter(dxs, at, chunk.first, dx.data_mut::<T>()?);
+            }
+            recurrent.add(&chunk, last)?;
+        }
+        recurrent.finish();
+        Ok(())
+    })
+}
+
+/// A pass back, chunk by chunk.
+struct PassBack<'a, T: Float> {
+    grad: &'a Grad,
+    cell: &'a Cell,
+    layout: Layout,
+    kept: &'a [T],
+    dy: Option<&'a [T]>,
+    mask: Option<&'a [bool]>,
+    dropout: Option<Scratch<T>>,
+    weights: SmallVec<[Weights<T>; 4]>,
+}
+
+impl<'a, T: Float> PassBack<'a, T> {
+    fn new((grad, cell): (&'a Grad, &'a Cell), layout: Layout, inputs: &GradInputs<'a>) -> Result<Self> {
+        Ok(PassBack {
+            grad,
+            cell,
+            layout,
+            kept: inputs.kept.data::<T>()?,
+            dy: optional::<T>(inputs.dy)?,
+            mask: optional::<bool>(inputs.mask)?,
+            dropout: factors::<T>(inputs.dropout)?,
+            weights: weights(cell, inputs.recurrent_kernel.data::<T>()?, layout.at.units, true)?,
+        })
+    }
+
+    /// Goes back through the steps at these places, of which `first` is the earliest in time.
+    fn chunk<K: Kind>(&mut self, places: Range<usize>, first: &usize, outputs: [&mut [T]; 3]) -> Result<()> {
+        let PassBack { grad, cell, layout, kept, dy, mask, .. } = *self;
+        let op = &grad.recurrence;
+        let at @ Extents { steps, batch, units, .. } = layout.at;
+        let width = cell.gates * units;
+        let dropout = self.dropout.as_mut().map(|factors| &*factors.elements());
+        let products: SmallVec<[_; 4]> = self.weights.iter_mut().map(Weights::shared).collect();
+        let [d_sums, apart, running] = outputs.map(|out| threads::Parts::new(out));
+        groups(batch, &|samples: Range<usize>| {
+            let size = samples.len() * units;
+            let mut scratch = Scratch::new(11 * size)?;
+            let (saved, room) = scratch.elements().split_at_mut(2 * size);
+            let [old_h, old_c]: [&mut [T]; 2] = planes(saved, size);
+            let mut room: [&mut [T]; 9] = planes(room, size);
+            // SAFETY: samples are in one group; so below, where each step has its own rows.
+            let state = |i: usize| unsafe { running.slice(layout.elements(i, &samples)) };
+            let (h, c) = (state(0), if cell.states > 1 { state(1) } else { &mut [][..] });
+            let products = Products { gates: &products, dropout: dropout_of(dropout, cell, &layout, &samples), units };
+            for place in places.clone().rev() {
+                let time = op.time(place, steps);
+                let zeroed = |i| op.zeroed(mask, at, time, i);
+                match dy {
+                    Some(dy) if op.pass.sequences => {
+                        add_output_grad(dy, (at, &samples, op.output_time(place, steps)), h, zeroed);
+                    }
+                    Some(dy) if place + 1 == steps => {
+                        add_output_grad(dy, (Extents { steps: 1, ..at }, &samples, 0), h, zeroed);
+                    }
+                    _ => {}
+                }
+                if mask.is_some() {
+                    old_h.copy_from_slice(h);
+                    old_c[..c.len()].copy_from_slice(c);
+                }
+                let of = |there: bool, range: Range<usize>| if there { &kept[range] } else { &[][..] };
+                let row = (time - first) * batch;
+                let of_rows = |width: usize| (row + samples.start) * width..(row + samples.end) * width;
+                // SAFETY: as above.
+                let (rows, apart) =
+                    unsafe { (d_sums.slice(of_rows(width)), apart.slice(of_rows(if cell.apart { units } else { 0 }))) };
+                let mut step = StepBack {
+                    products,
+                    planes: std::array::from_fn(|i| of(i < cell.planes, layout.plane(time, i, &samples))),
+                    old: std::array::from_fn(|i| of(i < cell.states, layout.before(i, time, &samples))),
+                    new: std::array::from_fn(|i| of(i < cell.states, layout.after(i, time, &samples))),
+                    states: [&mut *h, &mut *c],
+                    sums: SumsBack { rows, width, units },
+                    apart,
+                    room: room.each_mut().map(|room| &mut **room),
+                };
+                K::step_back(op, &mut step);
+                let StepBack { sums: SumsBack { rows, .. }, apart, states: [h, c], room: [room, ..], .. } = step;
+                if let Some(mask) = mask {
+                    let masked = |row: usize| !mask[(samples.start + row) * steps + time];
+                    zero_rows(rows, width, masked);
+                    zero_rows(apart, units, masked);
+                    // Nothing goes through a masked step's products, so its own gradient is all that is left to the sample.
+                    keep_masked(Some(mask), at, time, &samples, &old_c[..c.len()], c);
+                    keep_masked(Some(mask), at, time, &samples, old_h, h);
+                }
+                for gate in 0..cell.recurrent {
+                    let (grads, distance) = match cell.apart && gate == 2 {
+                        true => (&*apart, units),
+                        false => (&rows[(gate * units).min(rows.len())..], width),
+                    };
+                    products.back(gate, grads, distance, h, room);
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The gradients of the recurrent kernel and its bias: the states before the steps, transposed, times the gradients of their
+/// products.
+struct RecurrentGrad<'a, T: Float> {
+    op: &'a Recurrence,
+    cell: &'a Cell,
+    layout: Layout,
+    kept: &'a [T],
+    dropout: Option<Scratch<T>>,
+    kernel: &'a mut [T],
+    bias: &'a mut [T],
+    /// Where each gate has a state or a gradient of its own: its part of the kernel, and room for the states.
+    parts: Option<(Scratch<T>, Scratch<T>)>,
+}
+
+impl<'a, T: Float> RecurrentGrad<'a, T> {
+    fn new(
+        (op, cell): (&'a Recurrence, &'a Cell),
+        layout: Layout,
+        inputs: &GradInputs<'a>,
+        out: &'a mut [T],
+    ) -> Result<Self> {
+        let Extents { batch, units, .. } = layout.at;
+        let width = cell.gates * units;
+        let (kernel, bias) = out.split_at_mut(units * width);
+        bias.fill(T::ZERO);
+        let apart = inputs.dropout.is_some() || cell.apart || cell.recurrent < cell.gates;
+        let rows = chunk(layout.at, width) * batch;
+        let parts = || Ok::<_, Error>((Scratch::new(units * width)?, Scratch::new(rows * units)?));
+        Ok(RecurrentGrad {
+            op,
+            cell,
+            layout,
+            kept: inputs.kept.data::<T>()?,
+            dropout: factors::<T>(inputs.dropout)?,
+            kernel,
+            bias,
+            parts: apart.then(parts).transpose()?,
+        })
+    }
+
+    /// Adds what a chunk gives; the last is the first to come.
+    fn add(&mut self, chunk: &Chunk<T>, last: bool) -> Result<()> {
+        let (cell, layout, kept) = (self.cell, self.layout, self.kept);
+        let Extents { batch, units, .. } = layout.at;
+        let width = cell.gates * units;
+        let first = layout.before(0, chunk.first, &(0..batch)).start;
+        let states = &kept[first..first + chunk.rows * units];
+        if self.op.recurrent_bias {
+            add_rows(&*chunk.sums, width, &mut self.bias[..2 * units]);
+            add_rows(&*chunk.apart, units, &mut self.bias[2 * units..]);
+        }
+        let Some((parts, room)) = &mut self.parts else {
+            let d_sums = View::new(chunk.sums, width, false);
+            return gemm([units, width, chunk.rows], View::new(states, units, true), d_sums, self.kernel, !last, None);
+        };
+        let dropout = self.dropout.as_mut().map(|factors| &*factors.elements());
+        for gate in 0..cell.gates {
+            let reset = gate >= cell.recurrent;
+            let state = if reset || dropout.is_some() {
+                let room = &mut room.elements()[..chunk.rows * units];
+                threads::split_rows(room, batch * units, 1, |step, room| {
+                    for (step, room) in (step..).zip(room.chunks_exact_mut(batch * units)) {
+                        let from = &states[step * batch * units..(step + 1) * batch * units];
+                        match dropout {
+                            Some(dropout) => multiply(from, &dropout[layout.elements(gate, &(0..batch))], room),
+                            None => room.copy_from_slice(from),
+                        }
+                        if reset {
+                            // The state went through the reset gate, the second plane.
+                            let plane = &kept[layout.plane(chunk.first + step, 1, &(0..batch))];
+                            scale_by_value(self.op.recurrent_activation, plane, room);
+                        }
+                    }
+                });
+                &*room
+            } else {
+                states
+            };
+            let gradient = match cell.apart && gate == 2 {
+                true => View::new(chunk.apart, units, false),
+                false => View::new(&chunk.sums[(gate * units).min(chunk.sums.len())..], width, false),
+            };
+            let part = &mut parts.elements()[gate * units * units..(gate + 1) * units * units];
+            gemm([units, units, chunk.rows], View::new(state, units, true), gradient, part, !last, None)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the gates' parts side by side.
+    fn finish(self) {
+        let RecurrentGrad { cell, layout, kernel, parts: Some((mut parts, _)), .. } = self else { return };
+        let units = layout.at.units;
+        for (gate, part) in parts.elements().chunks_exact(units * units).enumerate() {
+            for (out, part) in kernel.chunks_exact_mut(cell.gates * units).zip(part.chunks_exact(units)) {
+                out[gate * units..(gate + 1) * units].copy_from_slice(part);
+            }
+        }
+    }
+}
+
+/// Adds the first columns of rows of `width` to `sums`, over the threads column by column.
+fn add_rows<T: Float>(rows: &[T], width: usize, sums: &mut [T]) {
+    threads::split_rows(sums, 1, 32, |first, sums| {
+        T::vectorize(
+            #[inline(always)]
+            || {
+                for row in rows.chunks_exact(width) {
+                    sums.iter_mut().zip(&row[first..]).for_each(|(sum, &x)| *sum += x);
+                }
+            },
+        );
+    });
 }
 
 /// Multiplies by the values of a gate from its plane, in pieces that fit the stack.
@@ -527,24 +690,6 @@ fn scale_by_value<T: Float>(activation: Activation, plane: &[T], x: &mut [T]) {
     for (x, plane) in x.chunks_mut(256).zip(plane.chunks(256)) {
         scale(x, value_of(activation, plane, &mut room[..plane.len()]));
     }
-}
-
-/// The gradient of the recurrent bias: those of the sums, added up in the order of time.
-fn bias_grad<T: Float>(cell: &Cell, units: usize, (d_sums, apart): (&[T], &[T]), out: &mut [T]) {
-    let width = cell.gates * units;
-    out.fill(T::ZERO);
-    T::vectorize(
-        #[inline(always)]
-        || {
-            let own = if cell.apart { 2 * units } else { width };
-            for row in d_sums.chunks_exact(width.max(1)) {
-                out[..own].iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
-            }
-            for row in apart.chunks_exact(units.max(1)) {
-                out[own..].iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
-            }
-        },
-    );
 }
 
 /// The states of samples whose step is masked stay as they were.

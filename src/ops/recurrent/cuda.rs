@@ -138,18 +138,22 @@ pub(super) fn forward<K: Kind>(
     inputs: &Inputs,
     outputs: &mut [Tensor],
 ) -> Result<()> {
-    let (at, dtype) = (inputs.extents(), inputs.sums.dtype());
+    let (at, dtype, weights) = (inputs.extents(), inputs.x.dtype(), inputs.weights);
+    // The products of all steps at once, in the order of the steps.
+    let (x, kernel) = (inputs.x.detach(), weights.kernel.detach());
+    let bias = weights.bias.map(Tensor::detach);
+    let sums = x.transpose(&[1, 0, 2])?.linear(&kernel, bias.as_ref(), Activation::Linear)?;
     let [y, states, kept] = outputs else { return Err(Error::Internal("a pass has three outputs".into())) };
     let kept = if op.record { Arg::output(kept)? } else { Arg::Ptr(0) };
     let written = [Arg::output(y)?, Arg::output(states)?, kept];
-    let read =
-        [Arg::input(inputs.sums)?, Arg::input(inputs.kernel)?, optional(inputs.bias)?, optional(inputs.initial)?];
+    let recurrent = Arg::input(weights.recurrent_kernel)?;
+    let read = [Arg::input(&sums)?, recurrent, optional(weights.recurrent_bias)?, optional(inputs.initial)?];
     let last = last_args(op, at, inputs.mask, inputs.dropout)?;
     let args: SmallVec<[Arg; 16]> = written.into_iter().chain(read).chain(last).collect();
     match way(device, &K::CELL, at, dtype) {
         Way::Warp(grid) => device.launch(&K::KERNELS.warp, dtype, grid, &args),
         Way::Block(grid) => device.launch(&K::KERNELS.block, dtype, grid, &args),
-        Way::Steps => steps::<K>(op, device, inputs, written),
+        Way::Steps => steps::<K>(op, device, inputs, &sums, written),
     }
 }
 
@@ -185,11 +189,17 @@ fn product(device: &CudaDevice, [a, b, out]: [&Tensor; 3], gates: usize, at: Ext
     })
 }
 
-fn steps<K: Kind>(op: &Recurrence, device: &CudaDevice, inputs: &Inputs, [y, states, kept]: [Arg; 3]) -> Result<()> {
-    let (cell, at, dtype) = (&K::CELL, inputs.extents(), inputs.sums.dtype());
+fn steps<K: Kind>(
+    op: &Recurrence,
+    device: &CudaDevice,
+    inputs: &Inputs,
+    sums: &Tensor,
+    [y, states, kept]: [Arg; 3],
+) -> Result<()> {
+    let (cell, at, dtype) = (&K::CELL, inputs.extents(), sums.dtype());
     let on = Device::Cuda(device.handle()?);
     let planes = [cell.gates, at.batch, at.units];
-    let kernel = by_gates(inputs.kernel, cell, at.units)?;
+    let kernel = by_gates(inputs.weights.recurrent_kernel, cell, at.units)?;
     let products = Tensor::zeros(&on, planes, dtype)?;
     let (running, state) = match inputs.initial.map(Tensor::detach) {
         None => {
@@ -206,7 +216,7 @@ fn steps<K: Kind>(op: &Recurrence, device: &CudaDevice, inputs: &Inputs, [y, sta
             (initial.cast(running_dtype(dtype))?.add_scalar(0.0)?, h.add_scalar(0.0)?)
         }
     };
-    let first = [Arg::input(inputs.sums)?, optional(inputs.bias)?, Arg::input(&products)?];
+    let first = [Arg::input(sums)?, optional(inputs.weights.recurrent_bias)?, Arg::input(&products)?];
     let own = [Arg::output(&running)?, Arg::output(&state)?];
     let last = last_args(op, at, inputs.mask, inputs.dropout)?;
     let launch = |place: usize, stage: i32| {
@@ -237,16 +247,19 @@ pub(super) fn backward<K: Kind>(
     inputs: &GradInputs,
     outputs: &mut [Tensor],
 ) -> Result<()> {
-    let (op, cell, at) = (&grad.recurrence, &K::CELL, inputs.extents);
-    let dtype = inputs.kernel.dtype();
+    let (op, cell, at) = (&grad.recurrence, &K::CELL, inputs.extents());
+    let dtype = inputs.x.dtype();
     let on = Device::Cuda(device.handle()?);
-    let width = cell.gates * at.units;
-    let [d_sums, d_kernel, d_initial, rest @ ..] = outputs else {
-        return Err(Error::Internal(format!("{} has at least three outputs", cell.grad)));
+    let Extents { steps, batch, features, units } = at;
+    let width = cell.gates * units;
+    let [dx, d_weights, d_initial] = outputs else {
+        return Err(Error::Internal(format!("{} has three outputs", cell.grad)));
     };
-    let d_products = cell.apart.then(|| Tensor::zeros(&on, [at.steps, at.batch, width], dtype)).transpose()?;
-    let written = [Arg::output(d_sums)?, optional(d_products.as_ref())?, Arg::output(d_initial)?];
-    let read = [Arg::input(inputs.kernel)?, Arg::input(inputs.kept)?, optional(inputs.dy)?, optional(inputs.d_states)?];
+    let sums = || Tensor::zeros(&on, [steps, batch, width], dtype);
+    let (d_sums, d_products) = (sums()?, cell.apart.then(sums).transpose()?);
+    let written = [Arg::output(&d_sums)?, optional(d_products.as_ref())?, Arg::output(d_initial)?];
+    let kernel = Arg::input(inputs.recurrent_kernel)?;
+    let read = [kernel, Arg::input(inputs.kept)?, optional(inputs.dy)?, optional(inputs.d_states)?];
     let last = last_args(op, at, inputs.mask, inputs.dropout)?;
     let args: SmallVec<[Arg; 16]> = written.into_iter().chain(read).chain(last).collect();
     match way(device, cell, at, dtype) {
@@ -254,19 +267,26 @@ pub(super) fn backward<K: Kind>(
         Way::Block(grid) => device.launch(&K::KERNELS.block_back, dtype, grid, &args)?,
         Way::Steps => steps_back::<K>(op, device, inputs, written)?,
     }
-    let through = d_products.as_ref().unwrap_or(d_sums);
-    kernel_grad(op, cell, device, inputs, through, d_kernel)?;
-    if let [d_bias] = rest {
-        *d_bias = through.reshape([at.steps * at.batch, width])?.sum(&[0], false)?;
+    let rows = |t: &Tensor, columns: usize| t.reshape([steps * batch, columns]);
+    let through = rows(d_products.as_ref().unwrap_or(&d_sums), width)?;
+    let (x, sums) = (rows(&inputs.x.transpose(&[1, 0, 2])?, features)?, rows(&d_sums, width)?);
+    let d_kernel = x.matmul_with(&sums, true, false)?;
+    let d_recurrent = kernel_grad(op, cell, device, inputs, &through)?;
+    let sum = |t: &Tensor| t.sum(&[0], true);
+    let d_recurrent_bias = if op.recurrent_bias { sum(&through)? } else { Tensor::zeros(&on, [1, width], dtype)? };
+    *d_weights = Tensor::concatenate(&[&d_kernel, &sum(&sums)?, &d_recurrent, &d_recurrent_bias], 0)?;
+    if grad.dx {
+        let by_steps = sums.matmul_with(inputs.kernel, false, true)?.reshape([steps, batch, features])?;
+        *dx = by_steps.transpose(&[1, 0, 2])?;
     }
     Ok(())
 }
 
 fn steps_back<K: Kind>(op: &Recurrence, device: &CudaDevice, inputs: &GradInputs, written: [Arg; 3]) -> Result<()> {
-    let (cell, at, dtype) = (&K::CELL, inputs.extents, inputs.kernel.dtype());
+    let (cell, at, dtype) = (&K::CELL, inputs.extents(), inputs.x.dtype());
     let on = Device::Cuda(device.handle()?);
     let planes = [cell.gates, at.batch, at.units];
-    let kernel = by_gates(inputs.kernel, cell, at.units)?;
+    let kernel = by_gates(inputs.recurrent_kernel, cell, at.units)?;
     let (products, through) = (Tensor::zeros(&on, planes, dtype)?, Tensor::zeros(&on, planes, dtype)?);
     let running = match inputs.d_states {
         None => Tensor::zeros(&on, [cell.states, at.batch, at.units], running_dtype(dtype))?,
@@ -303,16 +323,16 @@ fn kernel_grad(
     device: &CudaDevice,
     inputs: &GradInputs,
     through: &Tensor,
-    out: &mut Tensor,
-) -> Result<()> {
-    let Extents { steps, batch, units } = inputs.extents;
-    let layout = op.layout(cell, inputs.extents);
+) -> Result<Tensor> {
+    let at @ Extents { steps, batch, units, .. } = inputs.extents();
+    let layout = op.layout(cell, at);
     if inputs.dropout.is_none() && cell.recurrent == cell.gates {
-        return device.matmul(&Product {
+        let out = Tensor::zeros(&through.device(), [units, cell.gates * units], through.dtype())?;
+        device.matmul(&Product {
             a: inputs.kept,
             a_from: layout.all_before(0).start,
             b: through,
-            out: &*out,
+            out: &out,
             bias: None,
             m: units,
             n: cell.gates * units,
@@ -324,7 +344,8 @@ fn kernel_grad(
             stride_b: 0,
             stride_out: 0,
             relu: false,
-        });
+        })?;
+        return Ok(out);
     }
     // Gate by gate: each has a state of its own.
     let first = layout.all_before(0).start / (batch * units).max(1);
@@ -333,7 +354,7 @@ fn kernel_grad(
     for gate in 0..cell.gates {
         let mut state = states.clone();
         if let Some(dropout) = inputs.dropout {
-            state = state.mul(&factors(dropout, out.dtype())?.slice(0, gate..gate + 1)?)?;
+            state = state.mul(&factors(dropout, through.dtype())?.slice(0, gate..gate + 1)?)?;
         }
         if gate >= cell.recurrent {
             // It went through the reset gate, the second plane of each step.
@@ -346,11 +367,9 @@ fn kernel_grad(
             };
             state = state.mul(&reset)?;
         }
-        let gradient = through.slice(2, gate * units..(gate + 1) * units)?;
-        let rows = |t: &Tensor| t.reshape([steps * batch, units]);
-        gates.push(rows(&state)?.matmul_with(&rows(&gradient)?, true, false)?);
+        let gradient = through.slice(1, gate * units..(gate + 1) * units)?;
+        gates.push(state.reshape([steps * batch, units])?.matmul_with(&gradient, true, false)?);
     }
     let gates: SmallVec<[&Tensor; 4]> = gates.iter().collect();
-    *out = Tensor::concatenate(&gates, 1)?;
-    Ok(())
+    Tensor::concatenate(&gates, 1)
 }

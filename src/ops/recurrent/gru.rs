@@ -2,7 +2,7 @@
 
 use super::cpu::{Step, StepBack, activate, add_bias, flush, multiply, multiply_add, value_of};
 use super::cuda::{Kernels, kernels};
-use super::{Back, Cell, Forward, Given, Inputs, Kind, Pass, Recurrence};
+use super::{Back, Cell, Forward, Given, Kind, Pass, Recurrence, Weights};
 use crate::device::cpu::Float;
 use crate::error::Result;
 use crate::ops::activation::Activation;
@@ -34,30 +34,27 @@ pub type ResetFirst = Forward<ResetFirstCell>;
 pub type ResetFirstGrad = Back<ResetFirstCell>;
 
 impl Tensor {
-    /// A GRU over a whole sequence ([Keras](https://keras.io/api/layers/recurrent_layers/gru/), [Cho et al.,
-    /// 2014](https://arxiv.org/abs/1406.1078)): this is the product of the input with its kernel, plus the bias, `(time,
-    /// batch, 3 · units)`, gates in the order z, r, n (Keras's h); `recurrent_kernel` is `(units, 3 · units)`. The activations
-    /// are φ, of n, and σ, of the gates. With `reset_after` the reset gate multiplies the state's product, to which
-    /// `recurrent_bias`, `(3 · units,)`, is added first; else the state itself.
+    /// A GRU over a whole sequence `(batch, time, features)` ([Keras](https://keras.io/api/layers/recurrent_layers/gru/), [Cho
+    /// et al., 2014](https://arxiv.org/abs/1406.1078)). The kernels' gates are in the order z, r, n (Keras's h). The activations
+    /// are φ, of n, and σ, of the gates. With `reset_after` the reset gate multiplies the state's product, to which the
+    /// recurrent bias is added first; else the state itself.
     ///
     /// Returns the outputs, `(batch, units)` or with [`Pass::sequences`] `(batch, time, units)`, and the last state, `(1,
     /// batch, units)`. Floating-point, one dtype.
     ///
     /// # Errors
-    /// As for [`Tensor::lstm`], and a recurrent bias without `reset_after`.
+    /// As for [`Tensor::lstm`]; a recurrent bias only without `reset_after`.
     pub fn gru(
         &self,
-        (recurrent_kernel, recurrent_bias): (&Tensor, Option<&Tensor>),
+        weights: Weights,
         reset_after: bool,
         activations: [Activation; 2],
         pass: Pass,
         given: Given,
     ) -> Result<(Tensor, Tensor)> {
-        let Given { initial, mask, dropout } = given;
-        let inputs = Inputs { sums: self, kernel: recurrent_kernel, bias: recurrent_bias, initial, mask, dropout };
         match reset_after {
-            true => Gru::of(pass, activations, &inputs),
-            false => ResetFirst::of(pass, activations, &inputs),
+            true => Gru::of(self, weights, activations, pass, given),
+            false => ResetFirst::of(self, weights, activations, pass, given),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::cpu::{Rows, Step, StepBack, activate, multiply, scale, value_of};
 use super::cuda::{Kernels, kernels};
-use super::{Back, Cell, Forward, Given, Inputs, Kind, Pass, Recurrence};
+use super::{Back, Cell, Forward, Given, Kind, Pass, Recurrence, Weights};
 use crate::device::cpu::Float;
 use crate::device::cpu::simd::{Body, Lanes, load, store};
 use crate::error::Result;
@@ -23,26 +23,25 @@ pub type Lstm = Forward<LstmCell>;
 pub type LstmGrad = Back<LstmCell>;
 
 impl Tensor {
-    /// An LSTM over a whole sequence ([Keras](https://keras.io/api/layers/recurrent_layers/lstm/), [Hochreiter and
-    /// Schmidhuber, 1997](https://doi.org/10.1162/neco.1997.9.8.1735)): this is the product of the input with its kernel,
-    /// plus the bias, `(time, batch, 4 · units)`, gates in the order i, f, g (Keras's c), o; `recurrent_kernel` is `(units,
-    /// 4 · units)`. The activations are φ, of g and of what goes out, and σ, of the gates.
+    /// An LSTM over a whole sequence `(batch, time, features)`
+    /// ([Keras](https://keras.io/api/layers/recurrent_layers/lstm/), [Hochreiter and Schmidhuber,
+    /// 1997](https://doi.org/10.1162/neco.1997.9.8.1735)). The kernels' gates are in the order i, f, g (Keras's c), o. The
+    /// activations are φ, of g and of what goes out, and σ, of the gates.
     ///
     /// Returns the outputs, `(batch, units)` or with [`Pass::sequences`] `(batch, time, units)`, and the last states h and
     /// c, `(2, batch, units)`. Floating-point, one dtype.
     ///
     /// # Errors
-    /// No step, shapes that do not fit, dtypes that differ or are no floats, a mask that is no bool.
+    /// No step, shapes that do not fit, dtypes that differ or are no floats, a mask that is no bool, a recurrent bias; on a
+    /// CUDA card an activation for which [`on_card`](crate::ops::on_card) is false.
     pub fn lstm(
         &self,
-        recurrent_kernel: &Tensor,
+        weights: Weights,
         activations: [Activation; 2],
         pass: Pass,
         given: Given,
     ) -> Result<(Tensor, Tensor)> {
-        let Given { initial, mask, dropout } = given;
-        let inputs = Inputs { sums: self, kernel: recurrent_kernel, bias: None, initial, mask, dropout };
-        Lstm::of(pass, activations, &inputs)
+        Lstm::of(self, weights, activations, pass, given)
     }
 }
 

@@ -1,8 +1,7 @@
 //! Recurrences over whole sequences: what the ops of the cells share.
 //!
-//! The product of the input with its kernel needs no state, so it is one product for all steps, made by
-//! [`Tensor::linear`] of the input with time as its first axis. An op here gets these sums, `(time, batch, gates · units)`,
-//! and goes through the steps: the product of the state with the recurrent kernel, the gates, the next state.
+//! One op goes through all steps. The product of the input with its kernel needs no state, so it is made for many steps at once;
+//! then step by step comes the product of the state with the recurrent kernel, the gates, the next state.
 
 mod cases;
 mod cpu;
@@ -45,7 +44,20 @@ pub struct Pass {
     pub zero_output_for_mask: bool,
 }
 
-/// What a pass may be given beside the sums and the weights.
+/// The weights of a cell.
+#[derive(Clone, Copy, Debug)]
+pub struct Weights<'a> {
+    /// What the input is multiplied by, `(features, gates · units)`.
+    pub kernel: &'a Tensor,
+    /// What the state is multiplied by, `(units, gates · units)`.
+    pub recurrent_kernel: &'a Tensor,
+    /// What is added to the input's products, `(gates · units,)`.
+    pub bias: Option<&'a Tensor>,
+    /// What is added to the state's, in a GRU that resets after them.
+    pub recurrent_bias: Option<&'a Tensor>,
+}
+
+/// What a pass may be given beside the input and the weights.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Given<'a> {
     /// The states before the first step, `(states, batch, units)`; zeros where they are not given.
@@ -81,6 +93,7 @@ pub struct Recurrence {
     /// Whether what the backward reads is kept.
     record: bool,
     bias: bool,
+    recurrent_bias: bool,
     initial: bool,
     mask: bool,
     /// What the units that dropout keeps are multiplied by.
@@ -131,21 +144,23 @@ pub struct Back<K>(Grad, PhantomData<K>);
 struct Extents {
     steps: usize,
     batch: usize,
+    features: usize,
     units: usize,
 }
 
 impl Extents {
-    /// Tells the profile what so many products of the states with the recurrent kernel take.
+    /// Tells the profile what so many products of the inputs and states with the kernels take.
     fn count(&self, cell: &Cell, products: usize) {
-        profile::operations(2 * products * self.steps * self.batch * self.units * cell.gates * self.units);
+        profile::operations(
+            2 * products * self.steps * self.batch * (self.features + self.units) * cell.gates * self.units,
+        );
     }
 }
 
 /// An op's inputs by what they are.
 struct Inputs<'a> {
-    sums: &'a Tensor,
-    kernel: &'a Tensor,
-    bias: Option<&'a Tensor>,
+    x: &'a Tensor,
+    weights: Weights<'a>,
     initial: Option<&'a Tensor>,
     mask: Option<&'a Tensor>,
     dropout: Option<(&'a Tensor, f64)>,
@@ -153,13 +168,15 @@ struct Inputs<'a> {
 
 impl<'a> Inputs<'a> {
     fn extents(&self) -> Extents {
-        let shape = self.sums.shape();
-        Extents { steps: shape[0], batch: shape[1], units: self.kernel.shape()[0] }
+        let shape = self.x.shape();
+        let (batch, steps, features) = (shape[0], shape[1], shape[2]);
+        Extents { steps, batch, features, units: self.weights.recurrent_kernel.shape()[0] }
     }
 
-    fn list(&self) -> SmallVec<[&'a Tensor; 6]> {
-        let given = [self.bias, self.initial, self.mask, self.dropout.map(|(kept, _)| kept)];
-        [self.sums, self.kernel].into_iter().chain(given.into_iter().flatten()).collect()
+    fn list(&self) -> SmallVec<[&'a Tensor; 8]> {
+        let Weights { kernel, recurrent_kernel, bias, recurrent_bias } = self.weights;
+        let given = [bias, recurrent_bias, self.initial, self.mask, self.dropout.map(|(kept, _)| kept)];
+        [self.x, kernel, recurrent_kernel].into_iter().chain(given.into_iter().flatten()).collect()
     }
 }
 
@@ -170,7 +187,8 @@ impl Recurrence {
             activation,
             recurrent_activation,
             record: inputs.list().iter().any(|t| t.origin().is_some()),
-            bias: inputs.bias.is_some(),
+            bias: inputs.weights.bias.is_some(),
+            recurrent_bias: inputs.weights.recurrent_bias.is_some(),
             initial: inputs.initial.is_some(),
             mask: inputs.mask.is_some(),
             dropout: inputs.dropout.map(|(_, scale)| scale),
@@ -179,17 +197,22 @@ impl Recurrence {
 
     /// How many inputs there are.
     fn inputs(&self) -> usize {
-        2 + [self.bias, self.initial, self.mask, self.dropout.is_some()].into_iter().filter(|&given| given).count()
+        let given = [self.bias, self.recurrent_bias, self.initial, self.mask, self.dropout.is_some()];
+        3 + given.into_iter().filter(|&given| given).count()
     }
 
     /// The inputs by what they are; `infer` saw that they are all there.
     fn split<'a>(&self, inputs: &[&'a Tensor]) -> Inputs<'a> {
-        let mut rest = inputs[2..].iter().copied();
+        let mut rest = inputs[3..].iter().copied();
         let mut next = |given: bool| if given { rest.next() } else { None };
         Inputs {
-            sums: inputs[0],
-            kernel: inputs[1],
-            bias: next(self.bias),
+            x: inputs[0],
+            weights: Weights {
+                kernel: inputs[1],
+                recurrent_kernel: inputs[2],
+                bias: next(self.bias),
+                recurrent_bias: next(self.recurrent_bias),
+            },
             initial: next(self.initial),
             mask: next(self.mask),
             dropout: next(self.dropout.is_some()).zip(self.dropout),
@@ -203,36 +226,38 @@ impl Recurrence {
             let message = format!("expected {} inputs, got {}", self.inputs(), given(inputs));
             return Err(Error::shape(op, message));
         }
-        let (sums, kernel) = (inputs[0], inputs[1]);
-        require_float(op, sums.dtype)?;
+        let (x, kernel, recurrent) = (inputs[0], inputs[1], inputs[2]);
+        require_float(op, x.dtype)?;
         let floats: SmallVec<[Meta; 8]> = inputs.iter().filter(|m| m.dtype != DType::Bool).copied().collect();
         require_one_dtype(op, &floats)?;
-        let [units, columns] = *kernel.shape.dims() else {
-            return Err(Error::shape(op, format!("expected a 2-D recurrent kernel, got {}", kernel.shape)));
+        let [units, columns] = *recurrent.shape.dims() else {
+            return Err(Error::shape(op, format!("expected a 2-D recurrent kernel, got {}", recurrent.shape)));
         };
-        if columns != cell.gates * units {
-            let message =
-                format!("expected a recurrent kernel of shape ({units}, {}), got {}", cell.gates * units, kernel.shape);
+        if columns != cell.gates * units || units == 0 {
+            let wanted = format!("({units}, {})", cell.gates * units);
+            let message = format!("expected a recurrent kernel of shape {wanted} and a unit, got {}", recurrent.shape);
             return Err(Error::shape(op, message));
         }
-        let [steps, batch, width] = *sums.shape.dims() else {
-            return Err(Error::shape(
-                op,
-                format!("expected sums of shape (time, batch, {columns}), got {}", sums.shape),
-            ));
+        let [batch, steps, features] = *x.shape.dims() else {
+            return Err(Error::shape(op, format!("expected an input (batch, time, features), got {}", x.shape)));
         };
-        if width != columns || steps == 0 || units == 0 {
-            let message =
-                format!("expected sums of at least one step and unit, (time, batch, {columns}), got {}", sums.shape);
+        if steps == 0 {
+            return Err(Error::shape(op, format!("expected an input of at least one step, got {}", x.shape)));
+        }
+        if kernel.shape.dims() != [features, columns] {
+            let message = format!("expected a kernel of shape ({features}, {columns}), got {}", kernel.shape);
             return Err(Error::shape(op, message));
         }
-        let mut rest = inputs[2..].iter();
+        let mut rest = inputs[3..].iter();
         let mut expect = |what: &str, extents: &[usize], bool: bool| match rest.next() {
             Some(m) if m.shape.dims() == extents && (m.dtype == DType::Bool) == bool => Ok(()),
             Some(m) => Err(Error::shape(op, format!("expected {what} of shape {}, got {m}", Shape::new(extents)?))),
             None => Err(Error::Internal(format!("{op}: inputs are missing"))),
         };
         if self.bias {
+            expect("a bias", &[columns], false)?;
+        }
+        if self.recurrent_bias {
             expect("a recurrent bias", &[columns], false)?;
         }
         if self.initial {
@@ -244,12 +269,12 @@ impl Recurrence {
         if self.dropout.is_some() {
             expect("a dropout mask of bools", &[cell.gates, batch, units], true)?;
         }
-        Ok(Extents { steps, batch, units })
+        Ok(Extents { steps, batch, features, units })
     }
 
     /// The outputs: y, the last states, and what the backward reads.
     fn outputs(&self, cell: &Cell, at: Extents, dtype: DType) -> Result<Metas> {
-        let Extents { steps, batch, units } = at;
+        let Extents { steps, batch, units, .. } = at;
         let y = if self.pass.sequences { Shape::new(&[batch, steps, units])? } else { Shape::new(&[batch, units])? };
         let kept = if self.record { self.layout(cell, at).rows() } else { 0 };
         let shapes = [y, Shape::new(&[cell.states, batch, units])?, Shape::new(&[kept, batch, units])?];
@@ -270,9 +295,9 @@ impl Recurrence {
         self.pass.zero_output_for_mask && mask.is_some_and(|mask| !mask[sample * at.steps + time])
     }
 
-    /// The gradients of the inputs, by the op that `make` makes.
+    /// The gradients of the inputs.
     fn backward<K: Kind>(&self, node: &Backward) -> Result<Gradients> {
-        let mut place = 2 + usize::from(self.bias) + usize::from(self.initial);
+        let mut place = 3 + [self.bias, self.recurrent_bias, self.initial].into_iter().filter(|&given| given).count();
         let mut next = |given: bool| -> Result<Option<&Tensor>> {
             let tensor = if given { Some(node.input(place)?) } else { None };
             place += usize::from(given);
@@ -280,20 +305,28 @@ impl Recurrence {
         };
         let (mask, dropout) = (next(self.mask)?, next(self.dropout.is_some())?);
         let (dy, d_states) = (node.grad_of(0), node.grad_of(1));
-        let grad = Grad { recurrence: *self, dy: dy.is_some(), d_states: d_states.is_some() };
+        let grad = Grad { recurrence: *self, dx: node.wants(0), dy: dy.is_some(), d_states: d_states.is_some() };
         let given = [dy, d_states, mask, dropout];
-        let inputs: SmallVec<[&Tensor; 6]> =
-            [node.input(1)?, node.output(2)?].into_iter().chain(given.into_iter().flatten()).collect();
-        let mut outputs = apply(Back::<K>(grad, PhantomData), &inputs)?.into_iter();
-        let (sums, kernel, initial) = (outputs.next(), outputs.next(), outputs.next());
-        if sums.is_none() || kernel.is_none() || initial.is_none() {
+        let read = [node.input(0)?, node.input(1)?, node.input(2)?, node.output(2)?];
+        let inputs: SmallVec<[&Tensor; 8]> = read.into_iter().chain(given.into_iter().flatten()).collect();
+        let outputs = apply(Back::<K>(grad, PhantomData), &inputs)?;
+        let [dx, d_weights, d_initial] = &outputs[..] else {
             return Err(Error::Internal(format!("{} has three outputs", K::CELL.grad)));
-        }
+        };
+        let (features, units) = (node.input_meta(1).shape[0], node.input_meta(2).shape[0]);
+        let mut first = 0;
+        let mut rows = |count: usize| {
+            first += count;
+            d_weights.slice(0, first - count..first)
+        };
         let mut gradients = Gradients::new();
-        gradients.push(sums);
-        gradients.push(kernel);
-        gradients.extend(self.bias.then(|| outputs.next()));
-        gradients.extend(self.initial.then_some(initial));
+        let flat = |row: Tensor| row.reshape([row.shape().last()]);
+        let (d_kernel, d_bias, d_recurrent, d_recurrent_bias) = (rows(features)?, rows(1)?, rows(units)?, rows(1)?);
+        gradients.push(grad.dx.then(|| dx.clone()));
+        gradients.extend([Some(d_kernel), Some(d_recurrent)]);
+        gradients.extend(self.bias.then(|| flat(d_bias)).transpose()?.map(Some));
+        gradients.extend(self.recurrent_bias.then(|| flat(d_recurrent_bias)).transpose()?.map(Some));
+        gradients.extend(self.initial.then(|| Some(d_initial.clone())));
         gradients.extend(std::iter::repeat_n(None, usize::from(self.mask) + usize::from(self.dropout.is_some())));
         Ok(gradients)
     }
@@ -368,18 +401,20 @@ impl Layout {
     }
 }
 
-/// What the ops of the backward of all cells are: what the forward was, and which gradients there are.
+/// What the ops of the backward of all cells are: what the forward was, and which gradients there are and are wanted.
 #[derive(Clone, Copy, Debug)]
 pub struct Grad {
     recurrence: Recurrence,
+    dx: bool,
     dy: bool,
     d_states: bool,
 }
 
 /// The inputs of such an op by what they are.
 struct GradInputs<'a> {
-    extents: Extents,
+    x: &'a Tensor,
     kernel: &'a Tensor,
+    recurrent_kernel: &'a Tensor,
     kept: &'a Tensor,
     dy: Option<&'a Tensor>,
     d_states: Option<&'a Tensor>,
@@ -387,14 +422,23 @@ struct GradInputs<'a> {
     dropout: Option<(&'a Tensor, f64)>,
 }
 
+impl GradInputs<'_> {
+    fn extents(&self) -> Extents {
+        let shape = self.x.shape();
+        let (batch, steps, features) = (shape[0], shape[1], shape[2]);
+        Extents { steps, batch, features, units: self.recurrent_kernel.shape()[0] }
+    }
+}
+
 impl Grad {
-    fn split<'a>(&self, cell: &Cell, inputs: &[&'a Tensor]) -> GradInputs<'a> {
-        let mut rest = inputs[2..].iter().copied();
+    fn split<'a>(&self, inputs: &[&'a Tensor]) -> GradInputs<'a> {
+        let mut rest = inputs[4..].iter().copied();
         let mut next = |given: bool| if given { rest.next() } else { None };
         GradInputs {
-            extents: extents_of(cell, inputs[1].shape()),
-            kernel: inputs[0],
-            kept: inputs[1],
+            x: inputs[0],
+            kernel: inputs[1],
+            recurrent_kernel: inputs[2],
+            kept: inputs[3],
             dy: next(self.dy),
             d_states: next(self.d_states),
             mask: next(self.recurrence.mask),
@@ -402,45 +446,52 @@ impl Grad {
         }
     }
 
-    /// The gradients of the sums, of the recurrent kernel, of the first states, and of the bias if there is one.
+    /// The gradients of the input, of the weights, and of the first states. Those of the weights are rows of one tensor: the
+    /// kernel's, the bias's, the recurrent kernel's, the recurrent bias's.
     fn infer(&self, cell: &Cell, inputs: &[Meta]) -> Result<Metas> {
         let op = &self.recurrence;
         let flags = [self.dy, self.d_states, op.mask, op.dropout.is_some()];
-        let [kernel, kept, rest @ ..] = inputs else {
-            return Err(Error::shape(cell.grad, format!("expected at least two inputs, got {}", given(inputs))));
+        let wrong = || Error::shape(cell.grad, format!("the shapes do not fit: {}", given(inputs)));
+        let [x, kernel, recurrent, kept, rest @ ..] = inputs else { return Err(wrong()) };
+        let ([batch, steps, features], [units, width]) = (x.shape.dims(), recurrent.shape.dims()) else {
+            return Err(wrong());
         };
-        if rest.len() != flags.into_iter().filter(|&given| given).count() || kept.shape.rank() != 3 {
-            return Err(Error::shape(cell.grad, format!("got {}", given(inputs))));
-        }
-        let at = extents_of(cell, kept.shape);
-        let Extents { steps, batch, units } = at;
-        let state = Shape::new(&[cell.states, batch, units])?;
-        let y = if op.pass.sequences { Shape::new(&[batch, steps, units])? } else { Shape::new(&[batch, units])? };
-        let shapes = [y, state, Shape::new(&[batch, steps])?, Shape::new(&[cell.gates, batch, units])?];
-        let wanted = shapes.into_iter().zip(flags).filter(|(_, given)| *given);
-        let fits = kernel.shape.dims() == [units, cell.gates * units]
-            && kept.shape[0] == op.layout(cell, at).rows()
-            && rest.iter().zip(wanted).all(|(m, (shape, _))| m.shape == shape);
+        let at = Extents { steps: *steps, batch: *batch, features: *features, units: *units };
+        let state = Shape::new(&[cell.states, at.batch, at.units])?;
+        let y = match op.pass.sequences {
+            true => Shape::new(&[at.batch, at.steps, at.units])?,
+            false => Shape::new(&[at.batch, at.units])?,
+        };
+        let shapes = [y, state, Shape::new(&[*batch, *steps])?, Shape::new(&[cell.gates, *batch, *units])?];
+        let wanted = shapes.into_iter().zip(flags).filter(|(_, given)| *given).map(|(shape, _)| shape);
+        let fits = *width == cell.gates * units
+            && kernel.shape.dims() == [*features, *width]
+            && kept.shape.dims() == [op.layout(cell, at).rows(), *batch, *units]
+            && rest.iter().map(|m| m.shape).eq(wanted);
         if !fits {
-            return Err(Error::shape(cell.grad, format!("the shapes do not fit: {}", given(inputs))));
+            return Err(wrong());
         }
-        let sums = Shape::new(&[steps, batch, cell.gates * units])?;
-        let bias = op.bias.then(|| Shape::new(&[cell.gates * units])).transpose()?;
-        let shapes = [sums, kernel.shape, state].into_iter().chain(bias);
-        Ok(shapes.map(|shape| Meta::new(shape, kernel.dtype)).collect())
+        let dx = if self.dx { x.shape } else { Shape::new(&[0])? };
+        let shapes = [dx, Shape::new(&[features + units + 2, *width])?, state];
+        Ok(shapes.into_iter().map(|shape| Meta::new(shape, x.dtype)).collect())
     }
-}
-
-/// The extents of a sequence of which so much is kept: see [`Layout`].
-fn extents_of(cell: &Cell, kept: Shape) -> Extents {
-    let steps = kept[0].saturating_sub(cell.states) / (cell.planes + cell.states);
-    Extents { steps, batch: kept[1], units: kept[2] }
 }
 
 impl<K: Kind> Forward<K> {
     /// The outputs, and the last states.
-    fn of(pass: Pass, activations: [Activation; 2], inputs: &Inputs) -> Result<(Tensor, Tensor)> {
-        if let Some(other) = activations.into_iter().find(|&a| !inputs.sums.device().is_cpu() && !on_card(a)) {
+    fn of(
+        x: &Tensor,
+        weights: Weights,
+        activations: [Activation; 2],
+        pass: Pass,
+        given: Given,
+    ) -> Result<(Tensor, Tensor)> {
+        let Given { initial, mask, dropout } = given;
+        if weights.recurrent_bias.is_some() && !K::CELL.apart {
+            return Err(Error::Config(format!("{}: expected no recurrent bias", K::CELL.op)));
+        }
+        let inputs = &Inputs { x, weights, initial, mask, dropout };
+        if let Some(other) = activations.into_iter().find(|&a| !inputs.x.device().is_cpu() && !on_card(a)) {
             return Err(Error::Config(format!(
                 "{}: a CUDA card has this recurrence with the activations {}, not with {}; a cell goes step by step with any",
                 K::CELL.op,
@@ -480,7 +531,7 @@ impl<K: Kind> Op for Forward<K> {
 
     fn keeps(&self) -> Option<Keeps> {
         // What is not there is not kept.
-        Some(Keeps { inputs: &[1, 2, 3, 4, 5], outputs: &[2] })
+        Some(Keeps { inputs: &[0, 1, 2, 3, 4, 5, 6, 7], outputs: &[2] })
     }
 
     fn backward(&self, node: &Backward) -> Result<Gradients> {
@@ -502,14 +553,14 @@ impl<K: Kind> Op for Back<K> {
     }
 
     fn cpu(&self, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
-        let inputs = self.0.split(&K::CELL, inputs);
-        inputs.extents.count(&K::CELL, 2);
+        let inputs = self.0.split(inputs);
+        inputs.extents().count(&K::CELL, 2);
         cpu::backward::<K>(&self.0, &inputs, outputs)
     }
 
     fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
-        let inputs = self.0.split(&K::CELL, inputs);
-        inputs.extents.count(&K::CELL, 2);
+        let inputs = self.0.split(inputs);
+        inputs.extents().count(&K::CELL, 2);
         cuda::backward::<K>(&self.0, device, &inputs, outputs)
     }
 

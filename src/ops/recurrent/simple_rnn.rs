@@ -2,7 +2,7 @@
 
 use super::cpu::{Step, StepBack, activate};
 use super::cuda::{Kernels, kernels};
-use super::{Back, Cell, Forward, Given, Inputs, Kind, Pass, Recurrence};
+use super::{Back, Cell, Forward, Given, Kind, Pass, Recurrence, Weights};
 use crate::device::cpu::Float;
 use crate::error::Result;
 use crate::ops::activation::Activation;
@@ -19,9 +19,8 @@ pub type SimpleRnn = Forward<SimpleRnnCell>;
 pub type SimpleRnnGrad = Back<SimpleRnnCell>;
 
 impl Tensor {
-    /// A fully connected recurrence over a whole sequence
-    /// ([Keras](https://keras.io/api/layers/recurrent_layers/simple_rnn/)): this is the product of the input with its kernel,
-    /// plus the bias, `(time, batch, units)`; `recurrent_kernel` is `(units, units)`.
+    /// A fully connected recurrence over a whole sequence `(batch, time, features)`
+    /// ([Keras](https://keras.io/api/layers/recurrent_layers/simple_rnn/)).
     ///
     /// Returns the outputs, `(batch, units)` or with [`Pass::sequences`] `(batch, time, units)`, and the last state, `(1,
     /// batch, units)`. Floating-point, one dtype.
@@ -30,14 +29,12 @@ impl Tensor {
     /// As for [`Tensor::lstm`].
     pub fn simple_rnn(
         &self,
-        recurrent_kernel: &Tensor,
+        weights: Weights,
         activation: Activation,
         pass: Pass,
         given: Given,
     ) -> Result<(Tensor, Tensor)> {
-        let Given { initial, mask, dropout } = given;
-        let inputs = Inputs { sums: self, kernel: recurrent_kernel, bias: None, initial, mask, dropout };
-        SimpleRnn::of(pass, [activation, activation], &inputs)
+        SimpleRnn::of(self, weights, [activation, activation], pass, given)
     }
 }
 

@@ -67,21 +67,34 @@ impl<T: Float> Tile<T> {
     /// From `c` on there are `width` elements at each of the first `c_rows`, that nobody else touches meanwhile.
     #[inline]
     pub unsafe fn run(&self, step: Step<T>) {
-        let Step { taps, depth, rows, width, a, b, b_rows, c, c_rows, accumulate } = step;
-        let vectors = width.div_ceil(self.lanes);
-        let lanes = vectors * self.lanes;
-        let (height, distance, starts, last) = match rows {
-            Rows::Apart(starts) => (starts.len(), 1, starts.as_ptr(), starts.iter().max().copied().unwrap_or(0)),
-            Rows::SideBySide { height, distance } => (height, distance, std::ptr::null(), height.saturating_sub(1)),
+        let Step { taps, depth, rows, width, a, b, b_rows, c_rows, .. } = step;
+        let lanes = width.next_multiple_of(self.lanes);
+        let (height, distance, last) = match rows {
+            Rows::Apart(starts) => (starts.len(), 1, starts.iter().max().copied().unwrap_or(0)),
+            Rows::SideBySide { height, distance } => (height, distance, height.saturating_sub(1)),
         };
         let tap = taps.iter().max().copied().unwrap_or(0);
         assert!((1..=self.kernels.len()).contains(&height) && c_rows.len() >= height);
-        assert!((1..=2).contains(&vectors) && depth > 0 && !taps.is_empty());
+        assert!((1..=2 * self.lanes).contains(&width) && depth > 0 && !taps.is_empty());
         assert!(tap + last + (depth - 1) * distance < a.len());
         assert!((taps.len() * depth - 1) * b_rows + lanes <= b.len());
-        let kernel = self.kernels[height - 1][vectors - 1][usize::from(starts.is_null())];
-        // SAFETY: the assertions above bound every access to A and B, the caller's promise those to C; the machine has the
-        // instructions, or the table would be another.
+        // SAFETY: the assertions above bound every access to A and B, the caller's promise those to C.
+        unsafe { self.run_unchecked(step) }
+    }
+
+    /// The same for a caller that made sure of what [`Tile::run`] asserts, of many tiles at once.
+    ///
+    /// # Safety
+    /// As for [`Tile::run`], and what it asserts holds.
+    #[inline]
+    pub unsafe fn run_unchecked(&self, step: Step<T>) {
+        let Step { taps, depth, rows, width, a, b, b_rows, c, c_rows, accumulate } = step;
+        let (height, distance, starts) = match rows {
+            Rows::Apart(starts) => (starts.len(), 1, starts.as_ptr()),
+            Rows::SideBySide { height, distance } => (height, distance, std::ptr::null()),
+        };
+        let kernel = self.kernels[height - 1][width.div_ceil(self.lanes) - 1][usize::from(starts.is_null())];
+        // SAFETY: the caller's promise; the machine has the instructions, or the table would be another.
         unsafe {
             kernel(
                 taps,
