@@ -12,7 +12,7 @@ enum { SEQUENCES = 1, BACKWARDS = 2, REVERSED_OUTPUT = 4, ZERO_OUTPUT = 8, RECOR
 // The activations that the kernels have.
 enum { LINEAR, RELU, TANH, SIGMOID, HARD_SIGMOID, SOFTSIGN };
 
-__device__ __forceinline__ float sigmoid_of(float x) { return 1.0f / (1.0f + expf(-x)); }
+__device__ __forceinline__ float sigmoid_of(float x) { return __fdividef(1.0f, 1.0f + expf(-x)); }
 __device__ __forceinline__ double sigmoid_of(double x) { return 1.0 / (1.0 + exp(-x)); }
 
 template <class A> __device__ __forceinline__ A activation_of(int which, A x) {
@@ -68,6 +68,37 @@ struct Sequence {
     }
     __device__ i64 after(int state, i64 time, i64 sample, int unit) const {
         return value(state, time + (is(BACKWARDS) ? 0 : 1), sample, unit);
+    }
+};
+
+// Where a thread's numbers of a step stand, which moves on with the steps: multiplications once, additions from then on.
+template <class Cell> struct Cursor {
+    i64 sums, plane, state, output, mask;
+    // Between planes, and how far a state moves; the others move in proportion.
+    i64 planes, step;
+    int by_output, by_mask;
+
+    __device__ Cursor(const Sequence& seq, i64 place, bool back, i64 sample, int unit) {
+        const i64 time = seq.time(place), output_time = seq.output_time(place);
+        const int forth = back ? -1 : 1, way = seq.is(BACKWARDS) ? -forth : forth;
+        planes = seq.batch * seq.units;
+        step = way * planes;
+        sums = (time * seq.batch + sample) * Cell::GATES * seq.units + unit;
+        plane = seq.plane(time, 0, sample, unit);
+        state = seq.after(0, time, sample, unit);
+        output = (sample * seq.steps + output_time) * seq.units + unit;
+        mask = sample * seq.steps + time;
+        by_output = (seq.is(REVERSED_OUTPUT) ? forth : way) * seq.units;
+        by_mask = way;
+    }
+    __device__ __forceinline__ void move() {
+        sums += Cell::GATES * step;
+        plane += Cell::PLANES * step;
+        state += step;
+        output += by_output;
+        mask += by_mask;
+        // Else the compiler has an address for each gate and plane move by itself, in registers that there are not.
+        asm volatile("" : "+l"(sums), "+l"(plane), "+l"(state));
     }
 };
 
@@ -158,11 +189,14 @@ __device__ __forceinline__ void pass(Weights& weights, Acc<T>* memory, const T* 
     const int u = threadIdx.x, row = blockDim.x * SAMPLES;
     const bool live = u < seq.units;
     const i64 first = blockIdx.x * static_cast<i64>(SAMPLES);
-    const int width = Cell::GATES * seq.units;
     const A scale = static_cast<A>(scale_);
     // Of what goes into the products two buffers take turns: what is read in a step is not written in it.
     const int stride = dropout ? row : 0, half = (dropout ? Cell::GATES : 1) * row;
-    A old[SAMPLES][2], factor[SAMPLES][Cell::GATES], next_sums[SAMPLES][Cell::GATES];
+    const auto factor = [&](int s, int g) {
+        return live && first + s < seq.batch ? dropped(dropout, scale, seq, g, first + s, u) : A(0);
+    };
+    A old[SAMPLES][2], next_sums[SAMPLES][Cell::GATES];
+    Cursor<Cell> at(seq, 0, false, first, u);
 #pragma unroll
     for (int s = 0; s < SAMPLES; s++) {
         const i64 sample = first + s;
@@ -174,33 +208,33 @@ __device__ __forceinline__ void pass(Weights& weights, Acc<T>* memory, const T* 
         }
 #pragma unroll
         for (int g = 0; g < Cell::GATES; g++) {
-            factor[s][g] = there ? dropped(dropout, scale, seq, g, sample, u) : A(0);
-            next_sums[s][g] = there ? load(sums, (seq.time(0) * seq.batch + sample) * width + g * seq.units + u) : A(0);
+            next_sums[s][g] = there ? load(sums, at.sums + (s * Cell::GATES + g) * seq.units) : A(0);
         }
     }
-    for (i64 place = 0; place < seq.steps; place++) {
-        const i64 time = seq.time(place);
-        A* state = memory + (place % 2) * half;
+#pragma unroll 1
+    for (i64 place = 0; place < seq.steps; place++, at.move()) {
+        const bool last = place + 1 == seq.steps;
+        A* state = memory + (place % 2 ? half : 0);
         A own[SAMPLES][Cell::GATES], products[SAMPLES][Cell::GATES];
 #pragma unroll
         for (int s = 0; s < SAMPLES; s++)
 #pragma unroll
             for (int g = 0; g < Cell::GATES; g++) {
-                if (dropout || g == 0) state[g * stride + u * SAMPLES + s] = old[s][0] * factor[s][g];
+                if (dropout)
+                    state[g * stride + u * SAMPLES + s] = old[s][0] * factor(s, g);
+                else if (g == 0)
+                    state[u * SAMPLES + s] = old[s][0];
                 products[s][g] = bias && live ? load(bias, g * seq.units + u) : A(0);
                 own[s][g] = next_sums[s][g];
             }
         __syncthreads();
         // The next step's sums are on their way while this one is computed.
-        if (place + 1 < seq.steps) {
-            const i64 next = seq.time(place + 1);
 #pragma unroll
-            for (int s = 0; s < SAMPLES; s++)
+        for (int s = 0; s < SAMPLES; s++)
+            if (!last && live && first + s < seq.batch)
 #pragma unroll
                 for (int g = 0; g < Cell::GATES; g++)
-                    if (live && first + s < seq.batch)
-                        next_sums[s][g] = load(sums, (next * seq.batch + first + s) * width + g * seq.units + u);
-        }
+                    next_sums[s][g] = load(sums, at.sums + Cell::GATES * at.step + (s * Cell::GATES + g) * seq.units);
         MULTIPLY(0, Cell::RECURRENT, state, stride, products);
         if constexpr (Cell::RECURRENT < Cell::GATES) {
             // The last gate's state goes through the reset gate first.
@@ -208,7 +242,7 @@ __device__ __forceinline__ void pass(Weights& weights, Acc<T>* memory, const T* 
 #pragma unroll
             for (int s = 0; s < SAMPLES; s++)
                 reset[u * SAMPLES + s] =
-                    Cell::reset(own[s], products[s], old[s], act) * factor[s][Cell::GATES - 1];
+                    Cell::reset(own[s], products[s], old[s], act) * factor(s, Cell::GATES - 1);
             __syncthreads();
             weights.template multiply<Cell::RECURRENT, Cell::GATES, SAMPLES>(reset, 0, products);
         }
@@ -218,19 +252,19 @@ __device__ __forceinline__ void pass(Weights& weights, Acc<T>* memory, const T* 
             if (!live || sample >= seq.batch) continue;
             A now[2], plane[4];
             Cell::step(own[s], products[s], old[s], now, plane, act);
-            const bool counts = !mask || mask[sample * seq.steps + time];
+            const bool counts = !mask || mask[at.mask + s * seq.steps];
+            const i64 row = s * static_cast<i64>(seq.units);
 #pragma unroll
             for (int i = 0; i < Cell::STATES; i++) {
                 if (counts) old[s][i] = now[i];
-                if (seq.is(RECORD)) store(kept, seq.after(i, time, sample, u), old[s][i]);
+                if (seq.is(RECORD)) store(kept, at.state + i * (seq.steps + 1) * at.planes + row, old[s][i]);
             }
             if (seq.is(RECORD))
 #pragma unroll
-                for (int i = 0; i < Cell::PLANES; i++) store(kept, seq.plane(time, i, sample, u), plane[i]);
-            const bool last = place + 1 == seq.steps;
+                for (int i = 0; i < Cell::PLANES; i++) store(kept, at.plane + i * at.planes + row, plane[i]);
             const A out = !counts && seq.is(ZERO_OUTPUT) ? A(0) : old[s][0];
             if (seq.is(SEQUENCES))
-                store(y, (sample * seq.steps + seq.output_time(place)) * seq.units + u, out);
+                store(y, at.output + s * seq.steps * seq.units, out);
             else if (last)
                 store(y, sample * seq.units + u, out);
             if (last)
@@ -253,9 +287,11 @@ __device__ __forceinline__ void pass_back(Weights& weights, Acc<T>* memory, cons
     const int u = threadIdx.x, row = blockDim.x * SAMPLES, half = Cell::GATES * row;
     const bool live = u < seq.units;
     const i64 first = blockIdx.x * static_cast<i64>(SAMPLES);
-    const int width = Cell::GATES * seq.units;
     const A scale = static_cast<A>(scale_);
-    A d[SAMPLES][2], factor[SAMPLES][Cell::GATES];
+    const auto factor = [&](int s, int g) {
+        return live && first + s < seq.batch ? dropped(dropout, scale, seq, g, first + s, u) : A(0);
+    };
+    A d[SAMPLES][2];
 #pragma unroll
     for (int s = 0; s < SAMPLES; s++) {
         const i64 sample = first + s;
@@ -263,32 +299,33 @@ __device__ __forceinline__ void pass_back(Weights& weights, Acc<T>* memory, cons
 #pragma unroll
         for (int i = 0; i < Cell::STATES; i++)
             d[s][i] = there && d_states ? load(d_states, seq.at(i, sample, u)) : A(0);
-#pragma unroll
-        for (int g = 0; g < Cell::GATES; g++)
-            factor[s][g] = there ? dropped(dropout, scale, seq, g, sample, u) : A(0);
         const i64 last = seq.time(seq.steps - 1);
         const bool zeroed = there && seq.is(ZERO_OUTPUT) && mask && !mask[sample * seq.steps + last];
         if (there && dy && !seq.is(SEQUENCES) && !zeroed) d[s][0] += load(dy, sample * seq.units + u);
     }
-    for (i64 place = seq.steps - 1; place >= 0; place--) {
-        const i64 time = seq.time(place);
-        A* exchange = memory + (place % 2) * half;
+    // The state before a step stands after the one that it comes from.
+    Cursor<Cell> at(seq, seq.steps - 1, true, first, u);
+#pragma unroll 1
+    for (i64 place = seq.steps - 1; place >= 0; place--, at.move()) {
+        A* exchange = memory + (place % 2 ? half : 0);
         A own[SAMPLES][Cell::GATES], through[SAMPLES][Cell::GATES], plane[SAMPLES][4], old[SAMPLES][2], now[SAMPLES][2];
         bool counts[SAMPLES];
 #pragma unroll
         for (int s = 0; s < SAMPLES; s++) {
             const i64 sample = first + s;
             const bool there = live && sample < seq.batch;
-            counts[s] = there && (!mask || mask[sample * seq.steps + time]);
+            counts[s] = there && (!mask || mask[at.mask + s * seq.steps]);
+            const i64 row = s * static_cast<i64>(seq.units);
             if (there && dy && seq.is(SEQUENCES) && (counts[s] || !seq.is(ZERO_OUTPUT)))
-                d[s][0] += load(dy, (sample * seq.steps + seq.output_time(place)) * seq.units + u);
+                d[s][0] += load(dy, at.output + s * seq.steps * seq.units);
 #pragma unroll
             for (int i = 0; i < Cell::PLANES; i++)
-                plane[s][i] = counts[s] ? load(kept, seq.plane(time, i, sample, u)) : A(0);
+                plane[s][i] = counts[s] ? load(kept, at.plane + i * at.planes + row) : A(0);
 #pragma unroll
             for (int i = 0; i < Cell::STATES; i++) {
-                old[s][i] = counts[s] ? load(kept, seq.before(i, time, sample, u)) : A(0);
-                now[s][i] = counts[s] ? load(kept, seq.after(i, time, sample, u)) : A(0);
+                const i64 after = at.state + i * (seq.steps + 1) * at.planes + row;
+                old[s][i] = counts[s] ? load(kept, after + at.step) : A(0);
+                now[s][i] = counts[s] ? load(kept, after) : A(0);
             }
         }
         A back[SAMPLES][Cell::GATES];
@@ -315,7 +352,7 @@ __device__ __forceinline__ void pass_back(Weights& weights, Acc<T>* memory, cons
 #pragma unroll
             for (int s = 0; s < SAMPLES; s++) {
                 if (!counts[s]) continue;
-                d[s][0] += Cell::reset_back(plane[s], old[s], back[s][LAST] * factor[s][LAST], own[s], act);
+                d[s][0] += Cell::reset_back(plane[s], old[s], back[s][LAST] * factor(s, LAST), own[s], act);
                 own[s][1] = through[s][1] = flushed(own[s][1]);
                 exchange[row + u * SAMPLES + s] = through[s][1];
             }
@@ -328,10 +365,10 @@ __device__ __forceinline__ void pass_back(Weights& weights, Acc<T>* memory, cons
             if (!live || sample >= seq.batch) continue;
 #pragma unroll
             for (int g = 0; g < Cell::GATES; g++) {
-                const i64 at = (time * seq.batch + sample) * width + g * seq.units + u;
-                store(d_sums, at, own[s][g]);
-                if (d_products) store(d_products, at, through[s][g]);
-                if (g < Cell::RECURRENT) d[s][0] += back[s][g] * factor[s][g];
+                const i64 to = at.sums + (s * Cell::GATES + g) * seq.units;
+                store(d_sums, to, own[s][g]);
+                if (d_products) store(d_products, to, through[s][g]);
+                if (g < Cell::RECURRENT) d[s][0] += dropout ? back[s][g] * factor(s, g) : back[s][g];
             }
             if (place == 0)
 #pragma unroll
