@@ -50,7 +50,8 @@ __device__ void backward(Team team, T* dx, const T* x, const T* gamma, const T* 
     TEAM_ROWS(row, team, rows) {
         const T *from = x + row * count, *upstream = dy + row * count;
         const auto m = moments(team, from, count, epsilon, centred);
-        const auto g = [&](i64 j) { return load(upstream, j) * (gamma ? load(gamma, j) : A(1)); };
+        // Rounded, so that a row of one element has a gradient of exactly 0.
+        const auto g = [&](i64 j) { return rounded_product(load(upstream, j), gamma ? load(gamma, j) : A(1)); };
         A sum = 0, product = 0;
         TEAM_ELEMENTS(j, team, count) {
             sum += g(j);

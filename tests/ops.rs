@@ -76,6 +76,15 @@ fn nan_stays_nan() -> Result<()> {
             let column = x.reshape([3, 1])?;
             expect(column.linear(&one, Some(&bias), Activation::Relu), &[NAN, 1.0, 0.0])?;
             expect(column.linear(&one, None, Activation::Relu), &[NAN, 1.0, 0.0])?;
+            // A card has three ways of computing these: as a product, of channels by themselves, and by tiles.
+            for (channels, stride) in [(1, 1), (1, 2), (2, 2)] {
+                let images = column.broadcast_to([3, channels])?.reshape([3, 1, 1, channels])?;
+                let kernel = Tensor::full(&device, [1, 1, channels, 1], dtype, 1.0 / channels as f64)?;
+                let window = window(&images, 1, stride, Padding::Valid)?;
+                for bias in [None, Some(&bias)] {
+                    expect(images.conv(&kernel, bias, window, 1, Activation::Relu), &[NAN, 1.0, 0.0])?;
+                }
+            }
         }
     }
     Ok(())

@@ -7,6 +7,7 @@ mod common;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uncrumple::device::cpu::pool;
 use uncrumple::layers::LayerRef;
+use uncrumple::model::Summary;
 use uncrumple::prelude::*;
 
 /// The pools are the process's: one test at a time.
@@ -83,58 +84,90 @@ fn memory_after_ten_steps_is_memory_after_ten_thousand() -> Result<()> {
     Ok(())
 }
 
+/// Runs `work` as a machine with so many threads does.
+fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.unwrap_or_else(|e| panic!("a thread pool: {e}")).install(work)
+}
+
+/// What a step takes at its height: what the pool has to ask for when it begins with nothing that waits.
+fn height(trainer: &mut Trainer, device: &Device, batch: &Dataset) -> Result<usize> {
+    match device {
+        Device::Cpu => pool::release_all(),
+        Device::Cuda(cuda) => cuda.release_all()?,
+    }
+    let idle = memory(device).1;
+    trainer.train_on_batch(batch)?;
+    Ok(memory(device).1 - idle)
+}
+
 /// Parameters and the optimizer's state take what is stated, up to an eighth; activations at least that, and on the CPU at
-/// most a third and half a MiB more.
+/// most a third more and what is stated of scratch memory, whatever the number of threads.
 #[test]
 fn the_summary_states_what_training_uses() -> Result<()> {
     let _alone = alone();
-    const WIDTH: usize = 256;
-    for (device, batch) in devices().into_iter().flat_map(|d| [(d.clone(), 64), (d, 512)]) {
-        let in_use = || memory(&device).0;
-        let samples = data(batch, WIDTH)?.to_device(&device)?;
-        let start = in_use();
-        let mut chain = Sequential::new(WIDTH);
-        for _ in 0..16 {
-            chain = chain.add(Dense::new(WIDTH).relu());
+    for device in devices() {
+        let threads = if device.is_cpu() { &[1, 2, 16][..] } else { &[1] };
+        for (&threads, batch) in threads.iter().flat_map(|t| [(t, 64), (t, 512)]) {
+            on_threads(threads, || check_memory(&device, batch, threads))?;
         }
-        let model = chain.add(Dense::new(3).softmax()).build()?.on(device.clone());
-        let parameters = in_use() - start;
-        let (stated_parameters, stated_state, stated_activations) = {
-            let summary = model.summary().batch_size(batch);
-            (summary.parameter_bytes(), summary.optimizer_bytes(), summary.activation_bytes().unwrap())
-        };
-        let loss = SparseCategoricalCrossentropy::new();
-        let mut trainer = model.compile(Adam::new(1e-3), loss, ())?.capture(false);
-        trainer.train_on_batch(&samples)?;
-        let state = in_use() - start - parameters;
-        // What a step takes at its height: what the pool has to ask for when it begins with nothing that waits.
-        match &device {
-            Device::Cpu => pool::release_all(),
-            Device::Cuda(cuda) => cuda.release_all()?,
-        }
-        let idle = memory(&device);
-        trainer.train_on_batch(&samples)?;
-        let height = memory(&device).1 - idle.1;
-        // All gradients are there before the first weight changes; the rest are activations and what works on them.
-        let activations = height - stated_parameters;
-        let label = format!("{device}, batch of {batch}");
-        // A model's weights go to a card when it is compiled, so that only on the CPU they can be told from the state.
-        let both = ("parameters and state", parameters + state, stated_parameters + stated_state);
-        let alone = [("parameters", parameters, stated_parameters), ("state", state, stated_state)];
-        let told_apart = if device == Device::Cpu { &alone[..] } else { &[] };
-        // Blocks come in classes, so an eighth may be lost.
-        for &(what, used, stated) in told_apart.iter().chain([&both]) {
-            assert!(
-                (stated..=stated * 9 / 8).contains(&used),
-                "{label}: {what} take {used} bytes, {stated} are stated"
-            );
-        }
-        let most = stated_activations * 4 / 3 + (512 << 10);
-        assert!(
-            device != Device::Cpu || (stated_activations..=most).contains(&activations),
-            "{label}: activations take {activations} bytes, {stated_activations} are stated"
-        );
     }
+    Ok(())
+}
+
+fn check_memory(device: &Device, batch: usize, threads: usize) -> Result<()> {
+    const WIDTH: usize = 256;
+    let in_use = || memory(device).0;
+    let samples = data(batch, WIDTH)?.to_device(device)?;
+    let start = in_use();
+    let mut chain = Sequential::new(WIDTH);
+    for _ in 0..16 {
+        chain = chain.add(Dense::new(WIDTH).relu());
+    }
+    let model = chain.add(Dense::new(3).softmax()).build()?.on(device.clone());
+    let parameters = in_use() - start;
+    let (stated_parameters, stated_state, stated_activations) = {
+        let summary = model.summary().batch_size(batch);
+        (summary.parameter_bytes(), summary.optimizer_bytes(), summary.activation_bytes().unwrap())
+    };
+    let loss = SparseCategoricalCrossentropy::new();
+    let mut trainer = model.compile(Adam::new(1e-3), loss, ())?.capture(false);
+    trainer.train_on_batch(&samples)?;
+    let state = in_use() - start - parameters;
+    // All gradients are there before the first weight changes; the rest are activations and what works on them.
+    let activations = height(&mut trainer, device, &samples)? - stated_parameters;
+    let label = format!("{device}, batch of {batch}, {threads} threads");
+    // A model's weights go to a card when it is compiled, so that only on the CPU they can be told from the state.
+    let both = ("parameters and state", parameters + state, stated_parameters + stated_state);
+    let alone = [("parameters", parameters, stated_parameters), ("state", state, stated_state)];
+    let told_apart = if device.is_cpu() { &alone[..] } else { &[] };
+    // Blocks come in classes, so an eighth may be lost.
+    for &(what, used, stated) in told_apart.iter().chain([&both]) {
+        assert!((stated..=stated * 9 / 8).contains(&used), "{label}: {what} take {used} bytes, {stated} are stated");
+    }
+    let most = stated_activations * 4 / 3 + threads * Summary::SCRATCH_PER_THREAD;
+    assert!(
+        !device.is_cpu() || (stated_activations..=most).contains(&activations),
+        "{label}: activations take {activations} bytes, {stated_activations} are stated"
+    );
+    Ok(())
+}
+
+/// Convolutions, each with scratch memory of another size, take no more of it for a thread than the summary states.
+#[test]
+fn scratch_memory_grows_with_threads_as_stated() -> Result<()> {
+    let _alone = alone();
+    let run = |threads| {
+        on_threads(threads, || -> Result<usize> {
+            let program = uncrumple::programs::find("resnet")?;
+            let mut trainer = program.compile(program.model()?, ())?;
+            let batch = program.data(8, 0)?;
+            trainer.train_on_batch(&batch)?;
+            height(&mut trainer, &Device::Cpu, &batch)
+        })
+    };
+    let (one, many) = (run(1)?, run(16)?);
+    assert!(many <= one + 15 * Summary::SCRATCH_PER_THREAD, "{one} bytes with one thread, {many} with 16");
     Ok(())
 }
 
@@ -200,9 +233,7 @@ fn a_rerun_gives_the_same_bits_with_any_number_of_threads() -> Result<()> {
         let first = run(&device)?;
         assert!(run(&device)? == first, "{device}: a rerun has other bits");
         for threads in [1, 2, 5] {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-            let pool = pool.unwrap_or_else(|e| panic!("a thread pool: {e}"));
-            assert!(pool.install(|| run(&device))? == first, "{device}: {threads} threads have other bits");
+            assert!(on_threads(threads, || run(&device))? == first, "{device}: {threads} threads have other bits");
         }
     }
     Ok(())

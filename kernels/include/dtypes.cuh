@@ -22,6 +22,11 @@ template <class T> __device__ __forceinline__ void store(T* p, i64 i, Acc<T> val
     p[i] = static_cast<T>(value);
 }
 
+// a * b, rounded, where it must cancel: of a plain product and what is then taken from it the driver's compiler makes one
+// multiply-add, which leaves the product's rounding.
+__device__ __forceinline__ float rounded_product(float a, float b) { return __fmul_rn(a, b); }
+__device__ __forceinline__ double rounded_product(double a, double b) { return __dmul_rn(a, b); }
+
 // Instantiation: M(suffix, type) for each type. A kernel's entry is its name, an underscore and the suffix, which
 // build.rs finds in the PTX:
 //

@@ -14,6 +14,10 @@ pub struct Summary<'a> {
 }
 
 impl<'a> Summary<'a> {
+    /// About what ops on the CPU take beside activations while they run, in bytes for each thread: products and convolutions
+    /// go through memory in pieces that stay in a core's cache, and each thread has pieces of its own.
+    pub const SCRATCH_PER_THREAD: usize = 1 << 20;
+
     pub(crate) fn new(model: &'a Model) -> Summary<'a> {
         Summary { model, batch: 32, optimizer: ("", 0) }.optimizer(&Adam::new(0.001))
     }
@@ -112,12 +116,15 @@ impl fmt::Display for Summary<'_> {
         writeln!(f, "Optimizer state  {state:>12}  ({optimizer}: {numbers})")?;
         let open = |spec: &Spec| spec.dims.iter().skip(1).any(Option::is_none);
         match self.activation_bytes() {
-            Some(size) => write!(f, "Activations      {:>12}  (batch of {})", bytes(size), self.batch),
+            Some(size) => write!(f, "Activations      {:>12}  (batch of {})", bytes(size), self.batch)?,
             None if graph.steps.iter().flat_map(|s| &s.specs).any(open) => {
-                write!(f, "Activations      {:>12}", "depends on the data")
+                write!(f, "Activations      {:>12}", "depends on the data")?;
             }
-            None => write!(f, "Activations      {:>12}  (batch of {})", "too many", self.batch),
-        }?;
+            None => write!(f, "Activations      {:>12}  (batch of {})", "too many", self.batch)?,
+        }
+        if self.model.device.is_cpu() {
+            write!(f, "\nScratch memory   {:>12}  (about, for each thread)", bytes(Self::SCRATCH_PER_THREAD))?;
+        }
         self.model.warnings().iter().try_for_each(|warning| write!(f, "\nwarning: {warning}"))
     }
 }

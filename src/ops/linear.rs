@@ -96,7 +96,6 @@ impl Op for Linear {
         count(inputs);
         let (x, w) = (inputs[0], inputs[1]);
         let sum = outputs.last().ok_or_else(|| Error::Internal("linear has an output".into()))?;
-        let fused = self.0 == Activation::Relu;
         device.matmul(&Product {
             a: x,
             a_from: 0,
@@ -112,10 +111,9 @@ impl Op for Linear {
             stride_a: 0,
             stride_b: 0,
             stride_out: 0,
-            relu: fused,
         })?;
         // In place where the sum is not kept: an element-wise kernel reads each element before it writes it.
-        if fused { Ok(()) } else { self.0.cuda(device, sum, &outputs[0]) }
+        self.0.cuda(device, sum, &outputs[0])
     }
 
     fn keeps(&self) -> Option<Keeps> {

@@ -139,7 +139,6 @@ impl Op for Matmul {
             stride_a: e.stride_a,
             stride_b: e.stride_b,
             stride_out: e.m * e.n,
-            relu: false,
         })
     }
 

@@ -136,7 +136,7 @@ pub struct Matrix {
 pub struct Epilogue {
     /// Added to each column: as long as there are rows.
     pub bias: Option<Matrix>,
-    /// max(x, 0).
+    /// max(x, 0), and 0 for NaN.
     pub relu: bool,
     /// x · Φ(x), by tanh.
     pub gelu: bool,
@@ -362,8 +362,8 @@ impl Product {
         for x in out.iter_mut() {
             *x = round(*x);
             if *relu {
-                // NaN stays NaN.
-                *x = if *x < 0.0 { 0.0 } else { *x };
+                // NaN becomes 0, as a card's cuBLASLt 13.1 has it.
+                *x = x.max(0.0);
             } else if *gelu {
                 let inner = (2.0 / std::f64::consts::PI).sqrt() * (*x + 0.044_715 * x.powi(3));
                 *x = round(0.5 * *x * (1.0 + inner.tanh()));

@@ -309,6 +309,7 @@ fn epilogues_follow_products() {
     assert_eq!(matmul(&own, 4, &bias, null_mut(), false), Ok(vec![-3.0, 0.0, 2.0, -3.0, 0.0, 2.0]));
     assert_eq!(matmul(&own, 6, &bias, null_mut(), false), Ok(vec![0.0, 0.0, 2.0, 0.0, 0.0, 2.0]));
     assert_eq!(matmul(&own, 6, &bias, null_mut(), true), Ok(vec![0.0, 0.0, 0.0, 0.0, 2.0, 2.0]));
+    assert_eq!(matmul(&own, 6, &[f32::NAN, 4.0, 6.0], null_mut(), false), Ok(vec![0.0, 0.0, 2.0, 0.0, 0.0, 2.0]));
     let mask = own.put(&[0u8; 32]);
     assert_eq!(matmul(&own, 134, &bias, mask, false), Ok(vec![0.0, 0.0, 2.0, 0.0, 0.0, 2.0]));
     let bits = own.get::<u8>(mask, 32);

@@ -5,6 +5,7 @@
 //! | `UNCRUMPLE_EMULATOR_DEVICES` | how many devices there are | 1 |
 //! | `UNCRUMPLE_EMULATOR_MEMORY` | bytes of each; `K`, `M` and `G` behind the number multiply by 1024 | `8G` |
 //! | `UNCRUMPLE_EMULATOR_CHECKS` | `0` switches off the checks for unwritten memory and races | on |
+//! | `UNCRUMPLE_EMULATOR_CONTRACT` | `0` runs products and sums as they are written, never fused | on |
 //! | `UNCRUMPLE_EMULATOR_THREADS` | threads that run blocks | those of the machine |
 //! | `UNCRUMPLE_EMULATOR_LEAKS` | `1` lists at exit what was never freed | off |
 
@@ -75,6 +76,12 @@ fn number(name: &str, default: usize) -> usize {
         eprintln!("{name}={text}: expected a number, perhaps with K, M or G; taking {default}");
         default
     })
+}
+
+/// Whether modules are loaded as the driver's compiler does it, with products and sums fused where PTX allows it.
+pub fn contracts() -> bool {
+    static CONTRACTS: OnceLock<bool> = OnceLock::new();
+    *CONTRACTS.get_or_init(|| number("UNCRUMPLE_EMULATOR_CONTRACT", 1) != 0)
 }
 
 /// All devices.

@@ -3,7 +3,7 @@
 use super::device;
 use super::error::{Code, Error, Result, invalid, text};
 use super::handle::Raw;
-use crate::ptx;
+use crate::{isa, ptx};
 use std::ffi::{c_char, c_void};
 
 /// The start of a module's image, where it is no text.
@@ -53,7 +53,10 @@ pub fn parse(text: &str) -> Result<ptx::Module> {
     {
         known((major, minor))?;
     }
-    let module = ptx::parse(text).map_err(wrong)?;
+    let mut module = ptx::parse(text).map_err(wrong)?;
+    if device::contracts() {
+        isa::contract(&mut module);
+    }
     known(module.version)?;
     let digits: String =
         module.target.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();

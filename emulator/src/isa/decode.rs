@@ -86,7 +86,11 @@ impl<'m> Decoder<'m> {
                 match statement {
                     Statement::Variable(v) if v.space == Space::Shared => own.push(v),
                     Statement::Instruction(instruction) => {
-                        instruction.operands.iter().for_each(|o| mentioned(o, &mut names));
+                        for operand in &instruction.operands {
+                            operand.each_name(&mut |name| {
+                                names.insert(name);
+                            });
+                        }
                         if instruction.opcode.starts_with("call") {
                             let called = instruction.operands.iter().filter_map(|o| match o {
                                 Operand::Name(name) => self.functions.get(name.as_str()).map(|f| f.0),
@@ -265,14 +269,5 @@ impl<'m> Decoder<'m> {
         self.frames.pop();
         self.labels[end] = Some(self.kernel.code.len());
         Ok(())
-    }
-}
-
-/// The names that an operand mentions.
-fn mentioned<'m>(operand: &'m Operand, names: &mut HashSet<&'m str>) {
-    match operand {
-        Operand::Name(name) | Operand::Offset(name, _) | Operand::Address(Some(name), _) => drop(names.insert(name)),
-        Operand::List(list) => list.iter().for_each(|o| mentioned(o, names)),
-        _ => {}
     }
 }

@@ -8,6 +8,7 @@ mod atomic;
 mod barrier;
 mod bits;
 mod branch;
+mod contract;
 mod convert;
 mod cursor;
 mod decode;
@@ -24,6 +25,7 @@ mod rounding;
 mod warp;
 mod wmma;
 
+pub use contract::contract;
 pub use cursor::Cursor;
 pub use decode::{Symbols, kernel};
 

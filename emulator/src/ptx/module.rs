@@ -122,3 +122,28 @@ pub enum Operand {
     /// `p|q`.
     Pair(String, String),
 }
+
+impl Operand {
+    /// Calls `f` with each name that it mentions.
+    pub fn each_name<'a>(&'a self, f: &mut impl FnMut(&'a str)) {
+        match self {
+            Operand::Name(name) | Operand::Offset(name, _) | Operand::Not(name) | Operand::Address(Some(name), _) => {
+                f(name)
+            }
+            Operand::Pair(first, second) => [first, second].into_iter().for_each(|name| f(name)),
+            Operand::List(list) => list.iter().for_each(|operand| operand.each_name(f)),
+            Operand::Integer(_)
+            | Operand::Float(_)
+            | Operand::Bits32(_)
+            | Operand::Bits64(_)
+            | Operand::Address(None, _) => {}
+        }
+    }
+
+    /// Whether it mentions `name`.
+    pub fn names(&self, name: &str) -> bool {
+        let mut found = false;
+        self.each_name(&mut |other| found |= other == name);
+        found
+    }
+}

@@ -1,4 +1,4 @@
-//! Matrix products by cuBLASLt, which adds a bias and applies ReLU on the way out.
+//! Matrix products by cuBLASLt, which adds a bias on the way out. Its ReLU is not used, since it makes 0 of NaN.
 
 use super::context::CudaDevice;
 use super::cublas::{Places, Scale, Workspace, failure, tf32};
@@ -82,8 +82,6 @@ type Layout = Descriptor<lt::cublasLtMatrixLayoutOpaque_t>;
 struct Key {
     gemm: Gemm,
     dtype: DType,
-    bias: bool,
-    relu: bool,
     tf32: bool,
 }
 
@@ -112,25 +110,22 @@ impl Lt {
         Ok(Lt { handle: Handle(handle), workspace, plans: HashMap::new() })
     }
 
-    /// Computes a product with what follows it; false where the library has no algorithm for it, and nothing was done.
+    /// Computes a product with a bias; false where the library has no algorithm for it, and nothing was done.
     pub fn multiply(
         &mut self,
         device: &CudaDevice,
         gemm: &Gemm,
         dtype: DType,
         places: Places,
-        bias: Option<u64>,
-        relu: bool,
+        bias: u64,
     ) -> Result<bool> {
-        let key = Key { gemm: *gemm, dtype, bias: bias.is_some(), relu, tf32: tf32() };
+        let key = Key { gemm: *gemm, dtype, tf32: tf32() };
         if !self.plans.contains_key(&key) {
             let plan = self.plan(&key)?;
             self.plans.insert(key, plan);
         }
         let Some(Some(plan)) = self.plans.get(&key) else { return Ok(false) };
-        if let Some(bias) = bias {
-            plan.operation.set(Attribute::CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias)?;
-        }
+        plan.operation.set(Attribute::CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias)?;
         let [left, right, out] = places.map(|place| std::ptr::without_provenance_mut::<c_void>(place as usize));
         let [left_layout, right_layout, out_layout] = &plan.layouts;
         // SAFETY: handle and descriptors live, and the caller's turn keeps other threads away from them; the matrices are
@@ -173,15 +168,9 @@ impl Lt {
             true => Transpose::CUBLAS_OP_T as i32,
             false => Transpose::CUBLAS_OP_N as i32,
         };
-        let epilogue = match (key.bias, key.relu) {
-            (true, true) => Epilogue::CUBLASLT_EPILOGUE_RELU_BIAS,
-            (true, false) => Epilogue::CUBLASLT_EPILOGUE_BIAS,
-            (false, true) => Epilogue::CUBLASLT_EPILOGUE_RELU,
-            (false, false) => Epilogue::CUBLASLT_EPILOGUE_DEFAULT,
-        };
         operation.set(Attribute::CUBLASLT_MATMUL_DESC_TRANSA, transpose(key.gemm.left))?;
         operation.set(Attribute::CUBLASLT_MATMUL_DESC_TRANSB, transpose(key.gemm.right))?;
-        operation.set(Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue as u32)?;
+        operation.set(Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE, Epilogue::CUBLASLT_EPILOGUE_BIAS as u32)?;
         let [left, right, out] = key.gemm.stored();
         let layouts = [
             Layout::new(kind, left, key.gemm.left, key.gemm.batch)?,

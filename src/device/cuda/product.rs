@@ -3,7 +3,7 @@
 use crate::device::Elements;
 use crate::error::{Error, Result};
 
-/// `out = a · b`, plus `bias`, then ReLU, for each item of a batch: `a` is (m, k), `b` (k, n) and `out` (m, n), row-major
+/// `out = a · b`, plus `bias`, for each item of a batch: `a` is (m, k), `b` (k, n) and `out` (m, n), row-major
 /// and dense, all of one floating-point dtype; `bias` is (n).
 #[derive(Clone, Copy)]
 pub struct Product<'a> {
@@ -35,8 +35,6 @@ pub struct Product<'a> {
     pub stride_b: usize,
     /// Elements between the items of `out`: m · n.
     pub stride_out: usize,
-    /// Whether negative results become 0.
-    pub relu: bool,
 }
 
 impl<'a> Product<'a> {
@@ -58,7 +56,6 @@ impl<'a> Product<'a> {
             stride_a: m * k,
             stride_b: k * n,
             stride_out: m * n,
-            relu: false,
         }
     }
 

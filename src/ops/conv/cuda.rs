@@ -9,6 +9,7 @@ use crate::device::cpu::conv::{Axis, Geometry};
 use crate::device::cuda::{Arg, CudaDevice, Grid, Product, tf32};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::ops::Activation;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use smallvec::SmallVec;
@@ -48,7 +49,8 @@ impl Conv<'_> {
         }
         if self.is_product() {
             let sizes = [self.places_out(), g.filters, g.channels];
-            return self.product([x, kernel, out], sizes, [false, false], bias, relu);
+            self.product([x, kernel, out], sizes, [false, false], bias)?;
+            return if relu { Activation::Relu.cuda(self.device, out, out) } else { Ok(()) };
         }
         let mut args = Args::new();
         args.extend([Arg::output(out)?, Arg::input(x)?, Arg::input(kernel)?]);
@@ -76,7 +78,7 @@ impl Conv<'_> {
         }
         if self.is_product() {
             let sizes = [self.places_out(), g.channels, g.filters];
-            return self.product([dy, kernel, dx], sizes, [false, true], None, false);
+            return self.product([dy, kernel, dx], sizes, [false, true], None);
         }
         // The places of the input that are equal modulo the stride, along each axis: how many kinds, and how many of
         // one.
@@ -109,7 +111,7 @@ impl Conv<'_> {
             return Ok(());
         }
         if self.is_product() {
-            return self.product([x, dy, dw], [g.channels, g.filters, places], [true, false], None, false);
+            return self.product([x, dy, dw], [g.channels, g.filters, places], [true, false], None);
         }
         if self.is_depthwise() {
             let (kernels, vector) = self.depthwise(4 * self.dtype.size().min(4));
@@ -156,7 +158,6 @@ impl Conv<'_> {
         [m, n, k]: [usize; 3],
         [transpose_a, transpose_b]: [bool; 2],
         bias: Option<&Tensor>,
-        relu: bool,
     ) -> Result<()> {
         self.device.matmul(&Product {
             a,
@@ -173,7 +174,6 @@ impl Conv<'_> {
             stride_a: 0,
             stride_b: 0,
             stride_out: 0,
-            relu,
         })
     }
 
