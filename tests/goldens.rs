@@ -71,6 +71,42 @@ fn pull(tape: GradientTape, value: &Tensor, upstream: &Tensor, source: &Tensor) 
 }
 
 #[test]
+fn what_a_mask_leaves_out_counts_in_no_loss_and_no_mean() {
+    for_all("masks", |case, device| {
+        let list = |key: &str| case.about[key].as_array().unwrap().iter().map(|v| v.as_str().unwrap());
+        let on = |name: &str| case.find(name)?.map(|t| t.to_device(device)).transpose();
+        let (t, p) = (on("target")?.unwrap(), on("prediction")?.unwrap());
+        let losses = Box::<dyn losses::Loss>::from(losses::MeanSquaredError::new()).call(&t, &p, false)?;
+        let mut wrong = Vec::new();
+        for (kind, weight) in list("masks").flat_map(|kind| list("weights").map(move |weight| (kind, weight))) {
+            let (mask, weights) = (on(&format!("mask.{kind}"))?.unwrap(), on(&format!("weight.{weight}"))?);
+            for name in list("reductions") {
+                let config = uncrumple::layers::object(serde_json::json!({"reduction": name}));
+                let reduction = losses::from_config("MeanSquaredError", &config)?.reduction();
+                let loss = reduction.apply(&losses, Some(&reduction.mask(&mask, weights.as_ref())?))?;
+                let what = format!("loss.{name}.{kind}.{weight}");
+                wrong.extend(check("losses", &what, &loss, &case.tensor(&what)?)?);
+            }
+            for name in list("metrics") {
+                let what = format!("metric.{name}.{kind}.{weight}");
+                let Some(want) = case.find(&what)? else { continue };
+                let metric = metrics::from_config(name, &uncrumple::layers::Config::new())?;
+                let masked = match metric.is_masked() {
+                    true => Some(Reduction::Sum.mask(&mask, weights.as_ref())?),
+                    false => weights.clone(),
+                };
+                let zero = [0, 1].map(|_| Tensor::zeros(device, (), DType::F32));
+                let state = metric.update(&zero.into_iter().collect::<Result<Vec<_>>>()?, &t, &p, masked.as_ref())?;
+                let state = state.iter().map(|s| s.to_vec::<f32>()).collect::<Result<Vec<_>>>()?;
+                let result = Tensor::scalar(metric.result(&state)[0] as f32)?;
+                wrong.extend(check("metrics", &what, &result, &want)?);
+            }
+        }
+        Ok(wrong)
+    });
+}
+
+#[test]
 fn activations_are_kerass() {
     for_all("activations", |case, device| {
         let tape = GradientTape::new();

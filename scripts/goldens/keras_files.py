@@ -63,6 +63,7 @@ def write_model(folder, name, model, inputs, targets=None):
     saved = variables(model)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # Keras only warns of an optimizer's state that it cannot read
+        warnings.filterwarnings("ignore", message=".*mask")  # nested models do carry them, whatever it says
         model = keras.models.load_model(path)
     arrays = variables(model)
     # In order and not by path: Keras names the weights of an opened Sequential without the model's own name.
@@ -355,9 +356,49 @@ def nested(folder):
     write_model(folder, "nested", model, inputs)
 
 
+def masked(folder):
+    """Masks that reach the loss, and that a pooling uses. Layers inside of `TimeDistributed` are called
+    `layer`, which files call the place where they are."""
+
+    def steps(name, model, loss, x, y):
+        set_weights(model, common.rng(name))
+        model.compile(optimizers.Adam(0.01), loss)
+        for _ in range(2):
+            model.train_on_batch(x, y)
+        write_model(folder, name, model, [x], [y])
+
+    random = common.rng("masked")
+    kept = np.array([[1, 1, 0, 1], [0, 0, 0, 0], [0, 1, 0, 0]], "int32")
+    numbers = random.integers(1, 7, (3, 4)).astype("int32") * kept
+    labels = random.integers(0, 3, (3, 4)).astype("int32")
+    model = keras.Sequential([
+        keras.Input((4,), dtype="int32", name="x"),
+        layers.Embedding(7, 5, mask_zero=True, name="embedding"),
+        layers.TimeDistributed(layers.Dense(4, "tanh", name="layer"), name="steps"),
+        layers.BatchNormalization(name="normalization"),
+        layers.Dense(3, "softmax", name="label"),
+    ], name="tagger")
+    steps("masked_tagger", model, "sparse_categorical_crossentropy", numbers, labels)
+
+    x = common.normal(random, (3, 4, 5)) * kept[..., None].astype("float32")
+    x[1, 2] = 1.0  # a mean of nothing is NaN
+    source = keras.Input((4, 5), name="x")
+    masked = layers.Masking(name="masking")(source)
+    inner = keras.Sequential([
+        keras.Input((5,)), layers.Dense(4, "relu", name="a"), layers.BatchNormalization(name="b"),
+    ], name="layer")
+    chain = [keras.Input((4, 5)), layers.Dense(4, "tanh", name="c"), layers.Dropout(0.0)]
+    inside = keras.Sequential(chain, name="inside")
+    left, right = layers.TimeDistributed(inner, name="steps")(masked), inside(masked)
+    merged = layers.Multiply(name="times")([left, right]), layers.Maximum(name="most")([left, right])
+    joined = layers.Concatenate(name="joined")(list(merged))
+    y = layers.Dense(2, name="out")(layers.GlobalAveragePooling1D(name="pool")(joined))
+    steps("masked_pooled", keras.Model(source, y, name="pooled"), "mean_squared_error", x, common.normal(random, (3, 2)))
+
+
 def main():
     folder = common.output_folder()
-    for family in (mlp, names, layers_all, everyday, statistics, images, functional, nested):
+    for family in (mlp, names, layers_all, everyday, statistics, images, functional, nested, masked):
         keras.utils.clear_session()
         keras.utils.set_random_seed(1)
         family(folder)

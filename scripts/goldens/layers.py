@@ -1,5 +1,7 @@
 """Layers: weights, output, and the gradients of every input and trainable weight for a random upstream gradient."""
 
+import warnings
+
 import common
 from common import jax, keras, np
 
@@ -12,20 +14,26 @@ MORE_ACTIVATIONS = [
 ]
 
 
-def write_layer(folder, name, layer, *inputs, adapt=None, training=False, gradient=True, notes=None):
-    """`inputs`: shapes (filled with normal values) or arrays. Without `gradient` the inputs have none."""
+def write_layer(folder, name, layer, *inputs, adapt=None, training=False, gradient=True, notes=None, masks=(),
+                inner=()):
+    """`inputs`: shapes (filled with normal values) or arrays. Without `gradient` the inputs have none. `masks`: those of the
+    inputs, or None. `inner`: names of layers inside, which files have under `layer`."""
     random = common.rng(name)
     inputs = [common.normal(random, x) if isinstance(x, tuple) else x for x in inputs]
     arrays = {}
     if adapt is not None:
         layer.adapt(adapt)
         arrays["adapt"] = adapt
+    for mask in masks:
+        assert mask is None or mask.dtype == "bool"
     whole = inputs if len(inputs) > 1 else inputs[0]
     layer(whole)
     for weight in layer.trainable_weights:
         weight.assign(common.normal(random, weight.shape, 0.7))
     prefix = f"{layer.name}/"
     names = {weight.path: weight.path.removeprefix(prefix) for weight in layer.weights}
+    for path, own in names.items():
+        names[path] = "/".join("layer" if part in inner else part for part in own.split("/"))
 
     differentiable = [i for i, x in enumerate(inputs) if gradient and x.dtype == "float32"]
 
@@ -33,18 +41,28 @@ def write_layer(folder, name, layer, *inputs, adapt=None, training=False, gradie
         whole = list(inputs)
         for i, x in zip(differentiable, floats):
             whole[i] = x
-        fixed = [v.value for v in layer.non_trainable_variables]
+        for i, mask in enumerate(masks):
+            whole[i] = jax.numpy.array(whole[i])
+            keras.src.backend.set_keras_mask(whole[i], None if mask is None else jax.numpy.array(mask))
         call = {"training": training} if layer._call_has_training_arg else {}
-        return layer.stateless_call(trainable, fixed, whole if len(whole) > 1 else whole[0], **call)
+        # A stateless call would know no masks.
+        with keras.StatelessScope(list(zip(layer.trainable_variables, trainable))) as scope:
+            y = layer(whole if len(whole) > 1 else whole[0], **call)
+            fixed = [scope.get_current_value(v) for v in layer.non_trainable_variables]
+        fixed = [v.value if now is None else now for v, now in zip(layer.non_trainable_variables, fixed)]
+        return y, (fixed, keras.src.backend.get_keras_mask(y))
 
     trainable = [v.value for v in layer.trainable_variables]
-    output, pull, fixed = jax.vjp(run, trainable, [inputs[i] for i in differentiable], has_aux=True)
+    output, pull, (fixed, output_mask) = jax.vjp(run, trainable, [inputs[i] for i in differentiable], has_aux=True)
     grad_output = common.normal(random, output.shape)
     grad_weights, grad_inputs = pull(grad_output)
 
     arrays |= {f"input.{i}": x for i, x in enumerate(inputs)}
     arrays |= {f"weight.{names[w.path]}": w.value for w in layer.weights}
     arrays |= {"output": output, "grad_output": grad_output}
+    arrays |= {f"mask.{i}": mask for i, mask in enumerate(masks) if mask is not None}
+    if output_mask is not None:
+        arrays["output_mask"] = output_mask
     arrays |= {f"grad_input.{i}": g for i, g in zip(differentiable, grad_inputs)}
     arrays |= {f"grad_weight.{names[w.path]}": g for w, g in zip(layer.trainable_weights, grad_weights)}
     for variable, value in zip(layer.non_trainable_variables, fixed):
@@ -126,6 +144,90 @@ def activation_layers(folder):
     case("default", layers.Softmax(name="softmax"), (4, 7))
     for label, axis in [("axis_1", 1), ("list", [2]), ("last_two", [2, 3]), ("apart", [1, 3]), ("negative", (-3, -1))]:
         case(label, layers.Softmax(axis=axis, name="softmax"), image)
+
+
+def masks(folder):
+    """What every layer makes of masks: of steps that are all kept, all dropped, or kept raggedly."""
+    ragged = np.array([[1, 1, 0, 1], [0, 0, 0, 0], [0, 1, 0, 0]], bool)
+    kinds = {"ragged": ragged, "kept": np.ones((3, 4), bool), "dropped": np.zeros((3, 4), bool)}
+    other = np.array([[1, 0, 0, 1], [0, 1, 0, 0], [1, 1, 1, 1]], bool)
+    some = ragged | np.eye(3, 4, 2, dtype=bool)  # a mean of nothing is NaN
+    x = (3, 4, 5)
+
+    def case(cls, label, masks, *inputs, options={}, **how):
+        name = f"{keras.src.utils.naming.to_snake_case(cls.__name__)}_masked{label}"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of layers that destroy a mask
+            write_layer(folder, name, cls(**options, name="layer"), *(inputs or [x]), masks=masks, **how)
+
+    merges = layers.Add, layers.Average, layers.Concatenate, layers.Maximum, layers.Minimum, layers.Multiply
+    for kind, mask in kinds.items():
+        case(layers.BatchNormalization, f"_{kind}", [mask], training=True)
+        for cls in merges:
+            case(cls, f"_{kind}", [mask, other], x, x)
+    for cls in merges:
+        case(cls, "_one", [None, ragged], x, x)
+        case(cls, "_three", [ragged, other, ~ragged], x, x, x)
+    case(layers.Subtract, "", [ragged, other], x, x)
+    case(layers.Dot, "", [ragged, other], x, x, options={"axes": 2})
+    for axis in 1, -2:
+        case(layers.Concatenate, f"_axis_{axis}", [ragged, other[:, :2]], x, (3, 2, 5), options={"axis": axis})
+        case(layers.Concatenate, f"_axis_{axis}_one", [None, other[:, :2]], x, (3, 2, 5), options={"axis": axis})
+    case(layers.BatchNormalization, "_axis", [ragged], training=True, options={"axis": 1})
+    case(layers.BatchNormalization, "_inference", [ragged])
+    case(layers.GlobalAveragePooling1D, "_some", [some])
+    case(layers.GlobalAveragePooling1D, "_kept", [kinds["kept"]], options={"keepdims": True})
+    case(layers.Softmax, "", [ragged], (3, 4))
+    for name, options in {
+        "Activation": {"activation": "tanh"}, "ActivityRegularization": {"l1": 0.1}, "AlphaDropout": {"rate": 0.3},
+        "AveragePooling1D": {"pool_size": 2}, "Conv1D": {"filters": 2, "kernel_size": 2}, "Cropping1D": {},
+        "Dense": {"units": 2}, "Dropout": {"rate": 0.3}, "ELU": {}, "Flatten": {}, "GaussianDropout": {"rate": 0.3},
+        "GaussianNoise": {"stddev": 0.3}, "GlobalMaxPooling1D": {}, "GroupNormalization": {"groups": 5},
+        "LayerNormalization": {}, "LeakyReLU": {}, "Masking": {}, "MaxPooling1D": {}, "Permute": {"dims": (2, 1)},
+        "PReLU": {}, "RMSNormalization": {}, "ReLU": {}, "Rescaling": {"scale": 2.0}, "Reshape": {"target_shape": (5, 4)},
+        "SpatialDropout1D": {"rate": 0.3}, "UnitNormalization": {}, "UpSampling1D": {}, "ZeroPadding1D": {},
+    }.items():
+        case(getattr(layers, name), "", [ragged], options=options)
+    case(layers.RepeatVector, "", [ragged[:, 0]], (3, 5), options={"n": 2})
+    gaps = common.normal(common.rng("gaps"), (3, 4, 2))
+    gaps[0, 2:], gaps[1], gaps[2, :, 1] = 0, 0, 0
+    case(layers.Masking, "_steps", [None], gaps)
+    case(layers.Masking, "_of_ones", [None], gaps * 0 + 1, options={"mask_value": 1.0})
+
+
+def embedding(folder):
+    random = common.rng("embedding")
+    numbers = random.integers(0, 7, (4, 5)).astype("int32")
+    numbers[0, 3:], numbers[1] = 0, 0
+    case = lambda label, x, *arguments, **options: write_layer(
+        folder, f"embedding_{label}", layers.Embedding(*arguments, **options, name="embedding"), x, gradient=False
+    )
+    case("default", numbers, 7, 3)
+    case("mask_zero", numbers, 7, 3, mask_zero=True)
+    case("vector", numbers[:, 0], 7, 2, mask_zero=True)
+    case("grid", numbers.reshape(2, 2, 5).astype("int64"), 7, 2, mask_zero=True)
+    case("floats", numbers.astype("float32") * 0.9, 7, 3, mask_zero=True)
+    case("options", numbers, 7, 3, embeddings_initializer="glorot_normal", embeddings_regularizer="l2",
+         embeddings_constraint="unit_norm")
+
+
+def time_distributed(folder):
+    def case(label, layer, *inputs, inner=(), **options):
+        inner = [layer.name, *inner]
+        write_layer(folder, f"time_distributed_{label}", layers.TimeDistributed(layer, name="time_distributed"), *inputs,
+                    inner=inner, **options)
+
+    case("dense", layers.Dense(3, "relu", name="dense"), (2, 4, 5))
+    case("conv2d", layers.Conv2D(2, 3, name="conv"), (2, 3, 5, 4, 2))
+    case("flatten", layers.Flatten(name="flatten"), (2, 3, 2, 2))
+    case("batch_normalization", layers.BatchNormalization(name="bn"), (4, 3, 2), training=True)
+    case("batch_normalization_inference", layers.BatchNormalization(name="bn"), (4, 3, 2))
+    case("penalty", layers.Dense(3, kernel_regularizer="l2", activity_regularizer="l1", name="dense"), (2, 4, 5))
+    case("twice", layers.TimeDistributed(layers.Dense(2, name="dense"), name="inside"), (2, 3, 2, 4), inner=["dense"])
+    mask = np.array([[1, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1]], bool)
+    case("batch_normalization_masked", layers.BatchNormalization(name="bn"), (4, 3, 2), training=True, masks=[mask])
+    steps = np.array([[[1, 0], [1, 1], [0, 1]], [[0, 1], [1, 1], [1, 0]]], bool)
+    case("pooling_masked", layers.GlobalAveragePooling1D(name="pool"), (2, 3, 2, 4), masks=[steps])
 
 
 def dropout(folder):
@@ -582,7 +684,7 @@ def main():
     folder = common.output_folder()
     families = (
         dense, activation, activation_layers, dropout, noise, normalizing, batch_and_group, convolutions, pooling, shapes,
-        merging, preprocessing, lambdas, framing, sizing, augmentation,
+        merging, preprocessing, lambdas, framing, sizing, augmentation, embedding, time_distributed, masks,
     )
     for family in families:
         family(folder)

@@ -120,18 +120,6 @@ pub trait Layer: fmt::Debug + Any + Send + Sync {
     }
 }
 
-impl dyn Layer {
-    /// Whether an output has a mask, `masked` being which inputs have one.
-    pub(crate) fn gives_mask(&self, output: usize, masked: &[bool]) -> bool {
-        self.supports_masking()
-            && match self.compute_mask(output, masked) {
-                Mask::None => false,
-                Mask::Of(input) => masked.get(input) == Some(&true),
-                Mask::Set => true,
-            }
-    }
-}
-
 /// A weight that a layer asks for.
 #[derive(Clone, Debug)]
 pub struct WeightSpec {

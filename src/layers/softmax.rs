@@ -12,7 +12,7 @@ use serde_json::json;
 /// Input of any shape and a floating-point dtype, output of the same; the batch's axis cannot be among them. Default:
 /// the last axis. No weights. It computes in f32 under mixed precision.
 ///
-/// A mask must be of the input's shape: an element where it is false counts as -1e9. One of fewer axes, which names whole steps,
+/// A mask must be of the input's shape: where it is false, the output is 0 and the element counts as -1e9. One of fewer axes, which names whole steps,
 /// is an error, where Keras would align it with the last axes.
 #[derive(Clone, Debug)]
 pub struct Softmax {
@@ -46,14 +46,14 @@ impl Softmax {
 /// What e is raised to where a mask is false.
 const MASKED: f64 = -1e9;
 
-/// The elements that count, and -1e9 in the place of the others.
-fn masked(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
+/// The elements that count, and a number in the place of the others.
+fn masked(x: &Tensor, mask: &Tensor, other: f64) -> Result<Tensor> {
     let (shape, given) = (x.shape(), mask.shape());
     if given.rank() != shape.rank() {
         let message = format!("expected a mask of the input's shape {shape}, got {given}");
         return Err(Error::Input(format!("{message}: a step that is left out as a whole has no softmax")));
     }
-    mask.select(x, &Tensor::full(&x.device(), (), x.dtype(), MASKED)?)
+    mask.select(x, &Tensor::full(&x.device(), (), x.dtype(), other)?)
 }
 
 impl Layer for Softmax {
@@ -73,19 +73,18 @@ impl Layer for Softmax {
     }
 
     fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
-        let x = &match call.mask(0) {
-            Some(mask) => masked(inputs[0], mask)?,
-            None => inputs[0].clone(),
-        };
+        let mask = call.mask(0);
+        let x = &mask.map_or_else(|| Ok(inputs[0].clone()), |mask| masked(inputs[0], mask, MASKED))?;
         let y = match *self.axis.list() {
-            _ if call.wants_logits() => x.clone(),
+            _ if call.wants_logits() => return Ok(Tensors::from_elem(x.clone(), 1)),
             [axis] => x.softmax(axis)?,
             ref axes => {
                 let moved = Moved::new(x, axes)?;
                 moved.back(&moved.rows(x)?.softmax(-1)?)?
             }
         };
-        Ok(Tensors::from_elem(y, 1))
+        // Where all are masked, all would be alike.
+        Ok(Tensors::from_elem(mask.map_or_else(|| Ok(y.clone()), |mask| masked(&y, mask, 0.0))?, 1))
     }
 
     fn config(&self) -> Config {

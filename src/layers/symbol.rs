@@ -1,6 +1,6 @@
 //! What layers are called on before there is data: symbols, and the graph that calls grow.
 
-use super::{ActivationFn, Config, Layer, Precision, Read, object};
+use super::{ActivationFn, Config, Layer, Mask, Precision, Read, object};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::regularizers::Regularizer;
@@ -256,6 +256,17 @@ impl LayerRef {
     /// The layer.
     pub fn layer(&self) -> &dyn Layer {
         &*self.0.layer
+    }
+
+    /// Whether an output has a mask, `masked` being which inputs have one.
+    pub fn gives_mask(&self, output: usize, masked: &[bool]) -> bool {
+        let layer = self.layer();
+        layer.supports_masking()
+            && match layer.compute_mask(output, masked) {
+                Mask::None => false,
+                Mask::Of(input) => masked.get(input) == Some(&true),
+                Mask::Set => true,
+            }
     }
 
     /// The name that the user gave.

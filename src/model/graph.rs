@@ -268,10 +268,10 @@ impl Graph {
         masked.resize(self.inputs.len(), false);
         let mut destroying = SmallVec::new();
         for (at, step) in self.steps.iter().enumerate() {
-            let layer = self.layers[step.layer].layer.layer();
+            let layer = &self.layers[step.layer].layer;
             let read: SmallVec<[bool; 4]> = step.inputs.iter().map(|&i| masked[i]).collect();
             masked.extend((0..step.outputs.len()).map(|output| layer.gives_mask(output, &read)));
-            if read.contains(&true) && !layer.supports_masking() {
+            if read.contains(&true) && !layer.layer().supports_masking() {
                 destroying.push(at);
             }
         }

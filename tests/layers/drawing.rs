@@ -10,7 +10,7 @@ fn dropout_drops_in_training_and_scales_the_rest() -> Result<()> {
         let mode = Mode { training: true, generator: Some(&generator), ..Mode::INFERENCE };
         let drop = |layer: Dropout| -> Result<(Vec<f32>, Vec<f32>)> {
             let graph = graph_of(&layer.shared(), std::slice::from_ref(&x))?;
-            let outcome = run(&graph, &[], std::slice::from_ref(&x), &x, mode, &device)?;
+            let outcome = run(&graph, &[], std::slice::from_ref(&x), &[], &x, mode, &device)?;
             Ok((outcome.output.to_vec()?, outcome.input_gradients[0].as_ref().unwrap().to_vec()?))
         };
         let (y, dx) = drop(Dropout::new(0.25))?;
@@ -44,7 +44,7 @@ fn spatial_dropout_drops_whole_channels() -> Result<()> {
         let generator = Generator::new(7, &device)?;
         let mode = Mode { training: true, generator: Some(&generator), ..Mode::INFERENCE };
         let graph = graph_of(&SpatialDropout2D::new(0.5).shared(), std::slice::from_ref(&x))?;
-        let outcome = run(&graph, &[], std::slice::from_ref(&x), &x, mode, &device)?;
+        let outcome = run(&graph, &[], std::slice::from_ref(&x), &[], &x, mode, &device)?;
         let y: Vec<f32> = outcome.output.to_vec()?;
         assert_eq!(y, outcome.input_gradients[0].as_ref().unwrap().to_vec::<f32>()?);
         assert!(y.iter().all(|&y| y == 0.0 || y == 2.0));
@@ -66,7 +66,7 @@ fn noise_has_the_moments_that_it_says() -> Result<()> {
         let mode = Mode { training: true, generator: Some(&generator), ..Mode::INFERENCE };
         let noisy = |layer: layers::LayerRef| -> Result<(Vec<f32>, Vec<f32>)> {
             let graph = graph_of(&layer, std::slice::from_ref(&x))?;
-            let outcome = run(&graph, &[], std::slice::from_ref(&x), &x, mode, &device)?;
+            let outcome = run(&graph, &[], std::slice::from_ref(&x), &[], &x, mode, &device)?;
             Ok((outcome.output.to_vec()?, outcome.input_gradients[0].as_ref().unwrap().to_vec()?))
         };
         let moments = |y: &[f32]| {

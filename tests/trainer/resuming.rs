@@ -119,7 +119,10 @@ fn a_trainer_of_a_file_goes_on_as_keras_does() -> Result<()> {
             let output = trainer.predict(&x)?.to_vec::<f32>()?;
             close("output", &output, &golden.tensor("next.output.0")?.to_vec::<f32>()?);
             for path in trainer.model().weight_paths() {
-                let want = golden.tensor(&format!("next.weight.{path}"))?.to_vec::<f32>()?;
+                // Keras leaves out the models around a layer.
+                let ends = std::iter::successors(Some(path), |path| path.split_once('/').map(|(_, end)| end));
+                let mut known = ends.filter_map(|end| golden.find(&format!("next.weight.{end}")).transpose());
+                let want = known.next().unwrap_or_else(|| panic!("{}: {path}", golden.name))?.to_vec::<f32>()?;
                 close(path, &trainer.model().weight(path)?.to_vec::<f32>()?, &want);
             }
         }
