@@ -72,6 +72,33 @@ def write(folder, name, arrays, golden):
     path.write_bytes(save(clean, metadata={"golden": json.dumps(golden, allow_nan=False)}))
 
 
+def states_of(layer):
+    """What a recurrent layer keeps from batch to batch, which Keras counts to no variables."""
+    stateful = isinstance(layer, keras.layers.RNN) and layer.stateful
+    return keras.tree.flatten(layer.states) if stateful else []
+
+
+def names_of(layer, prefix=""):
+    """The names of a layer's variables by identity: behind the attributes that hold the layers inside, as in files."""
+    names = {id(v): f"{prefix}{v.name}" for v in layer._trainable_variables + layer._non_trainable_variables}
+    for i, v in enumerate(states_of(layer)):
+        names[id(v)] = f"{prefix}rnn_state" + (f"_{i}" if i else "")
+    held = []
+    if isinstance(layer, keras.layers.Bidirectional):
+        held = [("forward_layer", layer.forward_layer), ("backward_layer", layer.backward_layer)]
+    elif isinstance(layer, keras.layers.StackedRNNCells):
+        counts = {}
+        for cell in layer.cells:
+            kind = keras.src.utils.naming.to_snake_case(type(cell).__name__)
+            number = counts[kind] = counts.get(kind, -1) + 1
+            held.append((f"cells/{kind}" + (f"_{number}" if number else ""), cell))
+    elif isinstance(layer, keras.layers.RNN):
+        held = [("cell", layer.cell)]
+    for attribute, inside in held:
+        names |= names_of(inside, f"{prefix}{attribute}/")
+    return names
+
+
 def state(optimizer):
     """An optimizer's variables by their paths. Keras calls Adafactor's rows and columns after the weight alone, both, and
     has an unused 0 for each of a vector, which is left out."""

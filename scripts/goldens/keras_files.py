@@ -48,8 +48,17 @@ def compiled(model):
     return getattr(model, "optimizer", None) is not None
 
 
+def paths(model):
+    """The paths of a model's weights, of recurrent layers behind the attributes that hold the layers inside."""
+    names = {}
+    for layer in model.layers:
+        if isinstance(layer, (layers.RNN, layers.Bidirectional)):
+            names |= common.names_of(layer, f"{layer.name}/")
+    return [names.get(id(v), v.path) for v in model.weights]
+
+
 def variables(model):
-    arrays = {f"weight.{v.path}": np.array(v.value) for v in model.weights}
+    arrays = {f"weight.{path}": np.array(v.value) for path, v in zip(paths(model), model.weights)}
     if compiled(model):
         arrays |= {f"state.{name}": np.array(v.value) for name, v in common.state(model.optimizer)}
     return arrays
@@ -76,7 +85,7 @@ def write_model(folder, name, model, inputs, targets=None):
         "file": path.name,
         "inputs": len(inputs),
         "outputs": len(outputs),
-        "weights": [v.path for v in model.weights],
+        "weights": paths(model),
         "state": [name for name, _ in common.state(model.optimizer)] if compiled(model) else [],
     }
     golden["next_step"] = targets is not None
@@ -396,9 +405,46 @@ def masked(folder):
     steps("masked_pooled", keras.Model(source, y, name="pooled"), "mean_squared_error", x, common.normal(random, (3, 2)))
 
 
+def recurrent(folder):
+    """Recurrent layers in both directions over words with gaps; first states that other layers end with; cells one upon the
+    other, step by step; sequences of images."""
+    random = common.rng("recurrent")
+    source = keras.Input((6,), dtype="int32", name="x")
+    embedded = layers.Embedding(9, 4, mask_zero=True, name="embedding")(source)
+    both = layers.Bidirectional(layers.LSTM(3, return_sequences=True, name="memory"), name="both")(embedded)
+    y, h, c = layers.LSTM(4, return_sequences=True, return_state=True, dropout=0.0, name="encoder")(both)
+    once = layers.GRU(4, reset_after=False, name="once")(y, initial_state=h)
+    twice = layers.Bidirectional(layers.SimpleRNN(4), merge_mode="sum", name="twice")(embedded, initial_state=[h, c])
+    cells = layers.StackedRNNCells([layers.LSTMCell(4, name="low"), layers.GRUCell(4, name="high")], name="cells")
+    stacked = layers.RNN(cells, go_backwards=True, name="stacked")(y, initial_state=[[h, c], [h]])
+    joined = layers.Concatenate(name="joined")([once, twice, stacked])
+    model = keras.Model(source, layers.Dense(3, "softmax", name="label")(joined), name="words")
+    set_weights(model, random)
+    model.compile(optimizers.SGD(0.05), "sparse_categorical_crossentropy")
+    x = random.integers(1, 9, (4, 6)).astype("int32")
+    x[0, 3:], x[1], x[2, 2] = 0, 0, 0
+    labels = random.integers(0, 3, (4, 1)).astype("int32")
+    for _ in range(2):
+        model.train_on_batch(x, labels)
+    write_model(folder, "recurrent", model, [x], [labels])
+
+    random = common.rng("films")
+    model = keras.Sequential([
+        keras.Input((3, 5, 4, 2), name="x"),
+        layers.ConvLSTM2D(2, 3, padding="same", return_sequences=True),
+        layers.ConvLSTM2D(3, 2, recurrent_activation="hard_sigmoid", unit_forget_bias=False),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(1),
+    ], name="films")
+    set_weights(model, random)
+    model.compile(optimizers.SGD(0.05), "mean_squared_error")
+    x, y = common.normal(random, (4, 3, 5, 4, 2)), common.normal(random, (4, 1))
+    write_model(folder, "films", model, [x], [y])
+
+
 def main():
     folder = common.output_folder()
-    for family in (mlp, names, layers_all, everyday, statistics, images, functional, nested, masked):
+    for family in (mlp, names, layers_all, everyday, statistics, images, functional, nested, masked, recurrent):
         keras.utils.clear_session()
         keras.utils.set_random_seed(1)
         family(folder)

@@ -1,6 +1,6 @@
 //! The activations that layers have: the element-wise ones, and those along the last axis.
 
-use super::{Call, Spec};
+use super::{Call, Config, Read, Spec};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::ops::Activation;
@@ -62,6 +62,14 @@ impl ActivationFn {
             let known: Vec<_> = ActivationFn::all().map(ActivationFn::name).collect();
             Error::Config(format!("unknown activation `{name}`; known are {}", known.join(", ")))
         })
+    }
+
+    /// The argument `name` of a config: `default` where it is absent, none where it is null, as Keras reads it.
+    pub(super) fn read(config: &Config, name: &str, default: ActivationFn) -> Result<ActivationFn> {
+        match config.contains_key(name) {
+            true => ActivationFn::from_name(&config.word(name, "linear")?),
+            false => Ok(default),
+        }
     }
 
     /// The activation of a tensor. What sums along an axis computes in f32 at least.

@@ -1,7 +1,8 @@
 //! The gated recurrent unit.
 
 use super::recurrent::Recurrent;
-use super::recurrent_cell::{CellKind, Gated, RecurrentCell};
+use super::recurrent_cell::{CellKind, Gated, Parts, RecurrentCell};
+use super::traversal::States;
 use super::{Config, Parameter, Read, WeightSpec};
 use crate::error::Result;
 use crate::ops::{Activation, Given, Pass, Weights};
@@ -89,6 +90,17 @@ impl CellKind for Gru {
         given: Given,
     ) -> Result<(Tensor, Tensor)> {
         x.gru(weights, self.reset_after, activations, pass, given)
+    }
+
+    fn step(&self, parts: &Parts, states: &[&Tensor]) -> Result<States> {
+        let h = states[0];
+        let (z, r) = (parts.gate(0, h)?, parts.gate(1, h)?);
+        let reset = match self.reset_after {
+            true => r.mul(&(parts.product)(2, h)?)?,
+            false => (parts.product)(2, &r.mul(h)?)?,
+        };
+        let n = parts.own(&(parts.sum)(2)?.add(&reset)?)?;
+        Ok(States::from_elem(n.add(&z.mul(&h.sub(&n)?)?)?, 1))
     }
 }
 

@@ -1,10 +1,11 @@
 //! The long short-term memory.
 
 use super::recurrent::Recurrent;
-use super::recurrent_cell::{CellKind, Gated, RecurrentCell};
+use super::recurrent_cell::{CellKind, Gated, Parts, RecurrentCell};
+use super::traversal::States;
 use super::{Config, Parameter, Read, WeightSpec};
 use crate::device::cpu::philox::Philox;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::initializers::{Initializer, Ones};
 use crate::ops::{Activation, Given, Pass, Weights};
 use crate::shape::Shape;
@@ -85,11 +86,7 @@ impl CellKind for Lstm {
     }
 
     fn bias(&self, parameter: &Parameter, units: usize) -> Result<WeightSpec> {
-        let spec = parameter.spec(Shape::new(&[4 * units])?)?;
-        Ok(match self.unit_forget_bias {
-            true => WeightSpec { initializer: Box::new(UnitForget(spec.initializer)), ..spec },
-            false => spec,
-        })
+        Ok(forget_bias(parameter.spec(Shape::new(&[4 * units])?)?, self.unit_forget_bias))
     }
 
     fn run(
@@ -102,9 +99,30 @@ impl CellKind for Lstm {
     ) -> Result<(Tensor, Tensor)> {
         x.lstm(weights, activations, pass, given)
     }
+
+    fn step(&self, parts: &Parts, states: &[&Tensor]) -> Result<States> {
+        step(parts, states)
+    }
+}
+
+/// A step with any kind of product.
+pub(super) fn step(parts: &Parts, states: &[&Tensor]) -> Result<States> {
+    let [h, c] = states else { return Err(Error::Internal("the states are h and c".into())) };
+    let (i, f, o) = (parts.gate(0, h)?, parts.gate(1, h)?, parts.gate(3, h)?);
+    let g = parts.own(&parts.both(2, h)?)?;
+    let c = f.mul(c)?.add(&i.mul(&g)?)?;
+    Ok(States::from_iter([o.mul(&parts.own(&c)?)?, c]))
 }
 
 impl Gated for Lstm {}
+
+/// The bias, which begins at 1 for f if it shall.
+pub(super) fn forget_bias(spec: WeightSpec, unit_forget_bias: bool) -> WeightSpec {
+    match unit_forget_bias {
+        true => WeightSpec { initializer: Box::new(UnitForget(spec.initializer)), ..spec },
+        false => spec,
+    }
+}
 
 /// The first values of the whole bias: ones for f, an initializer's for the rest. No file names it.
 #[derive(Clone, Debug)]

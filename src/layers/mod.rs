@@ -27,10 +27,12 @@ mod traversal;
 mod warp;
 
 pub use activation_fn::ActivationFn;
+pub use bidirectional::Merge;
 pub use call::{Call, Precision, Updates};
 pub(crate) use call::{SetMasks, in_precision, output_masks};
 pub use config::{Config, Read, object};
 pub use constant::Constant;
+pub use conv_lstm::ConvLSTM;
 pub use convolution::{Convolution, Kind};
 pub use cropping::Cropping;
 pub use frame::Frame;
@@ -43,10 +45,11 @@ pub use mixing::Mixing;
 pub use parameter::Parameter;
 pub use pooling::{GlobalPooling, Pool, Pooling};
 pub use recurrent::Recurrent;
-pub use recurrent_cell::{CellKind, Gated, RecurrentCell};
+pub use recurrent_cell::{CellKind, Gated, Parts, RecurrentCell};
 pub use spatial::PerAxis;
 pub(crate) use symbol::snake_case;
 pub use symbol::{CallNode, Input, Inputs, LayerRef, Source, Spec, Symbol};
+pub use traversal::{Traversal, Traverse};
 pub use up_sampling::UpSampling;
 pub use zero_padding::ZeroPadding;
 
@@ -107,6 +110,23 @@ pub trait Layer: fmt::Debug + Any + Send + Sync {
         Mask::Of(output)
     }
 
+    /// The states of the cell of a recurrence for an input of one step, if the layer is one ([`RNN`]): it is called on the step and
+    /// the states before it, and gives its output and the states after it.
+    fn state_spec(&self, input: &Spec) -> Option<Vec<Spec>> {
+        let _ = input;
+        None
+    }
+
+    /// How the layer goes through a sequence, if it is one that [`Bidirectional`] can go with in both directions.
+    fn recurrent(&self) -> Option<&dyn Traverse> {
+        None
+    }
+
+    /// Whether inputs behind the first are the states before the first step, which Keras's calls name `initial_state`.
+    fn takes_states(&self) -> bool {
+        false
+    }
+
     /// The layers that this one holds, which a model file writes with it.
     fn inner(&self) -> Vec<&Inner> {
         Vec::new()
@@ -137,13 +157,15 @@ pub struct WeightSpec {
     pub regularizer: Option<Box<dyn Regularizer>>,
     /// What it is held to after each step that changes it.
     pub constraint: Option<Box<dyn Constraint>>,
+    /// Whether it is a state of samples that goes from batch to batch, in evaluations too, and not something learnt.
+    pub state: bool,
 }
 
 impl WeightSpec {
     /// A trainable weight of f32.
     pub fn new(name: impl Into<String>, shape: Shape, initializer: Box<dyn Initializer>) -> WeightSpec {
         let (name, dtype, trainable) = (name.into(), DType::F32, true);
-        WeightSpec { name, shape, dtype, initializer, trainable, regularizer: None, constraint: None }
+        WeightSpec { name, shape, dtype, initializer, trainable, regularizer: None, constraint: None, state: false }
     }
 
     /// The same, changed by the layer alone if at all.
@@ -359,10 +381,12 @@ layers! {
     average: Average;
     average_pooling: AveragePooling1D "AvgPool1D", AveragePooling2D "AvgPool2D", AveragePooling3D "AvgPool3D";
     batch_normalization: BatchNormalization;
+    bidirectional: Bidirectional over;
     category_encoding: CategoryEncoding;
     center_crop: CenterCrop;
     concatenate: Concatenate;
     conv: Conv1D "Convolution1D", Conv2D "Convolution2D", Conv3D "Convolution3D";
+    conv_lstm: ConvLSTM1D, ConvLSTM2D, ConvLSTM3D;
     conv_transpose: Conv1DTranspose "Convolution1DTranspose", Conv2DTranspose "Convolution2DTranspose",
         Conv3DTranspose "Convolution3DTranspose";
     cropping: Cropping1D, Cropping2D, Cropping3D;
@@ -382,11 +406,11 @@ layers! {
     global_max_pooling: GlobalMaxPooling1D "GlobalMaxPool1D", GlobalMaxPooling2D "GlobalMaxPool2D",
         GlobalMaxPooling3D "GlobalMaxPool3D";
     group_normalization: GroupNormalization;
-    gru: GRU;
+    gru: GRU, GRUCell;
     lambda: Lambda;
     layer_normalization: LayerNormalization;
     leaky_relu: LeakyReLU;
-    lstm: LSTM;
+    lstm: LSTM, LSTMCell;
     masking: Masking;
     max_pooling: MaxPooling1D "MaxPool1D", MaxPooling2D "MaxPool2D", MaxPooling3D "MaxPool3D";
     maximum: Maximum;
@@ -410,10 +434,12 @@ layers! {
     reshape: Reshape;
     resizing: Resizing;
     rms_normalization: RMSNormalization;
+    rnn: RNN over;
     separable_conv: SeparableConv1D "SeparableConvolution1D", SeparableConv2D "SeparableConvolution2D";
-    simple_rnn: SimpleRNN;
+    simple_rnn: SimpleRNN, SimpleRNNCell;
     softmax: Softmax;
     spatial_dropout: SpatialDropout1D, SpatialDropout2D, SpatialDropout3D;
+    stacked_rnn_cells: StackedRNNCells over;
     subtract: Subtract;
     time_distributed: TimeDistributed over;
     unit_normalization: UnitNormalization;

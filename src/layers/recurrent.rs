@@ -2,13 +2,14 @@
 
 use super::parameter::parameter_setters;
 use super::recurrent_cell::{CellKind, Gated, RecurrentCell, cell_setters};
-use super::traversal::{Traversal, traversal_setters};
+use super::traversal::{States, Traversal, Traverse, first, traversal_setters};
 use super::{ActivationFn, Call, Config, Layer, Mask, Spec, WeightSpec};
 use crate::error::{Error, Result};
 use crate::ops::{Given, Weights};
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// A recurrence with a cell of the kind `K`: what [`LSTM`](super::LSTM), [`GRU`](super::GRU) and
 /// [`SimpleRNN`](super::SimpleRNN) are.
@@ -46,9 +47,14 @@ impl<K: Gated> Recurrent<K> {
     }
 }
 
-/// The one state among all, `(states, batch, units)`.
-fn state(states: &Tensor, place: usize) -> Result<Tensor> {
-    states.slice(0, place..place + 1)?.reshape(states.shape().without(0))
+impl<K: CellKind> Traverse for Recurrent<K> {
+    fn traversal(&self) -> &Traversal {
+        &self.traversal
+    }
+
+    fn traversed(&self, traversal: Traversal) -> Arc<dyn Layer> {
+        Arc::new(Recurrent { traversal, ..self.clone() })
+    }
 }
 
 impl<K: CellKind> Layer for Recurrent<K> {
@@ -57,7 +63,7 @@ impl<K: CellKind> Layer for Recurrent<K> {
     }
 
     fn output_spec(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
-        let Some(x) = inputs.first() else { return Err(Error::Input("expected an input".into())) };
+        let x = first(inputs)?;
         x.require_float()?;
         if x.rank() != 3 {
             return Err(Error::Input(format!("expected 3 axes (batch, steps, features), got shape {x}")));
@@ -70,21 +76,23 @@ impl<K: CellKind> Layer for Recurrent<K> {
     }
 
     fn weights(&self, inputs: &[Spec]) -> Result<Vec<WeightSpec>> {
-        let weights = self.cell.weights(inputs[0].known(-1)?)?.into_iter();
-        Ok(weights.map(|w| WeightSpec { name: format!("cell/{}", w.name), ..w }).collect())
+        let x = first(inputs)?;
+        let inside = |w: WeightSpec| WeightSpec { name: format!("cell/{}", w.name), ..w };
+        let cell = self.cell.weights_for(x.known(-1)?)?.into_iter().map(inside);
+        Ok(cell.chain(self.traversal.kept(&vec![self.cell.state(x); K::STATES])?).collect())
     }
 
     fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
         let Some((x, given)) = inputs.split_first() else { return Err(Error::Internal("no input".into())) };
-        let (bias, recurrent_bias) = self.cell.biases(call, 0)?;
-        let dropout = self.cell.kept(call, x)?;
+        let (bias, recurrent_bias) = self.cell.biases(call)?;
+        let (dropout, kept) = (self.cell.kept(call, x)?, self.cell.count());
+        let shape = Shape::new(&[K::STATES, x.shape()[0], self.cell.units])?;
         let (x, kernel) = self.cell.input(call, x, call.weight(0)?)?;
-        let initial = match given {
+        let initial = match &self.traversal.initial(call, given, kept)?[..] {
             [] => None,
-            states => {
-                let (states, shape) = (states.iter().copied().collect::<SmallVec<[&Tensor; 2]>>(), states[0].shape());
-                let shape = Shape::new(&[K::STATES, shape[0], shape[1]])?;
-                Some(Tensor::concatenate(&states, 0)?.reshape(shape)?)
+            [one] => Some(one.reshape(shape)?),
+            several => {
+                Some(Tensor::concatenate(&several.iter().collect::<SmallVec<[&Tensor; 4]>>(), 0)?.reshape(shape)?)
             }
         };
         let given = Given {
@@ -95,20 +103,33 @@ impl<K: CellKind> Layer for Recurrent<K> {
         let recurrent_kernel = &call.weight(1)?;
         let (bias, recurrent_bias) = (bias.as_ref(), recurrent_bias.as_ref());
         let weights = Weights { kernel: &kernel, recurrent_kernel, bias, recurrent_bias };
-        let (y, states) = self.cell.kind.run(&x, weights, self.cell.activations()?, self.traversal.pass(), given)?;
+        let (y, last) = self.cell.kind.run(&x, weights, self.cell.activations()?, self.traversal.pass(), given)?;
         let mut outputs = Tensors::from_elem(y, 1);
-        if self.traversal.return_state {
-            for place in 0..K::STATES {
-                outputs.push(state(&states, place)?);
-            }
+        if self.traversal.return_state || self.traversal.stateful {
+            let state = |i: usize| last.slice(0, i..i + 1)?.reshape(last.shape().without(0));
+            let states = (0..K::STATES).map(state).collect::<Result<States>>()?;
+            self.traversal.keep(call, kept, &states)?;
+            outputs.extend(states.into_iter().filter(|_| self.traversal.return_state));
         }
         Ok(outputs)
     }
 
     fn config(&self) -> Config {
-        let mut config = self.cell.config();
+        let mut config = self.cell.arguments();
+        if !K::GATED {
+            // Keras's SimpleRNN writes none.
+            config.remove("seed");
+        }
         self.traversal.write(&mut config);
         config
+    }
+
+    fn recurrent(&self) -> Option<&dyn Traverse> {
+        Some(self)
+    }
+
+    fn takes_states(&self) -> bool {
+        true
     }
 
     fn supports_masking(&self) -> bool {
@@ -120,6 +141,6 @@ impl<K: CellKind> Layer for Recurrent<K> {
     }
 
     fn is_samplewise(&self, _: bool) -> bool {
-        true
+        !self.traversal.stateful
     }
 }

@@ -1,12 +1,14 @@
 //! What the cells of recurrences over units have in common.
 
 use super::parameter::parameter_setters;
-use super::{ActivationFn, Call, Config, Parameter, Read, Spec, WeightSpec, object};
+use super::traversal::{States, check_states, first};
+use super::{ActivationFn, Call, Config, Layer, Parameter, Read, Spec, WeightSpec, in_precision, object};
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::initializers::{GlorotUniform, Orthogonal, Zeros};
 use crate::ops::{Activation, Given, Pass, Weights};
 use crate::shape::Shape;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, Tensors};
 use serde_json::{Value, json};
 use smallvec::SmallVec;
 use std::fmt;
@@ -67,6 +69,39 @@ pub trait CellKind: Clone + fmt::Debug + Send + Sync + 'static {
         pass: Pass,
         given: Given,
     ) -> Result<(Tensor, Tensor)>;
+
+    /// The states after a step, of which the first is the output, in ordinary ops.
+    fn step(&self, parts: &Parts, states: &[&Tensor]) -> Result<States>;
+}
+
+/// What the gates of a step are made of.
+pub struct Parts<'a> {
+    /// The sum of the products of a gate's input.
+    pub(super) sum: &'a dyn Fn(usize) -> Result<Tensor>,
+    /// The product of a state with a gate's recurrent kernel, and the recurrent bias.
+    pub(super) product: &'a dyn Fn(usize, &Tensor) -> Result<Tensor>,
+    pub(super) activations: [ActivationFn; 2],
+}
+
+impl Parts<'_> {
+    fn activated(activation: ActivationFn, x: &Tensor) -> Result<Tensor> {
+        in_precision(&activation.call(x)?, x.dtype())
+    }
+
+    /// The activation of what a step gives.
+    pub(super) fn own(&self, x: &Tensor) -> Result<Tensor> {
+        Parts::activated(self.activations[0], x)
+    }
+
+    /// A gate before its activation.
+    pub(super) fn both(&self, gate: usize, state: &Tensor) -> Result<Tensor> {
+        (self.sum)(gate)?.add(&(self.product)(gate, state)?)
+    }
+
+    /// A gate.
+    pub(super) fn gate(&self, gate: usize, state: &Tensor) -> Result<Tensor> {
+        Parts::activated(self.activations[1], &self.both(gate, state)?)
+    }
 }
 
 /// The kinds that have gates.
@@ -92,13 +127,9 @@ impl<K: CellKind> RecurrentCell<K> {
     /// The cell that a Keras config describes.
     pub(super) fn from_config(config: &Config) -> Result<Self> {
         let of = RecurrentCell::of(K::read(config)?, config.size("units")?);
-        let activation = |name: &str, default: ActivationFn| match config.contains_key(name) {
-            true => ActivationFn::from_name(&config.word(name, "linear")?),
-            false => Ok(default),
-        };
         Ok(RecurrentCell {
-            activation: activation("activation", of.activation)?,
-            recurrent_activation: activation("recurrent_activation", of.recurrent_activation)?,
+            activation: ActivationFn::read(config, "activation", of.activation)?,
+            recurrent_activation: ActivationFn::read(config, "recurrent_activation", of.recurrent_activation)?,
             use_bias: config.flag("use_bias", true)?,
             kernel: Parameter::read(config, "kernel", "GlorotUniform")?,
             recurrent: Parameter::read(config, "recurrent", "Orthogonal")?,
@@ -110,7 +141,7 @@ impl<K: CellKind> RecurrentCell<K> {
         })
     }
 
-    pub(super) fn config(&self) -> Config {
+    pub(super) fn arguments(&self) -> Config {
         let mut config = object(json!({
             "units": self.units,
             "activation": self.activation.name(),
@@ -133,12 +164,7 @@ impl<K: CellKind> RecurrentCell<K> {
             let message = "argument `units`: expected a positive integer, got 0";
             return Err(Error::Config(message.into()));
         }
-        for (name, rate) in [("dropout", self.dropout), ("recurrent_dropout", self.recurrent_dropout)] {
-            if !(0.0..=1.0).contains(&rate) {
-                return Err(Error::Config(format!("argument `{name}`: expected a number in [0, 1], got {rate}")));
-            }
-        }
-        Ok(())
+        check_rates(self.dropout, self.recurrent_dropout)
     }
 
     /// The state of a batch.
@@ -147,7 +173,7 @@ impl<K: CellKind> RecurrentCell<K> {
     }
 
     /// The weights for an input of so many features.
-    pub(super) fn weights(&self, features: usize) -> Result<Vec<WeightSpec>> {
+    pub(super) fn weights_for(&self, features: usize) -> Result<Vec<WeightSpec>> {
         let columns = K::GATES * self.units;
         let mut weights = vec![
             self.kernel.spec(Shape::new(&[features, columns])?)?,
@@ -170,6 +196,11 @@ impl<K: CellKind> RecurrentCell<K> {
             }
         };
         Ok([element(self.activation)?, element(self.recurrent_activation)?])
+    }
+
+    /// How many weights it has.
+    pub(super) fn count(&self) -> usize {
+        if self.use_bias { 3 } else { 2 }
     }
 
     /// The input `(batch, time, features)` and the kernel that it is multiplied by, in training with the input dropped out: one
@@ -198,11 +229,11 @@ impl<K: CellKind> RecurrentCell<K> {
     }
 
     /// The biases of the input's products and of the state's.
-    pub(super) fn biases(&self, call: &Call, first: usize) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    pub(super) fn biases(&self, call: &Call) -> Result<(Option<Tensor>, Option<Tensor>)> {
         if !self.use_bias {
             return Ok((None, None));
         }
-        self.kind.biases(call.weight(first + 2)?).map(|(bias, recurrent)| (Some(bias), recurrent))
+        self.kind.biases(call.weight(2)?).map(|(bias, recurrent)| (Some(bias), recurrent))
     }
 
     /// In training, which units of the state each gate sees, `(gates, batch, units)`, and what those are multiplied by.
@@ -212,10 +243,20 @@ impl<K: CellKind> RecurrentCell<K> {
             return Ok(None);
         }
         let shape = [K::GATES, x.shape()[0], self.units];
-        let numbers = call.generator()?.uniform(shape, crate::DType::F32, 0.0, 1.0)?;
-        let kept = numbers.greater_equal(&Tensor::full(&x.device(), (), crate::DType::F32, rate)?)?;
+        let numbers = call.generator()?.uniform(shape, DType::F32, 0.0, 1.0)?;
+        let kept = numbers.greater_equal(&Tensor::full(&x.device(), (), DType::F32, rate)?)?;
         Ok(Some((kept, 1.0 / (1.0 - rate))))
     }
+}
+
+/// Checks what is dropped.
+pub(super) fn check_rates(dropout: f64, recurrent_dropout: f64) -> Result<()> {
+    for (name, rate) in [("dropout", dropout), ("recurrent_dropout", recurrent_dropout)] {
+        if !(0.0..=1.0).contains(&rate) {
+            return Err(Error::Config(format!("argument `{name}`: expected a number in [0, 1], got {rate}")));
+        }
+    }
+    Ok(())
 }
 
 /// The setters of a cell, or of a layer that holds one in the field in brackets.
@@ -272,5 +313,68 @@ impl<K: Gated> RecurrentCell<K> {
     pub fn recurrent_activation(mut self, activation: impl Into<ActivationFn>) -> Self {
         self.recurrent_activation = activation.into();
         self
+    }
+}
+
+impl<K: CellKind> Layer for RecurrentCell<K> {
+    fn class_name(&self) -> &'static str {
+        K::CLASSES[1]
+    }
+
+    fn output_spec(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
+        let x = first(inputs)?;
+        x.require_float()?;
+        if x.rank() != 2 {
+            return Err(Error::Input(format!("expected 2 axes (batch, features), got shape {x}")));
+        }
+        x.known(-1)?;
+        self.check()?;
+        check_states(&inputs[1..], &vec![self.state(x); K::STATES])?;
+        Ok(vec![self.state(x); 1 + K::STATES])
+    }
+
+    fn weights(&self, inputs: &[Spec]) -> Result<Vec<WeightSpec>> {
+        self.weights_for(first(inputs)?.known(-1)?)
+    }
+
+    fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
+        let Some((x, states)) = inputs.split_first() else { return Err(Error::Internal("no input".into())) };
+        let x = x.reshape(Shape::new(&[x.shape()[0], 1, x.shape()[1]])?)?;
+        let (input_bias, bias) = self.biases(call)?;
+        let (input, kernel) = self.input(call, &x, call.weight(0)?)?;
+        let sums = input.linear(&kernel, input_bias.as_ref(), Activation::Linear)?;
+        let (sums, dropout) = (sums.reshape(sums.shape().without(1))?, self.kept(call, &x)?);
+        let recurrent = call.weight(1)?;
+        let columns = |gate: usize| gate * self.units..(gate + 1) * self.units;
+        let product = |gate: usize, state: &Tensor| -> Result<Tensor> {
+            let bias = bias.as_ref().map(|bias| bias.slice(0, columns(gate))).transpose()?;
+            let state = match &dropout {
+                Some((kept, scale)) => {
+                    let kept = kept.slice(0, gate..gate + 1)?.reshape(kept.shape().without(0))?;
+                    kept.select(&state.mul_scalar(*scale)?, &Tensor::zeros(&state.device(), (), state.dtype())?)?
+                }
+                None => state.clone(),
+            };
+            state.linear(&recurrent.slice(1, columns(gate))?, bias.as_ref(), Activation::Linear)
+        };
+        let parts = Parts {
+            sum: &|gate| sums.slice(1, columns(gate)),
+            product: &product,
+            activations: [self.activation, self.recurrent_activation],
+        };
+        let states = self.kind.step(&parts, states)?;
+        Ok(std::iter::once(states[0].clone()).chain(states).collect())
+    }
+
+    fn config(&self) -> Config {
+        self.arguments()
+    }
+
+    fn state_spec(&self, x: &Spec) -> Option<Vec<Spec>> {
+        Some(vec![self.state(x); K::STATES])
+    }
+
+    fn is_samplewise(&self, _: bool) -> bool {
+        true
     }
 }

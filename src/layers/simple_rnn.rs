@@ -2,7 +2,8 @@
 
 use super::Config;
 use super::recurrent::Recurrent;
-use super::recurrent_cell::{CellKind, RecurrentCell};
+use super::recurrent_cell::{CellKind, Parts, RecurrentCell};
+use super::traversal::States;
 use crate::error::Result;
 use crate::ops::{Activation, Given, Pass, Weights};
 use crate::tensor::Tensor;
@@ -57,5 +58,9 @@ impl CellKind for Simple {
         given: Given,
     ) -> Result<(Tensor, Tensor)> {
         x.simple_rnn(weights, activation, pass, given)
+    }
+
+    fn step(&self, parts: &Parts, states: &[&Tensor]) -> Result<States> {
+        Ok(States::from_elem(parts.own(&parts.both(0, states[0])?)?, 1))
     }
 }

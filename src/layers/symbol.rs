@@ -1,6 +1,6 @@
 //! What layers are called on before there is data: symbols, and the graph that calls grow.
 
-use super::{ActivationFn, Config, Layer, Mask, Precision, Read, object};
+use super::{ActivationFn, Config, Layer, Mask, Precision, Read, Traversal, object};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::regularizers::Regularizer;
@@ -186,6 +186,15 @@ impl Input {
         }
     }
 
+    /// Batches of exactly this shape, the number of samples in front, of `float32`: Keras's `batch_shape`, which a layer needs
+    /// that keeps states from batch to batch.
+    pub fn batch_shape(batch: impl IntoShape) -> Symbol {
+        match batch.into_shape() {
+            Ok(shape) => Input::of(Spec { dims: shape.iter().map(|&n| Some(n)).collect(), dtype: DType::F32 }, None),
+            Err(error) => Symbol::new(Spec::batch_of(&[], DType::F32), Source::Input(None), Some(error.to_string())),
+        }
+    }
+
     /// An input of this spec.
     pub fn of(spec: Spec, name: Option<String>) -> Symbol {
         let rank = spec.rank();
@@ -245,6 +254,14 @@ impl LayerRef {
     /// loss: Keras's `activity_regularizer`. It shares no weights with this one.
     pub fn activity_regularizer(self, regularizer: impl Into<Box<dyn Regularizer>>) -> LayerRef {
         self.edit(|cell| cell.activity = Some(regularizer.into()))
+    }
+
+    /// The same recurrent layer going through its sequences in another way; another layer as it is.
+    pub(crate) fn traversed(self, traversal: Traversal) -> LayerRef {
+        match self.layer().recurrent().map(|layer| layer.traversed(traversal)) {
+            Some(layer) => self.edit(|cell| cell.layer = layer),
+            None => self,
+        }
     }
 
     fn edit(self, edit: impl FnOnce(&mut Cell)) -> LayerRef {

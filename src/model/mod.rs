@@ -219,15 +219,57 @@ impl Model {
     /// # Errors
     /// As [`Model::call`]; a mask that is not `bool` or not of a shape that its input's begins with.
     pub fn call_masked(&self, inputs: &[&Tensor], masks: &[Option<Tensor>]) -> Result<(Tensors, Masks)> {
+        let (outputs, masks, updates) = self.look(inputs, masks)?;
+        match updates.values.first() {
+            None => Ok((outputs, masks)),
+            Some((place, _)) => {
+                let path = &self.graph.weights[*place].0;
+                let message = format!("a call changes `{path}`, since the layer is stateful");
+                Err(Error::Config(format!("{message}: call the model by Model::advance, which keeps the new states")))
+            }
+        }
+    }
+
+    /// The outputs for one batch of inputs, as [`Model::call`], of a model with stateful layers: their states move on, so that the
+    /// next batch begins with those that this one ends with. [`Model::reset_state`] begins anew.
+    ///
+    /// # Errors
+    /// As [`Model::call`].
+    pub fn advance(&mut self, inputs: &[&Tensor]) -> Result<Tensors> {
+        let (outputs, _, updates) = self.look(inputs, &[])?;
+        self.update(updates)?;
+        Ok(outputs)
+    }
+
+    /// Sets the states of stateful layers to 0, as Keras's `reset_state` of each layer does.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn reset_state(&mut self) -> Result<()> {
+        for (weight, (_, spec)) in self.weights.iter_mut().zip(&self.graph.weights).filter(|(_, (_, spec))| spec.state)
+        {
+            weight.assign(&Tensor::zeros(&weight.device(), spec.shape, spec.dtype)?)?;
+        }
+        Ok(())
+    }
+
+    /// Sets the weights that layers changed by themselves.
+    pub(crate) fn update(&mut self, updates: Updates) -> Result<()> {
+        updates.values.into_iter().try_for_each(|(place, value)| self.weights[place].assign(&value))
+    }
+
+    /// The outputs for one batch, their masks, and what the layers set.
+    fn look(&self, inputs: &[&Tensor], masks: &[Option<Tensor>]) -> Result<(Tensors, Masks, Updates)> {
         let weights = self.weights_on_device()?;
         let inputs = inputs.iter().map(|t| t.to_device(&self.device)).collect::<Result<Vec<_>>>()?;
         let mask = |mask: &Option<Tensor>| mask.as_ref().map(|mask| mask.to_device(&self.device)).transpose();
         let masks = masks.iter().map(mask).collect::<Result<Masks>>()?;
-        let mode = Mode { precision: self.precision, ..Mode::INFERENCE };
+        let (mode, mut updates) = (Mode { precision: self.precision, ..Mode::INFERENCE }, Updates::new());
         no_grad(|| {
             let inputs = self.graph.cast(&inputs.iter().collect::<Vec<_>>())?;
             let borrowed: Vec<&Tensor> = inputs.iter().collect();
-            self.graph.run_masked(&weights, &borrowed, &masks, mode, &mut Updates::new())
+            let (outputs, masks) = self.graph.run_masked(&weights, &borrowed, &masks, mode, &mut updates)?;
+            Ok((outputs, masks, updates))
         })
     }
 

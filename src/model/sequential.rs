@@ -28,7 +28,11 @@ impl Sequential {
 
     /// A chain that starts with samples of this shape and dtype.
     pub fn with(sample: impl IntoShape, dtype: DType) -> Sequential {
-        let input = Input::with(sample, dtype, None);
+        Sequential::on(Input::with(sample, dtype, None))
+    }
+
+    /// A chain that starts with this input, such as one of [`Input::batch_shape`].
+    pub fn on(input: Symbol) -> Sequential {
         Sequential { output: Ok(input.clone()), input }
     }
 

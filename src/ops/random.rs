@@ -51,6 +51,16 @@ impl Generator {
         self.next_stream.fetch_add(1, Relaxed)
     }
 
+    /// The number of the next stream.
+    pub(crate) fn position(&self) -> u32 {
+        self.next_stream.load(Relaxed)
+    }
+
+    /// Lets the next stream have this number: what is drawn again is drawn alike.
+    pub(crate) fn go_to(&self, position: u32) {
+        self.next_stream.store(position, Relaxed);
+    }
+
     /// Lets the streams of this step start anew: after a step that failed, and after a look that changes nothing.
     pub(crate) fn rewind(&self) {
         self.next_stream.store(0, Relaxed);

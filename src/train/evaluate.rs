@@ -120,6 +120,14 @@ impl Trainer {
         Ok(())
     }
 
+    /// Sets the states of stateful layers to 0; see [`Model::reset_state`].
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn reset_state(&mut self) -> Result<()> {
+        self.model.reset_state()
+    }
+
     /// The first output for these inputs; see [`Model::predict`].
     pub fn predict(&self, inputs: impl IntoTensors) -> Result<Tensor> {
         self.model.predict(inputs)

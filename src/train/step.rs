@@ -309,9 +309,11 @@ impl Trainer {
                 updates: RefCell::new(Updates::new().with_losses()),
             };
             let forward = self.forward(&running, batch);
+            let updates = running.updates.into_inner();
             // What it drew is drawn again by the next step.
             self.generator.rewind();
-            self.track(batch, &forward?)
+            self.track(batch, &forward?)?;
+            self.model.update(updates)
         })
     }
 }

@@ -39,9 +39,24 @@ impl Golden {
         with_dtype!(array.dtype, T => Tensor::from_slice(&array.to_vec::<T>()?, &array.shape).map(Some))
     }
 
-    /// The array `name`, which must be there.
+    /// The array `name`, which must be there, or which [`draw`] makes.
     pub fn tensor(&self, name: &str) -> Result<Tensor> {
+        if let Some(drawn) = self.about.get("drawn").and_then(|drawn| drawn.get(name)) {
+            let dims = drawn["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize);
+            let (dims, scale) = (dims.collect::<Vec<_>>(), drawn["scale"].as_f64().unwrap() as f32);
+            let seed = drawn["seed"].as_u64().unwrap() as u32;
+            let values: Vec<f32> = (0..dims.iter().product::<usize>() as u32).map(|i| draw(seed, i, scale)).collect();
+            return Tensor::from_slice(&values, &dims);
+        }
         Ok(self.find(name)?.unwrap_or_else(|| panic!("{} has no array {name}", self.name)))
+    }
+
+    /// Of a result of which the array `name` has every so many-th value: those values; else the result.
+    pub fn stored(&self, name: &str, result: &Tensor) -> Result<Tensor> {
+        let stride = self.about.get("strides").and_then(|strides| strides.get(name)).and_then(Value::as_u64);
+        let Some(stride) = stride else { return Ok(result.clone()) };
+        let values: Vec<f32> = result.to_vec::<f32>()?.into_iter().step_by(stride as usize).collect();
+        Tensor::from_slice(&values, values.len())
     }
 
     pub fn class(&self) -> &str {
@@ -51,6 +66,19 @@ impl Golden {
     pub fn config(&self) -> &Map<String, Value> {
         self.about["config"].as_object().unwrap()
     }
+}
+
+/// The integer hash of `tests/goldens/README.md`, from which both sides make the same numbers.
+pub fn bits(seed: u32, i: u32) -> u32 {
+    let h = i.wrapping_mul(0x9E37_79B1).wrapping_add(seed.wrapping_mul(0x85EB_CA77));
+    let h = (h ^ (h >> 16)).wrapping_mul(0x85EB_CA6B);
+    let h = (h ^ (h >> 13)).wrapping_mul(0xC2B2_AE35);
+    h ^ (h >> 16)
+}
+
+/// A number in [−scale, scale) of it.
+pub fn draw(seed: u32, i: u32, scale: f32) -> f32 {
+    ((bits(seed, i) >> 8) as f32 / 8_388_608.0 - 1.0) * scale
 }
 
 /// What differs between a config of ours and Keras's: a key that we write has Keras's value, and one that we do not write

@@ -9,9 +9,9 @@ fn dropout_drops_in_training_and_scales_the_rest() -> Result<()> {
         let generator = Generator::new(7, &device)?;
         let mode = Mode { training: true, generator: Some(&generator), ..Mode::INFERENCE };
         let drop = |layer: Dropout| -> Result<(Vec<f32>, Vec<f32>)> {
-            let graph = graph_of(&layer.shared(), std::slice::from_ref(&x))?;
-            let outcome = run(&graph, &[], std::slice::from_ref(&x), &[], &x, mode, &device)?;
-            Ok((outcome.output.to_vec()?, outcome.input_gradients[0].as_ref().unwrap().to_vec()?))
+            let graph = graph_of(&layer.shared(), from_ref(&x))?;
+            let outcome = run(&graph, &[], from_ref(&x), &[], from_ref(&x), mode, &device)?;
+            Ok((outcome.outputs[0].to_vec()?, outcome.input_gradients[0].as_ref().unwrap().to_vec()?))
         };
         let (y, dx) = drop(Dropout::new(0.25))?;
         assert_eq!(y, dx, "the backward drops what the forward dropped");
@@ -43,9 +43,9 @@ fn spatial_dropout_drops_whole_channels() -> Result<()> {
     for device in devices() {
         let generator = Generator::new(7, &device)?;
         let mode = Mode { training: true, generator: Some(&generator), ..Mode::INFERENCE };
-        let graph = graph_of(&SpatialDropout2D::new(0.5).shared(), std::slice::from_ref(&x))?;
-        let outcome = run(&graph, &[], std::slice::from_ref(&x), &[], &x, mode, &device)?;
-        let y: Vec<f32> = outcome.output.to_vec()?;
+        let graph = graph_of(&SpatialDropout2D::new(0.5).shared(), from_ref(&x))?;
+        let outcome = run(&graph, &[], from_ref(&x), &[], from_ref(&x), mode, &device)?;
+        let y: Vec<f32> = outcome.outputs[0].to_vec()?;
         assert_eq!(y, outcome.input_gradients[0].as_ref().unwrap().to_vec::<f32>()?);
         assert!(y.iter().all(|&y| y == 0.0 || y == 2.0));
         for sample in y.chunks(200) {
@@ -65,9 +65,9 @@ fn noise_has_the_moments_that_it_says() -> Result<()> {
         let generator = Generator::new(7, &device)?;
         let mode = Mode { training: true, generator: Some(&generator), ..Mode::INFERENCE };
         let noisy = |layer: layers::LayerRef| -> Result<(Vec<f32>, Vec<f32>)> {
-            let graph = graph_of(&layer, std::slice::from_ref(&x))?;
-            let outcome = run(&graph, &[], std::slice::from_ref(&x), &[], &x, mode, &device)?;
-            Ok((outcome.output.to_vec()?, outcome.input_gradients[0].as_ref().unwrap().to_vec()?))
+            let graph = graph_of(&layer, from_ref(&x))?;
+            let outcome = run(&graph, &[], from_ref(&x), &[], from_ref(&x), mode, &device)?;
+            Ok((outcome.outputs[0].to_vec()?, outcome.input_gradients[0].as_ref().unwrap().to_vec()?))
         };
         let moments = |y: &[f32]| {
             let mean = y.iter().map(|&y| f64::from(y)).sum::<f64>() / n as f64;

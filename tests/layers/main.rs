@@ -9,6 +9,7 @@ use common::golden::{Golden, config_difference};
 use common::{difference, tolerance};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice::from_ref;
 use uncrumple::layers::{self, CLASSES, MODULES, Updates, object};
 use uncrumple::model::{Graph, Mode};
 use uncrumple::ops::Generator;
@@ -21,15 +22,25 @@ fn devices() -> Vec<Device> {
 
 /// A graph of one layer for these inputs.
 fn graph_of(layer: &layers::LayerRef, inputs: &[Tensor]) -> Result<Graph> {
-    let symbol = |t: &Tensor| Input::of(Spec::batch_of(&t.shape()[1..], t.dtype()), None);
+    // States of samples are for a known number of them.
+    let config = layer.layer().config().into();
+    let stateful = |config: &Value| config["stateful"] == json!(true);
+    let fixed = stateful(&config) || stateful(&config["layer"]["config"]);
+    let spec = |t: &Tensor| Spec { dims: t.shape().iter().map(|&n| Some(n)).collect(), dtype: t.dtype() };
+    let open = |t: &Tensor| Spec::batch_of(&t.shape()[1..], t.dtype());
+    let symbol = |t: &Tensor| Input::of(if fixed { spec(t) } else { open(t) }, None);
     let inputs: Vec<_> = inputs.iter().map(symbol).collect();
-    let output = layer.call(&inputs)?;
-    Graph::new(&inputs, &[output])
+    Graph::new(&inputs, &layer.call_all(&inputs)?)
+}
+
+/// The goldens of layers.
+fn goldens() -> Vec<Golden> {
+    ["layers", "recurrent"].into_iter().flat_map(Golden::all).collect()
 }
 
 /// What a graph gives.
 struct Outcome {
-    output: Tensor,
+    outputs: Vec<Tensor>,
     /// Of the floating-point inputs.
     input_gradients: Vec<Option<Tensor>>,
     /// Of the trainable weights, in order.
@@ -39,13 +50,13 @@ struct Outcome {
     mask: Option<Tensor>,
 }
 
-/// Output and gradients on a device, for the upstream gradient `upstream`.
+/// Outputs and gradients on a device, for the upstream gradients of the outputs.
 fn run(
     graph: &Graph,
     weights: &[Tensor],
     inputs: &[Tensor],
     masks: &[Option<Tensor>],
-    upstream: &Tensor,
+    upstream: &[Tensor],
     mode: Mode,
     on: &Device,
 ) -> Result<Outcome> {
@@ -60,9 +71,12 @@ fn run(
     let mut updates = Updates::new();
     let masks = masks.iter().map(|m| m.as_ref().map(|m| m.to_device(on)).transpose()).collect::<Result<Vec<_>>>()?;
     let whole: Vec<&Tensor> = inputs.iter().collect();
-    let (mut outputs, masks) = graph.run_masked(&weights, &whole, &masks, mode, &mut updates)?;
-    let (output, mask) = (outputs.remove(0), masks.into_iter().next().flatten());
-    let loss = output.cast(DType::F32)?.mul(&upstream.to_device(on)?)?.sum(&[], false)?;
+    let (outputs, masks) = graph.run_masked(&weights, &whole, &masks, mode, &mut updates)?;
+    let mask = masks.into_iter().next().flatten();
+    let weighed =
+        |(y, upstream): (&Tensor, &Tensor)| y.cast(DType::F32)?.mul(&upstream.to_device(on)?)?.sum(&[], false);
+    let losses = outputs.iter().zip(upstream).map(weighed).collect::<Result<Vec<_>>>()?;
+    let loss = losses[1..].iter().try_fold(losses[0].clone(), |sum, loss| sum.add(loss))?;
     let floats: Vec<&Tensor> = inputs.iter().filter(|t| t.dtype().is_float()).collect();
     let trainable = weights.iter().zip(&graph.weights).filter(|(_, (_, spec))| spec.trainable).map(|(t, _)| t);
     let sources: Vec<&Tensor> = floats.iter().copied().chain(trainable).collect();
@@ -73,7 +87,8 @@ fn run(
     let input_gradients = inputs.iter().map(|t| if t.dtype().is_float() { gradients.next()? } else { None }).collect();
     // The last of several for a weight counts.
     let updates = updates.values.into_iter().collect::<BTreeMap<_, _>>().into_iter().collect();
-    Ok(Outcome { output, input_gradients, weight_gradients, updates, mask })
+    let outputs = outputs.into_iter().collect();
+    Ok(Outcome { outputs, input_gradients, weight_gradients, updates, mask })
 }
 
 /// The arrays `<prefix>.0`, `<prefix>.1`, ….
@@ -85,6 +100,18 @@ fn list(golden: &Golden, prefix: &str) -> Result<Vec<Tensor>> {
 fn weight_names(golden: &Golden) -> Vec<(String, bool)> {
     let weight = |w: &Value| (w["name"].as_str().unwrap().to_string(), w["trainable"].as_bool().unwrap());
     golden.about["weights"].as_array().unwrap().iter().map(weight).collect()
+}
+
+/// Takes out what Keras writes of how the layers inside were built.
+fn forget_how_built(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            object.remove("build_config");
+            object.values_mut().for_each(forget_how_built);
+        }
+        Value::Array(list) => list.iter_mut().for_each(forget_how_built),
+        _ => {}
+    }
 }
 
 /// What is wrong with our layer in the case of a golden.
@@ -100,12 +127,7 @@ fn check(golden: &Golden) -> Result<Vec<String>> {
     keras.retain(|k, _| !["name", "trainable", "dtype", "activity_regularizer"].contains(&k.as_str()));
     let config = layer.layer().config();
     // What Keras writes of how a layer inside was built follows from what is around it.
-    if let Some(inside) = keras.get_mut("layer").and_then(Value::as_object_mut) {
-        inside.remove("build_config");
-        inside["config"]
-            .as_object_mut()
-            .map(|config| config.get_mut("layer").map(|l| l.as_object_mut()?.remove("build_config")));
-    }
+    keras.values_mut().for_each(forget_how_built);
     wrong.extend(config_difference(&config.clone().into(), &keras.into()).map(|d| format!("config: {d}")));
     let again = layers::from_config(golden.class(), &config)?.layer().config();
     if again != config {
@@ -117,10 +139,14 @@ fn check(golden: &Golden) -> Result<Vec<String>> {
     let names = weight_names(golden);
     let name_of = |path: &str| path.split_once('/').map_or(path, |(_, name)| name).to_string();
     let ours: Vec<_> = graph.weights.iter().map(|(path, spec)| (name_of(path), spec.trainable)).collect();
-    if ours != names {
+    // Those of layers inside of layers stand together here.
+    let sorted = |names: &[(String, bool)]| names.iter().cloned().collect::<BTreeSet<_>>();
+    let inside = ours.iter().any(|(name, _)| name.contains('/'));
+    if ours != names && !(inside && sorted(&ours) == sorted(&names)) {
         wrong.push(format!("weights: {ours:?}, not {names:?}"));
         return Ok(wrong);
     }
+    let names = ours;
     let weights = names.iter().map(|(n, _)| golden.tensor(&format!("weight.{n}"))).collect::<Result<Vec<_>>>()?;
     for (weight, (path, spec)) in weights.iter().zip(&graph.weights) {
         if (weight.shape(), weight.dtype()) != (spec.shape, spec.dtype) {
@@ -133,7 +159,11 @@ fn check(golden: &Golden) -> Result<Vec<String>> {
         let training = golden.about["training"].as_bool().unwrap();
         let mode = Mode { training, generator: Some(&generator), ..Mode::INFERENCE };
         let masks: Vec<_> = (0..inputs.len()).map(|i| golden.find(&format!("mask.{i}"))).collect::<Result<_>>()?;
-        let outcome = run(&graph, &weights, &inputs, &masks, &golden.tensor("grad_output")?, mode, &device)?;
+        let several = golden.about.get("outputs").and_then(Value::as_u64);
+        let output = |i: u64| if several.is_some() { format!("output.{i}") } else { "output".into() };
+        let upstream = |i: u64| golden.tensor(&format!("grad_{}", output(i)));
+        let upstream = (0..several.unwrap_or(1)).map(upstream).collect::<Result<Vec<_>>>()?;
+        let outcome = run(&graph, &weights, &inputs, &masks, &upstream, mode, &device)?;
         let masked: Vec<bool> = masks.iter().map(Option::is_some).collect();
         let (mask, known) = (golden.find("output_mask")?, layer.gives_mask(0, &masked));
         let values = |mask: &Tensor| -> Result<(Shape, Vec<bool>)> { Ok((mask.shape(), mask.to_vec::<bool>()?)) };
@@ -141,17 +171,25 @@ fn check(golden: &Golden) -> Result<Vec<String>> {
         if got != want || known != want.is_some() {
             wrong.push(format!("the mask is {got:?} on {device} and known before as {known}, not {want:?}"));
         }
-        let spec = graph.spec(graph.outputs[0]).unwrap();
-        if spec.shape(inputs[0].shape()[0]) != Some(outcome.output.shape()) || spec.dtype != outcome.output.dtype() {
-            wrong.push(format!("the spec {spec} is not that of {} {}", outcome.output.shape(), outcome.output.dtype()));
+        if outcome.outputs.len() != upstream.len() {
+            wrong.push(format!("{} outputs, not {}", outcome.outputs.len(), upstream.len()));
+        }
+        for (y, &value) in outcome.outputs.iter().zip(&graph.outputs) {
+            let spec = graph.spec(value).unwrap();
+            if spec.shape(inputs[0].shape()[0]) != Some(y.shape()) || spec.dtype != y.dtype() {
+                wrong.push(format!("the spec {spec} is not that of {} {}", y.shape(), y.dtype()));
+            }
         }
         let mut unchanged = 0;
         let mut compare = |what: &str, got: &Tensor| -> Result<()> {
-            let off = difference(got, &golden.tensor(what)?, tolerance([DType::F32]))?;
+            let got = golden.stored(what, got)?;
+            let off = difference(&got, &golden.tensor(what)?, tolerance([DType::F32]))?;
             wrong.extend(off.map(|off| format!("{what} on {device}: {off}")));
             Ok(())
         };
-        compare("output", &outcome.output)?;
+        for (i, y) in (0..).zip(&outcome.outputs) {
+            compare(&output(i), y)?;
+        }
         for (i, gradient) in outcome.input_gradients.iter().enumerate() {
             match gradient {
                 Some(gradient) => compare(&format!("grad_input.{i}"), gradient)?,
@@ -181,7 +219,7 @@ fn check(golden: &Golden) -> Result<Vec<String>> {
 fn every_layer_agrees_with_keras() {
     let only = std::env::var("UNCRUMPLE_ONLY").ok();
     let mut failures = Vec::new();
-    for golden in Golden::all("layers").iter().filter(|g| only.as_ref().is_none_or(|o| g.class() == o)) {
+    for golden in goldens().iter().filter(|g| only.as_ref().is_none_or(|o| g.class() == o)) {
         let wrong = check(golden).unwrap_or_else(|error| vec![error.to_string()]);
         failures.extend(wrong.into_iter().map(|w| format!("{}: {w}", golden.name)));
     }
@@ -190,7 +228,7 @@ fn every_layer_agrees_with_keras() {
 
 #[test]
 fn every_layer_has_a_golden() {
-    let goldens = Golden::all("layers");
+    let goldens = goldens();
     let tested: BTreeSet<_> = goldens.iter().map(Golden::class).collect();
     assert_eq!(tested, BTreeSet::from_iter(CLASSES.iter().copied()));
 }
@@ -215,9 +253,12 @@ fn the_list_of_layers_is_the_folder() {
         "moved",
         "parameter",
         "pooling",
+        "recurrent",
+        "recurrent_cell",
         "spatial",
         "symbol",
         "tone",
+        "traversal",
         "warp",
     ];
     let folder = std::fs::read_dir(uncrumple::files::repository().join("src/layers")).unwrap();
@@ -305,13 +346,13 @@ fn convolutions_take_an_empty_batch() -> Result<()> {
         (Conv3DTranspose::new(3, 2).strides(2).gelu().shared(), image(&[2, 3, 4, 2])?, vec![0, 4, 6, 8, 3]),
     ];
     for (layer, x, shape) in cases {
-        let graph = graph_of(&layer, std::slice::from_ref(&x))?;
+        let graph = graph_of(&layer, from_ref(&x))?;
         let ones = |(_, spec): &(String, layers::WeightSpec)| Tensor::ones(&Device::Cpu, spec.shape, DType::F32);
         let weights = graph.weights.iter().map(ones).collect::<Result<Vec<_>>>()?;
         let upstream = Tensor::zeros(&Device::Cpu, &shape[..], DType::F32)?;
         for device in devices() {
-            let outcome = run(&graph, &weights, std::slice::from_ref(&x), &[], &upstream, Mode::INFERENCE, &device)?;
-            assert_eq!(outcome.output.shape().dims(), shape, "{layer:?}");
+            let outcome = run(&graph, &weights, from_ref(&x), &[], from_ref(&upstream), Mode::INFERENCE, &device)?;
+            assert_eq!(outcome.outputs[0].shape().dims(), shape, "{layer:?}");
             assert_eq!(outcome.input_gradients[0].as_ref().unwrap().shape(), x.shape(), "{layer:?}");
             for (gradient, weight) in outcome.weight_gradients.iter().zip(&weights) {
                 assert_eq!(gradient.shape(), weight.shape(), "{layer:?}");
@@ -357,7 +398,7 @@ fn preprocessing_computes_in_f32_under_mixed_precision() -> Result<()> {
     for layer in
         [Rescaling::new(1.0).offset(-1000.0).shared(), Normalization::new().mean_and_variance(1000.0, 1.0).shared()]
     {
-        let y = graph_of(&layer, std::slice::from_ref(&x))?.run(&[], &[&x], mode, &mut Updates::new())?.remove(0);
+        let y = graph_of(&layer, from_ref(&x))?.run(&[], &[&x], mode, &mut Updates::new())?.remove(0);
         assert_eq!(y.to_vec::<f32>()?, [0.5, 1.0], "{layer:?}");
     }
     Ok(())
@@ -366,7 +407,7 @@ fn preprocessing_computes_in_f32_under_mixed_precision() -> Result<()> {
 #[test]
 fn nan_is_in_the_last_bin_and_no_category() -> Result<()> {
     let encode = |layer: layers::LayerRef, x: &Tensor| {
-        let graph = graph_of(&layer, std::slice::from_ref(x))?;
+        let graph = graph_of(&layer, from_ref(x))?;
         graph.run(&[], &[x], Mode::INFERENCE, &mut Updates::new())?.remove(0).cast(DType::I32)?.to_vec::<i32>()
     };
     let x = Tensor::from_slice(&[f32::NAN, -1.0, 0.5, 2.0], [4, 1])?;

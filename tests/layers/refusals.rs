@@ -204,7 +204,7 @@ fn layers_reject_what_they_cannot_take() {
 #[test]
 fn dropout_without_random_numbers_is_an_error() -> Result<()> {
     let x = Tensor::ones(&Device::Cpu, [2, 3], DType::F32)?;
-    let graph = graph_of(&Dropout::new(0.5).shared(), std::slice::from_ref(&x))?;
+    let graph = graph_of(&Dropout::new(0.5).shared(), from_ref(&x))?;
     let result = graph.run(&[], &[&x], Mode { training: true, ..Mode::INFERENCE }, &mut Updates::new());
     let text = result.err().map(|e| e.to_string()).unwrap_or_default();
     assert_eq!(text, "layer `dropout`: random layers need a generator: call the model by a trainer");

@@ -14,20 +14,9 @@ mod source;
 mod statistics;
 mod weights;
 
+use common::golden::draw;
 use uncrumple::losses;
 use uncrumple::prelude::*;
-
-/// The integer hash of `tests/goldens/README.md`, from which both sides make the same numbers.
-fn bits(seed: u32, i: u32) -> u32 {
-    let h = i.wrapping_mul(0x9E37_79B1).wrapping_add(seed.wrapping_mul(0x85EB_CA77));
-    let h = (h ^ (h >> 16)).wrapping_mul(0x85EB_CA6B);
-    let h = (h ^ (h >> 13)).wrapping_mul(0xC2B2_AE35);
-    h ^ (h >> 16)
-}
-
-fn draw(seed: u32, i: u32, scale: f32) -> f32 {
-    ((bits(seed, i) >> 8) as f32 / 8_388_608.0 - 1.0) * scale
-}
 
 fn paths(model: &Model) -> Vec<String> {
     model.weight_paths().map(String::from).collect()

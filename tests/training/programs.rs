@@ -1,7 +1,7 @@
 //! The named programs through twenty steps, as in Keras.
 
-use super::common::golden::{Golden, config_difference};
-use super::{bits, devices, draw, paths};
+use super::common::golden::{Golden, bits, config_difference, draw};
+use super::{devices, paths};
 use serde_json::Value;
 use uncrumple::model::keras;
 use uncrumple::prelude::*;

@@ -24,8 +24,15 @@ fn call(node: &Value) -> Result<Vec<History<'_>>> {
         let message = format!("expected a call's args and kwargs, as Keras 3 writes them, got {}", short(node));
         return Err(Error::Config(message));
     };
-    // What the model is called with overrides `training`, and a mask that is null means none.
-    let meant = kwargs.iter().find(|(key, v)| !(v.is_null() || *key == "training" && v.is_boolean()));
+    // What the model is called with overrides `training`; a mask that is null means none, and others follow from the layers
+    // before, as `read_config` sees to.
+    let known = |key: &str, v: &Value| match key {
+        "training" => v.is_boolean(),
+        "mask" => class_of(v) == Some("__keras_tensor__"),
+        "initial_state" => true,
+        _ => false,
+    };
+    let meant = kwargs.iter().find(|(key, v)| !(v.is_null() || known(key, v)));
     if let Some((key, v)) = meant {
         return Err(Error::Config(format!(
             "is called with `{}` = {}, which this engine cannot pass on",
@@ -34,7 +41,7 @@ fn call(node: &Value) -> Result<Vec<History<'_>>> {
         )));
     }
     let mut args = args.iter().filter(|a| !a.is_null());
-    let inputs = match (args.next(), args.next()) {
+    let mut inputs = match (args.next(), args.next()) {
         (Some(Value::Array(list)), None) => list.iter().map(history).collect::<Result<Vec<_>>>()?,
         (Some(one), None) => vec![history(one)?],
         _ => {
@@ -44,7 +51,38 @@ fn call(node: &Value) -> Result<Vec<History<'_>>> {
     if inputs.is_empty() {
         return Err(Error::Config("is called on nothing".into()));
     }
+    if let Some(states) = kwargs.get("initial_state").filter(|v| !v.is_null()) {
+        flatten(states, 0, &mut inputs)?;
+    }
     Ok(inputs)
+}
+
+/// The tensors of a list, or of lists in a list as cells one upon the other have them.
+fn flatten<'a>(value: &'a Value, depth: usize, found: &mut Vec<History<'a>>) -> Result<()> {
+    match value {
+        Value::Array(list) if depth < 2 => list.iter().try_for_each(|value| flatten(value, depth + 1, found)),
+        one => {
+            found.push(history(one)?);
+            Ok(())
+        }
+    }
+}
+
+/// The masks that the calls of a layer are given by name.
+pub(super) fn masks(value: &Value) -> Result<Vec<History<'_>>> {
+    let nodes = value.get("inbound_nodes").and_then(Value::as_array).into_iter().flatten();
+    let masks = nodes.filter_map(|node| node.get("kwargs")?.get("mask")).filter(|mask| !mask.is_null());
+    masks.map(history).collect()
+}
+
+/// What a call of Keras's op `not_equal` compares with 0, if it is one: the mask that an Embedding makes.
+pub(super) fn compared_with_zero(value: &Value) -> Option<History<'_>> {
+    let nodes = value.get("inbound_nodes").and_then(Value::as_array)?;
+    let [node] = &nodes[..] else { return None };
+    match &node.get("args").and_then(Value::as_array)?[..] {
+        [x, zero] if class_of(value) == Some("NotEqual") && zero.as_f64() == Some(0.0) => history(x).ok(),
+        _ => None,
+    }
 }
 
 fn history(value: &Value) -> Result<History<'_>> {

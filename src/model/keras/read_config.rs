@@ -1,6 +1,6 @@
 //! config.json to a graph, without drawing a weight.
 
-use super::inbound::{History, calls, ends};
+use super::inbound::{History, calls, compared_with_zero, ends, masks};
 use super::object::{Object, class_of, clip, short};
 use super::order::members;
 use crate::dtype::DType;
@@ -9,7 +9,7 @@ use crate::layers::{self, Config, Input, LayerRef, Precision, Read, Spec, Symbol
 use crate::model::Graph;
 use crate::model::nested::Nested;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -89,7 +89,7 @@ impl Reader {
         };
         // The weights file counts in the order that Keras computes anew: were it not the one listed, weights would land
         // in the wrong layers.
-        let listed = layers.iter().filter_map(name_of);
+        let listed = self.without_masks(layers)?.into_iter().filter_map(name_of);
         let listed = listed.filter(|&name| object.class == "Functional" || graph.layers.iter().any(|l| l.name == name));
         let computed = members(&graph);
         let computed = computed.iter().map(|m| m.name(&graph));
@@ -125,7 +125,7 @@ impl Reader {
     fn functional(&mut self, config: &Config, layers: &[Value], depth: usize, frozen: bool) -> Result<(Graph, usize)> {
         let mut listed = Vec::with_capacity(layers.len());
         let mut places = HashMap::new();
-        for (i, value) in layers.iter().enumerate() {
+        for (i, value) in self.without_masks(layers)?.into_iter().enumerate() {
             let name = checked_name(value)?;
             let calls = calls(value).map_err(|e| e.in_layer(name))?;
             let (source, cost) = if class_of(value) == Some("InputLayer") {
@@ -172,6 +172,32 @@ impl Reader {
         });
         drop_backwards(symbols);
         Ok((graph?, total))
+    }
+
+    /// The layers but for ops that compute the masks of calls: here these follow from the layers before.
+    ///
+    /// # Errors
+    /// A mask that is not the one that an Embedding of the same numbers makes.
+    fn without_masks<'a>(&self, layers: &'a [Value]) -> Result<Vec<&'a Value>> {
+        let op = |name: &str| layers.iter().find(|l| name_of(l) == Some(name)).and_then(compared_with_zero);
+        let embeds = |numbers: History| {
+            let masks =
+                |layer: &Value| layer.get("config").and_then(|c| c.get("mask_zero")) == Some(&Value::Bool(true));
+            let reads = |layer: &Value| calls(layer).is_ok_and(|calls| calls.contains(&vec![numbers]));
+            layers.iter().any(|layer| class_of(layer) == Some("Embedding") && masks(layer) && reads(layer))
+        };
+        let mut ops = HashSet::new();
+        for layer in layers {
+            for (name, ..) in masks(layer)? {
+                if !op(name).is_some_and(embeds) {
+                    let message =
+                        format!("is called with the mask `{}`, which is not that of an Embedding", clip(name));
+                    return Err(Error::Config(message).in_layer(name_of(layer).unwrap_or_default()));
+                }
+                ops.insert(name);
+            }
+        }
+        Ok(layers.iter().filter(|layer| name_of(layer).is_none_or(|name| !ops.contains(name))).collect())
     }
 
     /// A layer, and how many calls one call of it makes.

@@ -24,7 +24,7 @@ struct Object {
     name: String,
     /// The layer's path, for errors: `encoder/dense`.
     path: String,
-    /// Its variables, as places in the graph's list.
+    /// Its variables, as places in the graph's list; states that go from batch to batch are none, as in Keras.
     weights: Vec<usize>,
 }
 
@@ -32,6 +32,9 @@ struct Object {
 fn objects(graph: &Graph, sequential: bool) -> Vec<Object> {
     let mut found = Vec::new();
     collect(graph, sequential, "", "", 0, &mut found);
+    for object in &mut found {
+        object.weights.retain(|&place| !graph.weights[place].1.state);
+    }
     found
 }
 
@@ -88,7 +91,9 @@ fn of_layer(layer: &LayerRef, object: Object, weights: &[(&str, usize)], found: 
     for &(name, place) in weights {
         // `cell/kernel` belongs to the layer that the attribute `cell` holds.
         let holder = match name.rsplit_once('/') {
-            Some((attribute, _)) if held.iter().any(|i| attribute.split('/').next() == Some(i.attribute())) => continue,
+            Some(_) if held.iter().any(|i| name.strip_prefix(i.attribute()).is_some_and(|n| n.starts_with('/'))) => {
+                continue;
+            }
             None => own,
             Some((attribute, _)) => {
                 let inner = format!("{group}/{attribute}");
@@ -134,7 +139,11 @@ pub(in crate::model) fn write(model: &Model, tree: &mut Tree) -> Result<()> {
 /// Weights that are missing, left over, or of another shape or dtype, with the layer's path.
 pub(in crate::model) fn read(tree: &mut Tree, graph: &Graph, sequential: bool, path: &Path) -> Result<Vec<Tensor>> {
     let bad = |object: &Object, message: String| Error::file(path, format!("layer `{}`: {message}", object.path));
-    let mut values: Vec<Option<Tensor>> = vec![None; graph.weights.len()];
+    let none = |(_, spec): &(String, WeightSpec)| match spec.state {
+        true => Tensor::zeros(&Device::Cpu, spec.shape, spec.dtype).map(Some),
+        false => Ok(None),
+    };
+    let mut values = graph.weights.iter().map(none).collect::<Result<Vec<Option<Tensor>>>>()?;
     for object in objects(graph, sequential) {
         let expected = object.weights.len();
         let found = tree.get(&object.group)?.map_or(0, |arrays| arrays.len());

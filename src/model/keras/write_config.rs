@@ -2,10 +2,11 @@
 
 use super::order::{Member, members};
 use crate::error::{Error, Result};
-use crate::layers::{Config, LayerRef, Precision, Spec, object, serialized};
+use crate::layers::{Config, LayerRef, Precision, RNN, Spec, object, serialized};
 use crate::model::nested::Nested;
 use crate::model::{Graph, Model};
 use serde_json::{Value, json};
+use std::any::Any;
 
 /// Keras's form of a model, without its compile config.
 pub(super) fn write(model: &Model) -> Result<Config> {
@@ -70,7 +71,9 @@ impl Writer {
         let entry = &graph.layers[place];
         let mut value = self.described(&entry.layer, &entry.name, trainable)?;
         if !entry.weights.is_empty() && Nested::of(&entry.layer).is_none() {
-            let shapes: Vec<Value> = entry.inputs.iter().map(|spec| json!(spec.dims)).collect();
+            // First states build nothing.
+            let built = if entry.layer.layer().takes_states() { &entry.inputs[..1] } else { &entry.inputs };
+            let shapes: Vec<Value> = built.iter().map(|spec| json!(spec.dims)).collect();
             value.insert("build_config".into(), json!({"input_shape": one_or_all(shapes)}));
         }
         Ok(value)
@@ -85,9 +88,12 @@ impl Writer {
             return written.map_err(|e| e.in_layer(name));
         }
         let mut config = layer.full_config(name, trainable, self.policy);
-        for inner in layer.layer().inner() {
+        let held = layer.layer().inner();
+        // Written anew, since what is around them decides their policy.
+        held.iter().for_each(|inner| drop(config.remove(inner.argument_name())));
+        for inner in held {
             let described = Writer { policy }.described(inner.layer(), &inner.name(), trainable);
-            config.insert(inner.attribute().into(), described.map_err(|e| e.in_layer(name))?.into());
+            inner.put(&mut config, described.map_err(|e| e.in_layer(name))?.into());
         }
         Ok(object(serialized(layer.layer().class_name(), config)))
     }
@@ -166,7 +172,19 @@ impl<'a> Calls<'a> {
             })
         };
         let steps = self.graph.steps.iter().filter(|s| s.layer == layer);
-        let node = |inputs: Vec<Value>| json!({"args": [one_or_all(inputs)], "kwargs": {}});
+        let entry = &self.graph.layers[layer];
+        let node = |mut inputs: Vec<Value>| {
+            if !entry.layer.layer().takes_states() || inputs.len() < 2 {
+                return json!({"args": [one_or_all(inputs)], "kwargs": {}});
+            }
+            let mut states = inputs.split_off(1);
+            let any: &dyn Any = entry.layer.layer();
+            if let Some(groups) = any.downcast_ref::<RNN>().and_then(|rnn| rnn.state_groups(&entry.inputs[0])) {
+                let mut rest = states.into_iter();
+                states = groups.into_iter().map(|n| Value::Array(rest.by_ref().take(n).collect())).collect();
+            }
+            json!({"args": inputs, "kwargs": {"initial_state": states}})
+        };
         steps.map(|s| node(s.inputs.iter().map(tensor).collect())).collect()
     }
 }

@@ -185,7 +185,6 @@ fn product(device: &CudaDevice, [a, b, out]: [&Tensor; 3], gates: usize, at: Ext
         stride_a: batch * units,
         stride_b: units * units,
         stride_out: batch * units,
-        relu: false,
     })
 }
 
@@ -343,7 +342,6 @@ fn kernel_grad(
             stride_a: 0,
             stride_b: 0,
             stride_out: 0,
-            relu: false,
         })?;
         return Ok(out);
     }
