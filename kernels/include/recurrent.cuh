@@ -1,4 +1,4 @@
-// Passes of cells over whole sequences. `sums` are (time, batch, gates · units): the input's products, gates side by side.
+// Passes of cells over whole sequences. `sums` are (batch, time, gates · units): the input's products, gates side by side.
 // A thread has a unit of one or several samples, and a block all units of these.
 //
 // On chip: a launch goes through all steps, the recurrent kernel stays in registers (up to 32 units, a warp a sample) or in
@@ -76,23 +76,24 @@ template <class Cell> struct Cursor {
     i64 sums, plane, state, output, mask;
     // Between planes, and how far a state moves; the others move in proportion.
     i64 planes, step;
-    int by_output, by_mask;
+    int by_output, by_mask, by_sums;
 
     __device__ Cursor(const Sequence& seq, i64 place, bool back, i64 sample, int unit) {
         const i64 time = seq.time(place), output_time = seq.output_time(place);
         const int forth = back ? -1 : 1, way = seq.is(BACKWARDS) ? -forth : forth;
         planes = seq.batch * seq.units;
         step = way * planes;
-        sums = (time * seq.batch + sample) * Cell::GATES * seq.units + unit;
+        sums = (sample * seq.steps + time) * Cell::GATES * seq.units + unit;
         plane = seq.plane(time, 0, sample, unit);
         state = seq.after(0, time, sample, unit);
         output = (sample * seq.steps + output_time) * seq.units + unit;
         mask = sample * seq.steps + time;
         by_output = (seq.is(REVERSED_OUTPUT) ? forth : way) * seq.units;
         by_mask = way;
+        by_sums = way * Cell::GATES * seq.units;
     }
     __device__ __forceinline__ void move() {
-        sums += Cell::GATES * step;
+        sums += by_sums;
         plane += Cell::PLANES * step;
         state += step;
         output += by_output;
@@ -208,7 +209,7 @@ __device__ __forceinline__ void pass(Weights& weights, Acc<T>* memory, const T* 
         }
 #pragma unroll
         for (int g = 0; g < Cell::GATES; g++) {
-            next_sums[s][g] = there ? load(sums, at.sums + (s * Cell::GATES + g) * seq.units) : A(0);
+            next_sums[s][g] = there ? load(sums, at.sums + (s * seq.steps * Cell::GATES + g) * seq.units) : A(0);
         }
     }
 #pragma unroll 1
@@ -234,7 +235,8 @@ __device__ __forceinline__ void pass(Weights& weights, Acc<T>* memory, const T* 
             if (!last && live && first + s < seq.batch)
 #pragma unroll
                 for (int g = 0; g < Cell::GATES; g++)
-                    next_sums[s][g] = load(sums, at.sums + Cell::GATES * at.step + (s * Cell::GATES + g) * seq.units);
+                    next_sums[s][g] =
+                        load(sums, at.sums + at.by_sums + (s * seq.steps * Cell::GATES + g) * seq.units);
         MULTIPLY(0, Cell::RECURRENT, state, stride, products);
         if constexpr (Cell::RECURRENT < Cell::GATES) {
             // The last gate's state goes through the reset gate first.
@@ -282,7 +284,7 @@ __device__ __forceinline__ double flushed(double x) { return fabs(x) < 1e-290 ? 
 template <class Cell, class T, int SAMPLES, class Weights>
 __device__ __forceinline__ void pass_back(Weights& weights, Acc<T>* memory, const T* kept, const T* dy, const T* d_states,
                                           const bool* mask, const bool* dropout, double scale_, T* d_sums, T* d_products,
-                                          T* d_initial, const Sequence& seq, Activations act) {
+                                          T* before_, T* d_initial, const Sequence& seq, Activations act) {
     using A = Acc<T>;
     const int u = threadIdx.x, row = blockDim.x * SAMPLES, half = Cell::GATES * row;
     const bool live = u < seq.units;
@@ -363,9 +365,11 @@ __device__ __forceinline__ void pass_back(Weights& weights, Acc<T>* memory, cons
         for (int s = 0; s < SAMPLES; s++) {
             const i64 sample = first + s;
             if (!live || sample >= seq.batch) continue;
+            // As the sums are for the recurrent kernel's gradient; what a masked step has does not count.
+            store(before_, (sample * seq.steps + seq.time(place)) * seq.units + u, old[s][0]);
 #pragma unroll
             for (int g = 0; g < Cell::GATES; g++) {
-                const i64 to = at.sums + (s * Cell::GATES + g) * seq.units;
+                const i64 to = at.sums + (s * seq.steps * Cell::GATES + g) * seq.units;
                 store(d_sums, to, own[s][g]);
                 if (d_products) store(d_products, to, through[s][g]);
                 if (g < Cell::RECURRENT) d[s][0] += dropout ? back[s][g] * factor(s, g) : back[s][g];
@@ -393,7 +397,7 @@ __device__ __forceinline__ void step(const T* sums, const T* bias, const T* prod
         A own[Cell::GATES], product[Cell::GATES], old[2], now[2], plane[4];
 #pragma unroll
         for (int g = 0; g < Cell::GATES; g++) {
-            own[g] = load(sums, (time * seq.batch + sample) * width + g * seq.units + u);
+            own[g] = load(sums, (sample * seq.steps + time) * width + g * seq.units + u);
             product[g] = load(products, g * all + i) + (bias ? load(bias, g * seq.units + u) : A(0));
         }
 #pragma unroll
@@ -435,7 +439,7 @@ __device__ __forceinline__ void step(const T* sums, const T* bias, const T* prod
 template <class Cell, class T>
 __device__ __forceinline__ void step_back(const T* kept, const T* dy, const bool* mask, const bool* dropout, double scale_,
                                           const T* products, T* through_, Acc<T>* running, T* d_sums, T* d_products,
-                                          T* d_initial, const Sequence& seq, Activations act, i64 place, int stage) {
+                                          T* before_, T* d_initial, const Sequence& seq, Activations act, i64 place, int stage) {
     using A = Acc<T>;
     const i64 time = seq.time(place), all = seq.batch * seq.units;
     const int width = Cell::GATES * seq.units;
@@ -467,8 +471,9 @@ __device__ __forceinline__ void step_back(const T* kept, const T* dy, const bool
             old[s] = load(kept, seq.before(s, time, sample, u));
             now[s] = load(kept, seq.after(s, time, sample, u));
         }
-        const i64 at = (time * seq.batch + sample) * width + u;
+        const i64 at = (sample * seq.steps + time) * width + u;
         if (stage == 0) {
+            store(before_, (sample * seq.steps + time) * seq.units + u, old[0]);
             if (dy && (counts || !seq.is(ZERO_OUTPUT))) {
                 if (seq.is(SEQUENCES))
                     d[0] += load(dy, (sample * seq.steps + seq.output_time(place)) * seq.units + u);
@@ -503,7 +508,7 @@ __device__ __forceinline__ void step_back(const T* kept, const T* dy, const bool
     T *y, T *states, T *kept, const T *sums, const T *kernel, const T *bias, const T *initial, const bool *mask,       \
         const bool *dropout, double scale, i64 steps, i64 batch, int units, int flags, int own, int recurrent
 #define PASS_BACK_ARGUMENTS(T)                                                                                         \
-    T *d_sums, T *d_products, T *d_initial, const T *kernel, const T *kept, const T *dy, const T *d_states,            \
+    T *d_sums, T *d_products, T *before, T *d_initial, const T *kernel, const T *kept, const T *dy, const T *d_states,            \
         const bool *mask, const bool *dropout, double scale, i64 steps, i64 batch, int units, int flags, int own,      \
         int recurrent
 #define SEQUENCE(CELL) const Sequence seq = {steps, batch, units, flags, CELL::PLANES, CELL::STATES}
@@ -524,7 +529,7 @@ __device__ __forceinline__ void step_back(const T* kept, const T* dy, const bool
         InRegisters<Acc<T>, CELL::GATES> weights;                                                                      \
         weights.load(kernel, nullptr, units, true);                                                                    \
         pass_back<CELL, T, 1>(weights, memory, kept, dy, d_states, mask, dropout, scale, d_sums, d_products,           \
-                              d_initial, seq, {own, recurrent});                                                       \
+                              before, d_initial, seq, {own, recurrent});                                                       \
     }
 
 // Four samples a block, the kernel in its shared memory, before the buffers of exchange.
@@ -546,7 +551,8 @@ __device__ __forceinline__ void step_back(const T* kept, const T* dy, const bool
         weights.load(kernel, memory, units, true);                                                                     \
         const i64 bytes = (static_cast<i64>(CELL::GATES) * units * units * sizeof(T) + 15) / 16 * 16;                  \
         pass_back<CELL, T, BLOCK_SAMPLES>(weights, reinterpret_cast<Acc<T>*>(memory + bytes), kept, dy, d_states,      \
-                                          mask, dropout, scale, d_sums, d_products, d_initial, seq, {own, recurrent}); \
+                                          mask, dropout, scale, d_sums, d_products, before, d_initial, seq,            \
+                                          {own, recurrent});                                                           \
     }
 
 #define STEP_ENTRIES(NAME, CELL, S, T)                                                                                 \
@@ -559,12 +565,12 @@ __device__ __forceinline__ void step_back(const T* kept, const T* dy, const bool
                       {own, recurrent}, place, stage);                                                                 \
     }                                                                                                                  \
     extern "C" __global__ void NAME##_step_back_##S(                                                                   \
-        T* d_sums, T* d_products, T* d_initial, const T* kept, const T* dy, const T* products, T* through,             \
+        T* d_sums, T* d_products, T* before, T* d_initial, const T* kept, const T* dy, const T* products, T* through,             \
         Acc<T>* running, const bool* mask, const bool* dropout, double scale, i64 steps, i64 batch, int units,         \
         int flags, int own, int recurrent, i64 place, int stage) {                                                     \
         SEQUENCE(CELL);                                                                                                \
-        step_back<CELL, T>(kept, dy, mask, dropout, scale, products, through, running, d_sums, d_products, d_initial,  \
-                           seq, {own, recurrent}, place, stage);                                                       \
+        step_back<CELL, T>(kept, dy, mask, dropout, scale, products, through, running, d_sums, d_products, before,     \
+                           d_initial, seq, {own, recurrent}, place, stage);                                                       \
     }
 
 // A warp's registers do not hold a kernel of doubles.

@@ -5,7 +5,7 @@ use super::recurrent_cell::{CellKind, Gated, Parts, RecurrentCell};
 use super::traversal::States;
 use super::{Config, Parameter, Read, WeightSpec};
 use crate::error::Result;
-use crate::ops::{Activation, Given, Pass, Weights};
+use crate::ops::{self, Activation, Given, Pass, Weights};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -79,6 +79,10 @@ impl CellKind for Gru {
         }
         let row = |row: usize| bias.slice(0, row..row + 1)?.reshape(bias.shape().without(0));
         Ok((row(0)?, Some(row(1)?)))
+    }
+
+    fn kept(&self, steps: usize) -> usize {
+        if self.reset_after { ops::Gru::kept(steps) } else { ops::ResetFirst::kept(steps) }
     }
 
     fn run(

@@ -7,7 +7,7 @@ use super::{Config, Parameter, Read, WeightSpec};
 use crate::device::cpu::philox::Philox;
 use crate::error::{Error, Result};
 use crate::initializers::{Initializer, Ones};
-use crate::ops::{Activation, Given, Pass, Weights};
+use crate::ops::{self, Activation, Given, Pass, Weights};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -87,6 +87,10 @@ impl CellKind for Lstm {
 
     fn bias(&self, parameter: &Parameter, units: usize) -> Result<WeightSpec> {
         Ok(forget_bias(parameter.spec(Shape::new(&[4 * units])?)?, self.unit_forget_bias))
+    }
+
+    fn kept(&self, steps: usize) -> usize {
+        ops::Lstm::kept(steps)
     }
 
     fn run(

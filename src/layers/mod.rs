@@ -84,6 +84,11 @@ pub trait Layer: fmt::Debug + Any + Send + Sync {
     /// The arguments, under Keras's names; what all layers have (name, dtype, trainable) is added around it.
     fn config(&self) -> Config;
 
+    /// What training keeps for the backward beside the outputs, for the summary's memory.
+    fn kept_spec(&self, _inputs: &[Spec]) -> Vec<Spec> {
+        Vec::new()
+    }
+
     /// The activation that the output went through last, so that a loss can be computed from what it was applied to.
     fn output_activation(&self) -> Option<ActivationFn> {
         None

@@ -114,6 +114,12 @@ impl<K: CellKind> Layer for Recurrent<K> {
         Ok(outputs)
     }
 
+    fn kept_spec(&self, inputs: &[Spec]) -> Vec<Spec> {
+        let Some(x) = inputs.first() else { return Vec::new() };
+        let rows = x.dims[1].map(|steps| self.cell.kind.kept(steps));
+        vec![Spec { dims: vec![x.dims[0], rows, Some(self.cell.units)], dtype: x.dtype }]
+    }
+
     fn config(&self) -> Config {
         let mut config = self.cell.arguments();
         if !K::GATED {

@@ -60,6 +60,9 @@ pub trait CellKind: Clone + fmt::Debug + Send + Sync + 'static {
         Ok((bias, None))
     }
 
+    /// Rows of `(batch, units)` that a sequence of so many steps keeps for the backward.
+    fn kept(&self, steps: usize) -> usize;
+
     /// Goes through a sequence.
     fn run(
         &self,

@@ -5,7 +5,7 @@ use super::recurrent::Recurrent;
 use super::recurrent_cell::{CellKind, Parts, RecurrentCell};
 use super::traversal::States;
 use crate::error::Result;
-use crate::ops::{Activation, Given, Pass, Weights};
+use crate::ops::{self, Activation, Given, Pass, Weights};
 use crate::tensor::Tensor;
 
 /// A fully connected recurrence over a sequence ([Keras](https://keras.io/api/layers/recurrent_layers/simple_rnn/)): with the
@@ -48,6 +48,10 @@ impl CellKind for Simple {
     }
 
     fn write(&self, _: &mut Config) {}
+
+    fn kept(&self, steps: usize) -> usize {
+        ops::SimpleRnn::kept(steps)
+    }
 
     fn run(
         &self,

@@ -58,13 +58,18 @@ impl<'a> Summary<'a> {
         4 * self.optimizer.1
     }
 
-    /// Bytes of the layers' outputs for one batch, which training keeps for the backward; `None` where an extent is
-    /// open, or where no memory could hold them.
+    /// Bytes of the layers' outputs for one batch, and of what else they keep, which training keeps for the backward; `None`
+    /// where an extent is open, or where no memory could hold them.
     pub fn activation_bytes(&self) -> Option<usize> {
         let size = self.model.precision.compute_dtype().size();
-        let mut specs = self.model.graph.steps.iter().flat_map(|s| &s.specs);
+        let graph = &self.model.graph;
+        let specs = graph.steps.iter().flat_map(|step| {
+            let inputs: Vec<Spec> = step.inputs.iter().filter_map(|&i| graph.spec(i).cloned()).collect();
+            let kept = graph.layers[step.layer].layer.layer().kept_spec(&inputs);
+            step.specs.iter().cloned().chain(kept)
+        });
         // A shape's size times eight bytes is known to fit.
-        specs.try_fold(0usize, |sum, s| sum.checked_add(s.shape(self.batch)?.size() * size))
+        specs.into_iter().try_fold(0usize, |sum, s| sum.checked_add(s.shape(self.batch)?.size() * size))
     }
 }
 

@@ -98,7 +98,6 @@ impl Op for Linear {
         let sum = outputs.last().ok_or_else(|| Error::Internal("linear has an output".into()))?;
         device.matmul(&Product {
             a: x,
-            a_from: 0,
             b: w,
             out: sum,
             bias: inputs.get(2).map(|&bias| bias as &dyn Elements),

@@ -126,7 +126,6 @@ impl Op for Matmul {
         e.count();
         device.matmul(&Product {
             a: inputs[0],
-            a_from: 0,
             b: inputs[1],
             out: &outputs[0],
             bias: None,

@@ -24,6 +24,7 @@ pub use moving_statistics::moving_statistics;
 pub use random::Generator;
 pub use random_affine::Motion;
 pub use recurrent::{Given, Pass, Weights, on_card};
+pub(crate) use recurrent::{Gru, Lstm, ResetFirst, SimpleRnn};
 pub use resize::Interpolation;
 pub use window::{Padding, Slide, Window};
 

@@ -239,8 +239,7 @@ impl CudaDevice {
             return follow(self);
         }
         let gemm = product.gemm()?;
-        let from = (product.a_from * dtype.size()) as u64;
-        let places = [place(b)?, place(a)? + from, place(out)?];
+        let places = [place(b)?, place(a)?, place(out)?];
         let mut products = lock(&self.products);
         let products = match &mut *products {
             Some(products) => products,

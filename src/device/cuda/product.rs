@@ -9,8 +9,6 @@ use crate::error::{Error, Result};
 pub struct Product<'a> {
     /// The left factor; (k, m) if `transpose_a`.
     pub a: &'a dyn Elements,
-    /// Elements of `a` before its first.
-    pub a_from: usize,
     /// The right factor; (n, k) if `transpose_b`.
     pub b: &'a dyn Elements,
     /// Where the product goes.
@@ -43,7 +41,6 @@ impl<'a> Product<'a> {
     pub fn new(a: &'a dyn Elements, b: &'a dyn Elements, out: &'a dyn Elements, [m, n, k]: [usize; 3]) -> Product<'a> {
         Product {
             a,
-            a_from: 0,
             b,
             out,
             bias: None,
@@ -70,13 +67,11 @@ impl<'a> Product<'a> {
             ));
         }
         let last = self.batch.saturating_sub(1);
-        let has_from = |tensor: &dyn Elements, from: usize, rows: usize, columns: usize, stride: usize| {
-            let start = last.checked_mul(stride).and_then(|start| start.checked_add(from));
-            let needed = start.and_then(|start| start.checked_add(rows.checked_mul(columns)?));
+        let has = |tensor: &dyn Elements, rows: usize, columns: usize, stride: usize| {
+            let needed = last.checked_mul(stride).and_then(|start| start.checked_add(rows.checked_mul(columns)?));
             self.batch == 0 || needed.is_some_and(|needed| needed <= tensor.shape().size())
         };
-        let has = |tensor, rows, columns, stride| has_from(tensor, 0, rows, columns, stride);
-        let fits = has_from(self.a, self.a_from, self.m, self.k, self.stride_a)
+        let fits = has(self.a, self.m, self.k, self.stride_a)
             && has(self.b, self.k, self.n, self.stride_b)
             && has(self.out, self.m, self.n, self.stride_out)
             && self.bias.is_none_or(|bias| bias.shape().size() == self.n)
@@ -284,7 +279,6 @@ mod tests {
         assert!(Product { batch: 2, ..product }.check().is_err());
         assert!(Product { batch: 2, stride_a: 0, stride_b: 0, stride_out: 0, ..product }.check().is_err());
         assert!(Product { bias: Some(&a), ..product }.check().is_err());
-        assert!(Product { a_from: 1, ..product }.check().is_err());
         assert!(Product { n: usize::MAX, ..product }.check().is_err());
         let double = Tensor::from_slice(&[0.0f64; 12], 12)?;
         assert!(matches!(Product { b: &double, ..product }.check(), Err(Error::DType { .. })));

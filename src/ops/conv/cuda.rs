@@ -161,7 +161,6 @@ impl Conv<'_> {
     ) -> Result<()> {
         self.device.matmul(&Product {
             a,
-            a_from: 0,
             b,
             out,
             bias: bias.map(|bias| bias as &dyn Elements),

@@ -10,6 +10,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::ops::activation::Activation;
 use crate::ops::unary::SlopeOf;
+use crate::shape::Shape;
 use crate::tensor::{FLOATS, Tensor};
 use smallvec::SmallVec;
 
@@ -139,10 +140,10 @@ pub(super) fn forward<K: Kind>(
     outputs: &mut [Tensor],
 ) -> Result<()> {
     let (at, dtype, weights) = (inputs.extents(), inputs.x.dtype(), inputs.weights);
-    // The products of all steps at once, in the order of the steps.
+    // The products of all steps at once.
     let (x, kernel) = (inputs.x.detach(), weights.kernel.detach());
     let bias = weights.bias.map(Tensor::detach);
-    let sums = x.transpose(&[1, 0, 2])?.linear(&kernel, bias.as_ref(), Activation::Linear)?;
+    let sums = x.linear(&kernel, bias.as_ref(), Activation::Linear)?;
     let [y, states, kept] = outputs else { return Err(Error::Internal("a pass has three outputs".into())) };
     let kept = if op.record { Arg::output(kept)? } else { Arg::Ptr(0) };
     let written = [Arg::output(y)?, Arg::output(states)?, kept];
@@ -172,7 +173,6 @@ fn product(device: &CudaDevice, [a, b, out]: [&Tensor; 3], gates: usize, at: Ext
     let Extents { batch, units, .. } = at;
     device.matmul(&Product {
         a,
-        a_from: 0,
         b,
         out,
         bias: None,
@@ -254,9 +254,12 @@ pub(super) fn backward<K: Kind>(
     let [dx, d_weights, d_initial] = outputs else {
         return Err(Error::Internal(format!("{} has three outputs", cell.grad)));
     };
-    let sums = || Tensor::zeros(&on, [steps, batch, width], dtype);
-    let (d_sums, d_products) = (sums()?, cell.apart.then(sums).transpose()?);
-    let written = [Arg::output(&d_sums)?, optional(d_products.as_ref())?, Arg::output(d_initial)?];
+    let rows = |columns: usize| Tensor::empty(&on, Shape::new(&[batch * steps, columns])?, dtype);
+    let (d_sums, d_products) = (rows(width)?, cell.apart.then(|| rows(width)).transpose()?);
+    // The states before the steps, in the order of the sums.
+    let before = rows(units)?;
+    let d_products_at = optional(d_products.as_ref())?;
+    let written = [Arg::output(&d_sums)?, d_products_at, Arg::output(&before)?, Arg::output(d_initial)?];
     let kernel = Arg::input(inputs.recurrent_kernel)?;
     let read = [kernel, Arg::input(inputs.kept)?, optional(inputs.dy)?, optional(inputs.d_states)?];
     let last = last_args(op, at, inputs.mask, inputs.dropout)?;
@@ -266,22 +269,20 @@ pub(super) fn backward<K: Kind>(
         Way::Block(grid) => device.launch(&K::KERNELS.block_back, dtype, grid, &args)?,
         Way::Steps => steps_back::<K>(op, device, inputs, written)?,
     }
-    let rows = |t: &Tensor, columns: usize| t.reshape([steps * batch, columns]);
-    let through = rows(d_products.as_ref().unwrap_or(&d_sums), width)?;
-    let (x, sums) = (rows(&inputs.x.transpose(&[1, 0, 2])?, features)?, rows(&d_sums, width)?);
-    let d_kernel = x.matmul_with(&sums, true, false)?;
-    let d_recurrent = kernel_grad(op, cell, device, inputs, &through)?;
+    let through = d_products.as_ref().unwrap_or(&d_sums);
+    let x = inputs.x.reshape([batch * steps, features])?;
+    let d_kernel = x.matmul_with(&d_sums, true, false)?;
+    let d_recurrent = kernel_grad(op, cell, inputs, &before, through)?;
     let sum = |t: &Tensor| t.sum(&[0], true);
-    let d_recurrent_bias = if op.recurrent_bias { sum(&through)? } else { Tensor::zeros(&on, [1, width], dtype)? };
-    *d_weights = Tensor::concatenate(&[&d_kernel, &sum(&sums)?, &d_recurrent, &d_recurrent_bias], 0)?;
+    let d_recurrent_bias = if op.recurrent_bias { sum(through)? } else { Tensor::zeros(&on, [1, width], dtype)? };
+    *d_weights = Tensor::concatenate(&[&d_kernel, &sum(&d_sums)?, &d_recurrent, &d_recurrent_bias], 0)?;
     if grad.dx {
-        let by_steps = sums.matmul_with(inputs.kernel, false, true)?.reshape([steps, batch, features])?;
-        *dx = by_steps.transpose(&[1, 0, 2])?;
+        *dx = d_sums.matmul_with(inputs.kernel, false, true)?.reshape(inputs.x.shape())?;
     }
     Ok(())
 }
 
-fn steps_back<K: Kind>(op: &Recurrence, device: &CudaDevice, inputs: &GradInputs, written: [Arg; 3]) -> Result<()> {
+fn steps_back<K: Kind>(op: &Recurrence, device: &CudaDevice, inputs: &GradInputs, written: [Arg; 4]) -> Result<()> {
     let (cell, at, dtype) = (&K::CELL, inputs.extents(), inputs.x.dtype());
     let on = Device::Cuda(device.handle()?);
     let planes = [cell.gates, at.batch, at.units];
@@ -316,49 +317,25 @@ fn steps_back<K: Kind>(op: &Recurrence, device: &CudaDevice, inputs: &GradInputs
 }
 
 /// The gradient of the recurrent kernel: the states before all steps, transposed, times the gradients of their products.
-fn kernel_grad(
-    op: &Recurrence,
-    cell: &Cell,
-    device: &CudaDevice,
-    inputs: &GradInputs,
-    through: &Tensor,
-) -> Result<Tensor> {
-    let at @ Extents { steps, batch, units, .. } = inputs.extents();
-    let layout = op.layout(cell, at);
+fn kernel_grad(op: &Recurrence, cell: &Cell, inputs: &GradInputs, before: &Tensor, through: &Tensor) -> Result<Tensor> {
     if inputs.dropout.is_none() && cell.recurrent == cell.gates {
-        let out = Tensor::zeros(&through.device(), [units, cell.gates * units], through.dtype())?;
-        device.matmul(&Product {
-            a: inputs.kept,
-            a_from: layout.all_before(0).start,
-            b: through,
-            out: &out,
-            bias: None,
-            m: units,
-            n: cell.gates * units,
-            k: steps * batch,
-            batch: 1,
-            transpose_a: true,
-            transpose_b: false,
-            stride_a: 0,
-            stride_b: 0,
-            stride_out: 0,
-        })?;
-        return Ok(out);
+        return before.matmul_with(through, true, false);
     }
     // Gate by gate: each has a state of its own.
-    let first = layout.all_before(0).start / (batch * units).max(1);
-    let states = inputs.kept.slice(0, first..first + steps)?;
+    let Extents { steps, batch, units, .. } = inputs.extents();
+    let rows = Shape::new(&[batch * steps, units])?;
     let mut gates = SmallVec::<[Tensor; 4]>::new();
     for gate in 0..cell.gates {
-        let mut state = states.clone();
+        let mut state = before.reshape([batch, steps, units])?;
         if let Some(dropout) = inputs.dropout {
-            state = state.mul(&factors(dropout, through.dtype())?.slice(0, gate..gate + 1)?)?;
+            let factors = factors(dropout, through.dtype())?.slice(0, gate..gate + 1)?;
+            state = state.mul(&factors.reshape([batch, 1, units])?)?;
         }
         if gate >= cell.recurrent {
             // It went through the reset gate, the second plane of each step.
             let planes = inputs.kept.slice(0, 0..steps * cell.planes)?;
             let reset = planes.reshape([steps, cell.planes, batch, units])?.slice(1, 1..2)?;
-            let reset = reset.reshape([steps, batch, units])?;
+            let reset = reset.reshape([steps, batch, units])?.transpose(&[1, 0, 2])?;
             let reset = match op.recurrent_activation.slope_of() {
                 Some(SlopeOf::Input) => op.recurrent_activation.call(&reset)?,
                 _ => reset,
@@ -366,8 +343,7 @@ fn kernel_grad(
             state = state.mul(&reset)?;
         }
         let gradient = through.slice(1, gate * units..(gate + 1) * units)?;
-        gates.push(state.reshape([steps * batch, units])?.matmul_with(&gradient, true, false)?);
+        gates.push(state.reshape(rows)?.matmul_with(&gradient, true, false)?);
     }
-    let gates: SmallVec<[&Tensor; 4]> = gates.iter().collect();
-    Tensor::concatenate(&gates, 1)
+    Tensor::concatenate(&gates.iter().collect::<SmallVec<[&Tensor; 4]>>(), 1)
 }

@@ -392,13 +392,6 @@ impl Layout {
     fn after(&self, state: usize, time: usize, samples: &Range<usize>) -> Range<usize> {
         self.value(state, time + usize::from(!self.backwards), samples)
     }
-
-    /// The states before all steps, as the rows of one matrix in the order of time.
-    fn all_before(&self, state: usize) -> Range<usize> {
-        let Extents { steps, batch, .. } = self.at;
-        let first = self.before(state, 0, &(0..batch)).start;
-        first..first + steps * batch * self.at.units
-    }
 }
 
 /// What the ops of the backward of all cells are: what the forward was, and which gradients there are and are wanted.
@@ -478,6 +471,11 @@ impl Grad {
 }
 
 impl<K: Kind> Forward<K> {
+    /// Rows of `(batch, units)` that a pass over so many steps keeps for its backward.
+    pub fn kept(steps: usize) -> usize {
+        steps * K::CELL.planes + (steps + 1) * K::CELL.states
+    }
+
     /// The outputs, and the last states.
     fn of(
         x: &Tensor,
