@@ -19,10 +19,15 @@ fn is_dense(golden: &Golden) -> bool {
     golden.about.contains_key("dense")
 }
 
-/// As many steps as runs stay together whatever is rounded where, and how far apart they may be then: 24 orders of channels
-/// moved no loss by more than 1.4e-6. Later a unit at relu's kink turns in one run and not in another.
-const TOGETHER: usize = 5;
+/// As many steps as runs stay together whatever is rounded where, and how far apart they may be then: in 100 orders of channels
+/// (`the_order_of_channels_does_not_matter`), on the CPU and by the kernels, no loss was off by more than 1.5e-6.
+const TOGETHER: usize = 3;
 const APART: f64 = 1e-5;
+/// Later, where nothing turns, and in `resnet_own`, where in the third step's backward a unit lies so near relu's kink that
+/// float32 turns it in 1 of 84 orders on the CPU and in 2 of 16 by the kernels. From there the losses are off by 1.5e-5, 1.3e-4,
+/// 4.0e-4 and 6.8e-4, and so they were on an H200.
+const LATER: f64 = 1e-4;
+const TURNED: f64 = 1e-3;
 
 /// How many of the steps are taken on a device: the one in software needs minutes for those of large programs.
 fn steps(golden: &Golden, device: &Device) -> usize {
@@ -175,7 +180,11 @@ fn check_run(golden: &Golden, device: &Device) -> Result<()> {
             return Ok(());
         }
         // The mean of up to 20 losses in f32 leaves an error of its own, a fifth of what is allowed.
-        let allowed = if step < TOGETHER { APART } else { 1e-4 };
+        let allowed = match step {
+            0..TOGETHER => APART,
+            _ if golden.name == "resnet_own" => TURNED,
+            _ => LATER,
+        };
         let off = || relative(&losses, wanted.iter().map(|&want| f64::from(want)));
         assert!(
             (got - want).abs() <= allowed * want.abs(),
