@@ -17,7 +17,8 @@ use std::sync::Arc;
 /// Input `(batch, steps, features)` of a floating-point dtype, and behind it the states before the first step, `(batch, units)`
 /// each, if they are not to be 0: `layer.call([&x, &h])`. Output `(batch, units)`, with `return_sequences` `(batch, steps,
 /// units)`, and with `return_state` the states after the last step behind it. Steps that the input's mask `(batch, steps)` leaves
-/// out do not change the state. Weights, of the cell: `cell/kernel` (features, gates · units), `cell/recurrent_kernel` (units,
+/// out do not change the state. What dropout drops is drawn from the model's random numbers; a `seed` in a Keras config is kept
+/// and not used. Weights, of the cell: `cell/kernel` (features, gates · units), `cell/recurrent_kernel` (units,
 /// gates · units), `cell/bias`.
 #[derive(Clone, Debug)]
 pub struct Recurrent<K> {

@@ -4,6 +4,7 @@
 mod common;
 mod drawing;
 mod refusals;
+mod sequences;
 
 use common::golden::{Golden, config_difference};
 use common::{difference, tolerance};

@@ -89,7 +89,7 @@ impl Reader {
         };
         // The weights file counts in the order that Keras computes anew: were it not the one listed, weights would land
         // in the wrong layers.
-        let listed = self.without_masks(layers)?.into_iter().filter_map(name_of);
+        let listed = without_masks(layers)?.into_iter().filter_map(name_of);
         let listed = listed.filter(|&name| object.class == "Functional" || graph.layers.iter().any(|l| l.name == name));
         let computed = members(&graph);
         let computed = computed.iter().map(|m| m.name(&graph));
@@ -125,7 +125,7 @@ impl Reader {
     fn functional(&mut self, config: &Config, layers: &[Value], depth: usize, frozen: bool) -> Result<(Graph, usize)> {
         let mut listed = Vec::with_capacity(layers.len());
         let mut places = HashMap::new();
-        for (i, value) in self.without_masks(layers)?.into_iter().enumerate() {
+        for (i, value) in without_masks(layers)?.into_iter().enumerate() {
             let name = checked_name(value)?;
             let calls = calls(value).map_err(|e| e.in_layer(name))?;
             let (source, cost) = if class_of(value) == Some("InputLayer") {
@@ -174,32 +174,6 @@ impl Reader {
         Ok((graph?, total))
     }
 
-    /// The layers but for ops that compute the masks of calls: here these follow from the layers before.
-    ///
-    /// # Errors
-    /// A mask that is not the one that an Embedding of the same numbers makes.
-    fn without_masks<'a>(&self, layers: &'a [Value]) -> Result<Vec<&'a Value>> {
-        let op = |name: &str| layers.iter().find(|l| name_of(l) == Some(name)).and_then(compared_with_zero);
-        let embeds = |numbers: History| {
-            let masks =
-                |layer: &Value| layer.get("config").and_then(|c| c.get("mask_zero")) == Some(&Value::Bool(true));
-            let reads = |layer: &Value| calls(layer).is_ok_and(|calls| calls.contains(&vec![numbers]));
-            layers.iter().any(|layer| class_of(layer) == Some("Embedding") && masks(layer) && reads(layer))
-        };
-        let mut ops = HashSet::new();
-        for layer in layers {
-            for (name, ..) in masks(layer)? {
-                if !op(name).is_some_and(embeds) {
-                    let message =
-                        format!("is called with the mask `{}`, which is not that of an Embedding", clip(name));
-                    return Err(Error::Config(message).in_layer(name_of(layer).unwrap_or_default()));
-                }
-                ops.insert(name);
-            }
-        }
-        Ok(layers.iter().filter(|layer| name_of(layer).is_none_or(|name| !ops.contains(name))).collect())
-    }
-
     /// A layer, and how many calls one call of it makes.
     fn layer(&mut self, value: &Value, depth: usize, frozen: bool) -> Result<(LayerRef, usize)> {
         let name = checked_name(value)?;
@@ -231,6 +205,30 @@ impl Reader {
         };
         read().map_err(|e| e.in_layer(name))
     }
+}
+
+/// The layers but for ops that compute the masks of calls: here these follow from the layers before.
+///
+/// # Errors
+/// A mask that is not the one that an Embedding of the same numbers makes.
+fn without_masks(layers: &[Value]) -> Result<Vec<&Value>> {
+    let masks_zero = |layer: &Value| layer.get("config").and_then(|c| c.get("mask_zero")) == Some(&Value::Bool(true));
+    let embeddings = layers.iter().filter(|layer| class_of(layer) == Some("Embedding") && masks_zero(layer));
+    let embedded: HashSet<History> = embeddings.filter_map(|layer| calls(layer).ok()).flatten().flatten().collect();
+    let op =
+        |layer| compared_with_zero(layer).filter(|numbers| embedded.contains(numbers)).and_then(|_| name_of(layer));
+    let ops: HashSet<&str> = layers.iter().filter_map(op).collect();
+    let mut used = HashSet::new();
+    for layer in layers {
+        for (name, ..) in masks(layer)? {
+            if !ops.contains(name) {
+                let message = format!("is called with the mask `{}`, which is not that of an Embedding", clip(name));
+                return Err(Error::Config(message).in_layer(name_of(layer).unwrap_or_default()));
+            }
+            used.insert(name);
+        }
+    }
+    Ok(layers.iter().filter(|layer| name_of(layer).is_none_or(|name| !used.contains(name))).collect())
 }
 
 /// The policy of a model's layers, where they differ the first mixed one: layers of another keep theirs.
