@@ -34,6 +34,12 @@ fn movement(c: &mut Criterion) {
         group.bench(device, "gather_samples", Work::Bytes(8 * 20_000 * 784), || table.gather(&rows));
         let (table, words) = (normal(device, &[20_000, 128]), below(device, &[1 << 17], 20_000));
         group.bench(device, "gather_words", both, || table.gather(&words));
+        // The gradient of an embedding: of long texts with wide vectors, and of a batch of 64 reviews with narrow ones.
+        let dy = normal(device, &[1 << 17, 128]);
+        group.bench(device, "gather_words_gradient", both, || dy.segment_sum(&words, 20_000));
+        let (words, dy) = (below(device, &[64, 200], 20_000), normal(device, &[64, 200, 32]));
+        let bytes = Work::Bytes(4 * 32 * (64 * 200 + 20_000));
+        group.bench(device, "gather_reviews_gradient", bytes, || dy.segment_sum(&words, 20_000));
         let classes = below(device, &[1 << 20], 10);
         group.bench(device, "one_hot", Work::Bytes(44 << 20), || classes.one_hot(10, DType::F32));
     }

@@ -1,6 +1,7 @@
 //! What a model is trained and measured with: what its file says, or what the command line says instead.
 
 use crate::options::rate;
+use crate::warn;
 use clap::Args;
 use std::path::Path;
 use uncrumple::layers::Config;
@@ -90,6 +91,7 @@ pub fn trainer(path: &Path, figures: &Figures, steps: Option<&Steps>) -> Result<
             model.compile(optimizer, losses, metrics)?
         }
     };
+    trainer.model().warnings().into_iter().for_each(warn);
     if let Some(rate) = steps.and_then(|s| s.learning_rate) {
         trainer.set_learning_rate(rate)?;
     }

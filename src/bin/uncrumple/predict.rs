@@ -53,6 +53,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(policy) = arguments.precision {
         model = model.precision(policy.into());
     }
+    model.warnings().into_iter().for_each(warn);
     let names = model.graph().output_names();
     let tabular = Tabular::of(&model)?;
     arrays::check_outputs(&names, &arguments.out, tabular.is_some())?;
