@@ -371,7 +371,8 @@ def masked(folder):
 
     def steps(name, model, loss, x, y):
         set_weights(model, common.rng(name))
-        model.compile(optimizers.Adam(0.01), loss)
+        # Of one sample that counts, the normalised values are roundings, which Adam would make as large as all others.
+        model.compile(optimizers.SGD(0.05, momentum=0.9), loss)
         for _ in range(2):
             model.train_on_batch(x, y)
         write_model(folder, name, model, [x], [y])

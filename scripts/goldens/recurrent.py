@@ -31,7 +31,10 @@ def write_layer(folder, name, layer, shape, mask=None, states=()):
         if nested and first:
             first = [[first.pop(0) for _ in range(size)] for size in sizes]
         options = {"initial_state": first} if first else {}
-        y = layer(x, mask=None if mask is None else jax.numpy.array(mask), **options)
+        x = jax.numpy.array(x)
+        # As layers before would leave it. Keras gives it to no call with first states.
+        keras.src.backend.set_keras_mask(x, None if mask is None else jax.numpy.array(mask))
+        y = layer(x, **options)
         return keras.tree.flatten(y) if isinstance(y, (tuple, list)) else [y]
 
     call(*inputs)
@@ -129,7 +132,8 @@ def one_piece(folder):
              **({"recurrent_activation": "silu"} if gated else {}))
         for kind, mask in MASKS.items():
             case(f"masked_{kind}", mask=mask)
-            case(f"masked_{kind}_sequences", mask=mask, return_sequences=True, return_state=True, given=True)
+            case(f"masked_{kind}_sequences", mask=mask, return_sequences=True, return_state=True)
+        case("masked_given", mask=RAGGED, return_sequences=True, given=True)
         case("masked_zero", mask=RAGGED, return_sequences=True, zero_output_for_mask=True)
         case("masked_zero_last", mask=RAGGED, zero_output_for_mask=True, return_state=True)
         case("masked_backwards", mask=RAGGED, return_sequences=True, go_backwards=True, return_state=True)
@@ -152,6 +156,7 @@ def bidirectional(folder):
     for kind, mask in MASKS.items():
         case(f"masked_{kind}", layers.LSTM(3, return_sequences=True), mask=mask)
         case(f"masked_{kind}_last", layers.LSTM(3), mask=mask)
+    case("masked_given", layers.GRU(3, return_sequences=True), states=[3, 3], mask=RAGGED)
     case("masked_state", layers.GRU(2, return_sequences=True, return_state=True), mask=RAGGED)
     case("stateful", layers.LSTM(2, return_sequences=True, stateful=True))
     case("rnn", layers.RNN(layers.LSTMCell(2), return_sequences=True), mask=RAGGED)

@@ -300,7 +300,8 @@ impl<const N: usize> Layer for ConvLSTM<N> {
                 .extend([Tensor::zeros(&x.device(), state, x.dtype())?, Tensor::zeros(&x.device(), state, x.dtype())?]);
         }
         let columns = |gate: usize| gate * self.filters..(gate + 1) * self.filters;
-        let (y, states) = self.traversal.go(steps, call.mask(0), states, 0, |time, states| {
+        let mask = call.mask(0).filter(|_| given.is_empty());
+        let (y, states) = self.traversal.go(steps, mask, states, 0, |time, states| {
             let sums = at(&sums, time)?;
             let products = convolved(&states[0], dropped.as_ref(), &recurrent, None, Window::of(&same), conv)?;
             let parts = Parts {

@@ -16,9 +16,10 @@ use std::sync::Arc;
 ///
 /// Input `(batch, steps, features)` of a floating-point dtype, and behind it the states before the first step, `(batch, units)`
 /// each, if they are not to be 0: `layer.call([&x, &h])`. Output `(batch, units)`, with `return_sequences` `(batch, steps,
-/// units)`, and with `return_state` the states after the last step behind it. Steps that the input's mask `(batch, steps)` leaves
-/// out do not change the state. Weights, of the cell: `cell/kernel` (features, gates · units), `cell/recurrent_kernel` (units,
-/// gates · units), `cell/bias`.
+/// units)`, and with `return_state` the states after the last step behind it. Steps that the input's mask `(batch, steps)`
+/// leaves out do not change the state; as in Keras 3.15, a call with first states looks at no mask, and hands it on. What
+/// dropout drops is drawn from the model's random numbers; a `seed` in a Keras config is kept and not used. Weights, of the
+/// cell: `cell/kernel` (features, gates · units), `cell/recurrent_kernel` (units, gates · units), `cell/bias`.
 #[derive(Clone, Debug)]
 pub struct Recurrent<K> {
     pub(super) cell: RecurrentCell<K>,
@@ -97,7 +98,8 @@ impl<K: CellKind> Layer for Recurrent<K> {
         };
         let given = Given {
             initial: initial.as_ref(),
-            mask: call.mask(0),
+            // As in Keras, a call with first states is given no mask.
+            mask: call.mask(0).filter(|_| given.is_empty()),
             dropout: dropout.as_ref().map(|(kept, scale)| (kept, *scale)),
         };
         let recurrent_kernel = &call.weight(1)?;

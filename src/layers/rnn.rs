@@ -174,7 +174,7 @@ impl Layer for RNN {
         // As in Keras: the state that the output is.
         let groups = held.downcast_ref::<StackedRNNCells>().map(|cells| cells.groups(&step)).transpose()?;
         let shown = groups.map_or(0, |groups| groups[..groups.len() - 1].iter().sum());
-        let (mask, generator) = (call.mask(0).cloned(), call.generator);
+        let (mask, generator) = (call.mask(0).filter(|_| given.is_empty()).cloned(), call.generator);
         // Each step draws what the first one draws.
         let stream = generator.map(|generator| generator.position());
         let (y, states) = self.traversal.go(shape[1], mask.as_ref(), states, shown, |time, states| {

@@ -120,6 +120,14 @@ impl Trainer {
         Ok(())
     }
 
+    /// The outputs for one batch, with which the states of stateful layers move on; see [`Model::advance`].
+    ///
+    /// # Errors
+    /// As [`Model::advance`].
+    pub fn advance(&mut self, inputs: &[&Tensor]) -> Result<Tensors> {
+        self.model.advance(inputs)
+    }
+
     /// Sets the states of stateful layers to 0; see [`Model::reset_state`].
     ///
     /// # Errors

@@ -299,9 +299,9 @@ fn configs_say_what_is_wrong_with_them() {
     for (class, config, want) in cases {
         assert_eq!(layers::from_config(class, &object(config)).unwrap_err().to_string(), want, "{class}");
     }
-    let unknown = layers::from_config("GRUCell", &object(json!({}))).unwrap_err().to_string();
+    let unknown = layers::from_config("CuDNNGRU", &object(json!({}))).unwrap_err().to_string();
     assert!(
-        unknown.starts_with("unknown layer `GRUCell`; known are Activation, ActivityRegularization, Add, "),
+        unknown.starts_with("unknown layer `CuDNNGRU`; known are Activation, ActivityRegularization, Add, "),
         "{unknown}"
     );
 }

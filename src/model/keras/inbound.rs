@@ -3,32 +3,40 @@
 use super::object::{class_of, clip, short};
 use crate::error::{Error, Result};
 use serde_json::Value;
+use std::collections::HashSet;
 
 /// An output of a call: the layer's name, which of its calls, which output.
 pub(super) type History<'a> = (&'a str, usize, usize);
 
-/// What each call of a layer reads: its inbound nodes.
-pub(super) fn calls(value: &Value) -> Result<Vec<Vec<History<'_>>>> {
+/// What a call reads.
+pub(super) struct Inbound<'a> {
+    pub inputs: Vec<History<'a>>,
+    /// Whether it is given a mask of its own input's, which Keras writes down as an argument.
+    pub masked: bool,
+}
+
+/// What each call of a layer reads: its inbound nodes; `masks` are what Keras computes masks by.
+pub(super) fn calls<'a>(value: &'a Value, masks: &MaskOps) -> Result<Vec<Inbound<'a>>> {
     let nodes = match value.get("inbound_nodes") {
         None => return Ok(Vec::new()),
         Some(Value::Array(nodes)) => nodes,
         Some(other) => return Err(Error::Config(format!("expected a list of inbound nodes, got {}", short(other)))),
     };
-    nodes.iter().map(call).collect()
+    nodes.iter().map(|node| call(node, masks)).collect()
 }
 
-fn call(node: &Value) -> Result<Vec<History<'_>>> {
+fn call<'a>(node: &'a Value, masks: &MaskOps) -> Result<Inbound<'a>> {
     let (Some(args), Some(kwargs)) =
         (node.get("args").and_then(Value::as_array), node.get("kwargs").and_then(Value::as_object))
     else {
         let message = format!("expected a call's args and kwargs, as Keras 3 writes them, got {}", short(node));
         return Err(Error::Config(message));
     };
-    // What the model is called with overrides `training`; a mask that is null means none, and others follow from the layers
-    // before, as `read_config` sees to.
+    let mask = kwargs.get("mask").is_some_and(|mask| masks.made(mask));
+    // What the model is called with overrides `training`, and a mask that is null means none.
     let known = |key: &str, v: &Value| match key {
         "training" => v.is_boolean(),
-        "mask" => class_of(v) == Some("__keras_tensor__"),
+        "mask" => mask,
         "initial_state" => true,
         _ => false,
     };
@@ -54,7 +62,7 @@ fn call(node: &Value) -> Result<Vec<History<'_>>> {
     if let Some(states) = kwargs.get("initial_state").filter(|v| !v.is_null()) {
         flatten(states, 0, &mut inputs)?;
     }
-    Ok(inputs)
+    Ok(Inbound { inputs, masked: mask })
 }
 
 /// The tensors of a list, or of lists in a list as cells one upon the other have them.
@@ -68,20 +76,66 @@ fn flatten<'a>(value: &'a Value, depth: usize, found: &mut Vec<History<'a>>) -> 
     }
 }
 
-/// The masks that the calls of a layer are given by name.
-pub(super) fn masks(value: &Value) -> Result<Vec<History<'_>>> {
-    let nodes = value.get("inbound_nodes").and_then(Value::as_array).into_iter().flatten();
-    let masks = nodes.filter_map(|node| node.get("kwargs")?.get("mask")).filter(|mask| !mask.is_null());
-    masks.map(history).collect()
-}
+/// The ops of a functional config by which Keras computes the masks that it gives to layers as arguments. This engine computes
+/// the same masks by itself, so they are read to see that they are these and no others.
+#[derive(Default)]
+pub(super) struct MaskOps<'a>(HashSet<&'a str>);
 
-/// What a call of Keras's op `not_equal` compares with 0, if it is one: the mask that an Embedding makes.
-pub(super) fn compared_with_zero(value: &Value) -> Option<History<'_>> {
-    let nodes = value.get("inbound_nodes").and_then(Value::as_array)?;
-    let [node] = &nodes[..] else { return None };
-    match &node.get("args").and_then(Value::as_array)?[..] {
-        [x, zero] if class_of(value) == Some("NotEqual") && zero.as_f64() == Some(0.0) => history(x).ok(),
-        _ => None,
+impl<'a> MaskOps<'a> {
+    /// Those among the layers of a config.
+    pub fn of(layers: &'a [Value]) -> MaskOps<'a> {
+        let name = |layer: &'a Value| layer.get("name").and_then(Value::as_str);
+        let argument = |layer: &'a Value, at: usize| layer.get("inbound_nodes")?.get(0)?.get("args")?.get(at);
+        // What makes masks, and the number that stands for none.
+        let makers = layers.iter().filter_map(|layer| {
+            let config = layer.get("config")?;
+            let none = match class_of(layer)? {
+                "Embedding" if config.get("mask_zero") == Some(&Value::Bool(true)) => 0.0,
+                "Masking" => config.get("mask_value").map_or(Some(0.0), Value::as_f64)?,
+                _ => return None,
+            };
+            let nodes = layer.get("inbound_nodes")?.as_array()?;
+            Some(nodes.iter().filter_map(move |node| Some((history(node.get("args")?.get(0)?).ok()?, none))))
+        });
+        let makers: Vec<(History, f64)> = makers.flatten().collect();
+        let mut ops = MaskOps::default();
+        // Each after those that it reads, wherever it stands.
+        loop {
+            let before = ops.0.len();
+            for layer in layers {
+                let op = layer.get("module").and_then(Value::as_str).is_some_and(|m| m.starts_with("keras.src.ops."));
+                let (Some(name), Some(class), true) = (name(layer), class_of(layer), op) else { continue };
+                let made = match class {
+                    "NotEqual" => argument(layer, 0)
+                        .and_then(|x| history(x).ok())
+                        .zip(argument(layer, 1).and_then(Value::as_f64))
+                        .is_some_and(|pair| makers.contains(&pair)),
+                    "Any" | "ExpandDims" => argument(layer, 0).is_some_and(|x| ops.made(x)),
+                    "LogicalOr" => (0..2).all(|at| argument(layer, at).is_some_and(|x| ops.made(x))),
+                    "Concatenate" => {
+                        argument(layer, 0).and_then(Value::as_array).is_some_and(|all| all.iter().all(|x| ops.made(x)))
+                    }
+                    "ZerosLike" | "OnesLike" => true,
+                    _ => false,
+                };
+                if made {
+                    ops.0.insert(name);
+                }
+            }
+            if ops.0.len() == before {
+                return ops;
+            }
+        }
+    }
+
+    /// Whether a layer is one of them.
+    pub fn contains(&self, layer: &Value) -> bool {
+        layer.get("name").and_then(Value::as_str).is_some_and(|name| self.0.contains(name))
+    }
+
+    /// Whether one of them made this tensor.
+    fn made(&self, tensor: &Value) -> bool {
+        history(tensor).is_ok_and(|(name, ..)| self.0.contains(name))
     }
 }
 

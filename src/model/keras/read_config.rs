@@ -1,6 +1,6 @@
 //! config.json to a graph, without drawing a weight.
 
-use super::inbound::{History, calls, compared_with_zero, ends, masks};
+use super::inbound::{Inbound, MaskOps, calls, ends};
 use super::object::{Object, class_of, clip, short};
 use super::order::members;
 use crate::dtype::DType;
@@ -9,7 +9,7 @@ use crate::layers::{self, Config, Input, LayerRef, Precision, Read, Spec, Symbol
 use crate::model::Graph;
 use crate::model::nested::Nested;
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ struct Listed<'a> {
     name: &'a str,
     source: Listing,
     /// What each of its calls reads.
-    calls: Vec<Vec<History<'a>>>,
+    calls: Vec<Inbound<'a>>,
     /// Keras counts the calls of a nested functional model from 1 where it lists a model's outputs.
     first_call: usize,
     /// What one call costs.
@@ -89,7 +89,8 @@ impl Reader {
         };
         // The weights file counts in the order that Keras computes anew: were it not the one listed, weights would land
         // in the wrong layers.
-        let listed = self.without_masks(layers)?.into_iter().filter_map(name_of);
+        let masks = MaskOps::of(layers);
+        let listed = layers.iter().filter(|layer| !masks.contains(layer)).filter_map(name_of);
         let listed = listed.filter(|&name| object.class == "Functional" || graph.layers.iter().any(|l| l.name == name));
         let computed = members(&graph);
         let computed = computed.iter().map(|m| m.name(&graph));
@@ -125,9 +126,10 @@ impl Reader {
     fn functional(&mut self, config: &Config, layers: &[Value], depth: usize, frozen: bool) -> Result<(Graph, usize)> {
         let mut listed = Vec::with_capacity(layers.len());
         let mut places = HashMap::new();
-        for (i, value) in self.without_masks(layers)?.into_iter().enumerate() {
+        let masks = MaskOps::of(layers);
+        for (i, value) in layers.iter().filter(|layer| !masks.contains(layer)).enumerate() {
             let name = checked_name(value)?;
-            let calls = calls(value).map_err(|e| e.in_layer(name))?;
+            let calls = calls(value, &masks).map_err(|e| e.in_layer(name))?;
             let (source, cost) = if class_of(value) == Some("InputLayer") {
                 (Listing::Input(input(value)?), 0)
             } else {
@@ -168,36 +170,11 @@ impl Reader {
                 let lost = listed.iter().find(|l| !known(l.name)).map_or("a call of a shared layer", |l| l.name);
                 return Err(Error::Config(format!("no output depends on `{lost}`")));
             }
+            check_masks(&listed, &graph)?;
             Ok(graph)
         });
         drop_backwards(symbols);
         Ok((graph?, total))
-    }
-
-    /// The layers but for ops that compute the masks of calls: here these follow from the layers before.
-    ///
-    /// # Errors
-    /// A mask that is not the one that an Embedding of the same numbers makes.
-    fn without_masks<'a>(&self, layers: &'a [Value]) -> Result<Vec<&'a Value>> {
-        let op = |name: &str| layers.iter().find(|l| name_of(l) == Some(name)).and_then(compared_with_zero);
-        let embeds = |numbers: History| {
-            let masks =
-                |layer: &Value| layer.get("config").and_then(|c| c.get("mask_zero")) == Some(&Value::Bool(true));
-            let reads = |layer: &Value| calls(layer).is_ok_and(|calls| calls.contains(&vec![numbers]));
-            layers.iter().any(|layer| class_of(layer) == Some("Embedding") && masks(layer) && reads(layer))
-        };
-        let mut ops = HashSet::new();
-        for layer in layers {
-            for (name, ..) in masks(layer)? {
-                if !op(name).is_some_and(embeds) {
-                    let message =
-                        format!("is called with the mask `{}`, which is not that of an Embedding", clip(name));
-                    return Err(Error::Config(message).in_layer(name_of(layer).unwrap_or_default()));
-                }
-                ops.insert(name);
-            }
-        }
-        Ok(layers.iter().filter(|layer| name_of(layer).is_none_or(|name| !ops.contains(name))).collect())
     }
 
     /// A layer, and how many calls one call of it makes.
@@ -244,6 +221,19 @@ fn common_policy(model: &Config, depth: usize) -> Precision {
     layers.iter().map(of).find(|p| *p != Precision::F32).unwrap_or_default()
 }
 
+/// Checks that calls which are given a mask read something that has one.
+fn check_masks(listed: &[Listed], graph: &Graph) -> Result<()> {
+    let masked = graph.masked(&[]).0;
+    for layer in listed.iter().filter(|layer| layer.calls.iter().any(|call| call.masked)) {
+        let steps = graph.steps.iter().filter(|step| graph.layers[step.layer].name == layer.name);
+        if steps.flat_map(|step| &step.inputs).all(|&value| !masked[value]) {
+            let message = "is called with a mask that its input does not have, which this engine cannot pass on";
+            return Err(Error::Config(message.into()).in_layer(layer.name));
+        }
+    }
+    Ok(())
+}
+
 /// Makes the calls, each after those that it reads from; for each the place of its outputs in `symbols`, which holds
 /// them in the order in which they were made.
 fn connect(
@@ -262,7 +252,7 @@ fn connect(
         }
     }
     for (i, layer) in listed.iter().enumerate() {
-        for (call, inputs) in layer.calls.iter().enumerate() {
+        for (call, Inbound { inputs, .. }) in layer.calls.iter().enumerate() {
             let mut open = 0;
             for (name, node, _) in inputs {
                 let unknown =
@@ -285,7 +275,7 @@ fn connect(
     }
     while let Some((i, call)) = ready.pop_front() {
         let Listing::Layer(layer) = &listed[i].source else { continue };
-        let inputs = listed[i].calls[call].iter().map(|(name, node, output)| {
+        let inputs = listed[i].calls[call].inputs.iter().map(|(name, node, output)| {
             let from = places.get(name).and_then(|&p| made.get(&(p, *node)));
             let symbol: Option<&Symbol> = from.and_then(|range: &Range<usize>| symbols[range.clone()].get(*output));
             symbol.cloned().ok_or_else(|| {

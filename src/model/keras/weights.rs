@@ -16,6 +16,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 
+/// How many times as many numbers as a file brings the states of its layers may be: those of a batch of thousands.
+const MAX_STATES: usize = 64;
+
 /// An object of the file with variables of its own.
 struct Object {
     /// Its group: `layers/sequential/layers/dense`.
@@ -139,6 +142,12 @@ pub(in crate::model) fn write(model: &Model, tree: &mut Tree) -> Result<()> {
 /// Weights that are missing, left over, or of another shape or dtype, with the layer's path.
 pub(in crate::model) fn read(tree: &mut Tree, graph: &Graph, sequential: bool, path: &Path) -> Result<Vec<Tensor>> {
     let bad = |object: &Object, message: String| Error::file(path, format!("layer `{}`: {message}", object.path));
+    // A file says how large states are and brings none: they are held against what it does bring.
+    let states = graph.weights.iter().filter(|(_, spec)| spec.state).map(|(_, spec)| spec.shape.size());
+    let brought: usize = tree.arrays.values().map(|array| array.shape.iter().product::<usize>()).sum();
+    if states.fold(0, usize::saturating_add) > brought.saturating_mul(MAX_STATES) {
+        return Err(Error::file(path, format!("its states are more than {MAX_STATES} times as large as its weights")));
+    }
     let none = |(_, spec): &(String, WeightSpec)| match spec.state {
         true => Tensor::zeros(&Device::Cpu, spec.shape, spec.dtype).map(Some),
         false => Ok(None),
