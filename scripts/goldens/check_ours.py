@@ -128,6 +128,7 @@ def train_one_step(model, folder, x, predictions):
 def check(path, inference):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # Keras only warns of an optimizer's state that it cannot read
+        warnings.filterwarnings("ignore", message=".*mask")  # nested models do carry them, whatever it says
         model = keras.models.load_model(path)
     x, ours = arrays(path.parent, "x"), arrays(path.parent, "y")
     if not x or not ours:

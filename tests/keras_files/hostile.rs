@@ -191,6 +191,22 @@ fn long_and_exponential_graphs() {
 }
 
 #[test]
+fn a_mask_that_is_not_the_inputs_own_is_refused() {
+    fn layer<'a>(c: &'a mut Value, name: &str) -> &'a mut Value {
+        let layers = c["config"]["layers"].as_array_mut().unwrap();
+        layers.iter_mut().find(|l| l["name"].as_str().is_some_and(|n| n.starts_with(name))).unwrap()
+    }
+    let other = refused("masked_pooled.keras", |c| layer(c, "not_equal")["inbound_nodes"][0]["args"][1] = json!(5.0));
+    assert_says(&other, &["m.keras", "`not_equal_5`"]);
+    let mask = |c: &mut Value| layer(c, "steps")["inbound_nodes"][0]["kwargs"].clone();
+    let given = refused("masked_pooled.keras", |c| {
+        let mask = mask(c);
+        layer(c, "out")["inbound_nodes"][0]["kwargs"] = mask;
+    });
+    assert_says(&given, &["`out`", "a mask that its input does not have"]);
+}
+
+#[test]
 fn unknown_training_does_not_keep_a_model_from_predicting() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.keras");
