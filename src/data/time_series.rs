@@ -13,9 +13,10 @@ use std::sync::Arc;
 /// [timeseries_dataset_from_array](https://keras.io/api/data_loading/timeseries/), with its names and defaults.
 ///
 /// The data is one tensor `(rows, …)` of any dtype, a row for each moment. A window is `sequence_length` rows that lie
-/// `sampling_rate` apart; from one to the next it is `sequence_stride` rows. So a sample is `(sequence_length, …)`. The windows
-/// are never in memory all at once: the [`Dataset`] keeps the rows, which a trainer puts on its device, and a batch is gathered
-/// from them there. Batch size, order and seed are those of [`Fit`](crate::train::Fit) and of the model.
+/// `sampling_rate` apart; from one to the next it is `sequence_stride` rows. So a sample is `(sequence_length, …)`. The
+/// windows are never in memory all at once: the [`Dataset`] keeps the rows, which a trainer puts on its device, and a
+/// batch is gathered from them there. Batch size, order and seed are those of [`Fit`](crate::train::Fit) and of the
+/// model.
 ///
 /// What is to be foretold is given by [`TimeSeries::targets`], and by [`TimeSeries::ahead`] how far ahead.
 ///
@@ -97,23 +98,24 @@ impl TimeSeries {
         self
     }
 
-    /// What belongs to the windows, `(rows, …)`. Without [`TimeSeries::ahead`] as in Keras: row `i` belongs to the window that
-    /// begins with row `i` of the data, and there may be fewer, whose windows are then the last.
+    /// What belongs to the windows, `(rows, …)`. Without [`TimeSeries::ahead`] as in Keras: row `i` belongs to the
+    /// window that begins with row `i` of the data, and there may be fewer, whose windows are then the last.
     pub fn targets(mut self, targets: &Tensor) -> Self {
         self.targets = Some(targets.clone());
         self
     }
 
-    /// The targets are row by row those of the data, and what belongs to a window lies so many rows after its last. It lies
-    /// before `end_index` too, so that a part that ends there knows nothing of the one behind it; 0 is the last row itself.
+    /// The targets are row by row those of the data, and what belongs to a window lies so many rows after its last. It
+    /// lies before `end_index` too, so that a part that ends there knows nothing of the one behind it; 0 is the last
+    /// row itself.
     pub fn ahead(mut self, rows: usize) -> Self {
         self.ahead = Some(rows);
         self
     }
 
-    /// The time of each row, in any unit: windows that would reach over a gap are left out, and so are those whose target,
-    /// by [`TimeSeries::ahead`], lies behind one. A gap is where a row follows at another distance than the usual (the median)
-    /// by more than half of that. Without times there is none.
+    /// The time of each row, in any unit: windows that would reach over a gap are left out, and so are those whose
+    /// target, by [`TimeSeries::ahead`], lies behind one. A gap is where a row follows at another distance than the
+    /// usual (the median) by more than half of that. Without times there is none.
     pub fn times(mut self, times: impl Into<Vec<f64>>) -> Self {
         self.times = Some(times.into());
         self
@@ -121,12 +123,12 @@ impl TimeSeries {
 
     /// The data set of the windows, in the order of time.
     ///
-    /// A layer that adapts to it takes each row from `start_index` to `end_index` once. It cannot be split, since windows
-    /// overlap: see [`TimeSeries::parts`].
+    /// A layer that adapts to it takes each row from `start_index` to `end_index` once. It cannot be split, since
+    /// windows overlap: see [`TimeSeries::parts`].
     ///
     /// # Errors
-    /// Data that is a scalar or holds NaN or infinity; a length, stride or rate of 0; indices that are out of range; targets of
-    /// another number of rows; `ahead` without targets; times that do not ascend; no window that fits.
+    /// Data that is a scalar or holds NaN or infinity; a length, stride or rate of 0; indices that are out of range;
+    /// targets of another number of rows; `ahead` without targets; times that do not ascend; no window that fits.
     pub fn dataset(&self) -> Result<Dataset> {
         let rows = self.rows()?;
         let reach = self.reach()?;
@@ -209,7 +211,8 @@ impl TimeSeries {
         let (start, end) = (self.start_index, self.end_index.unwrap_or(rows));
         if start >= end || end > rows {
             return Err(wrong(format!(
-                "expected `start_index` below `end_index`, and that at most {rows}, the rows of the data; got {start} and {end}"
+                "expected `start_index` below `end_index`, and that at most {rows}, the rows of the data; got {start} \
+                 and {end}"
             )));
         }
         Ok(start..end)

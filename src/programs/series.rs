@@ -24,7 +24,8 @@ pub const FEATURES: [&str; 8] = [
     "year sin",
     "year cos",
 ];
-/// Shares of the hours that are trained on, that choose the epoch and the network, and that test it, in the order of time.
+/// Shares of the hours that are trained on, that choose the epoch and the network, and that test it, in the order of
+/// time.
 pub const PARTS: [f64; 3] = [0.5, 0.25, 0.25];
 
 /// A network between the hours and the forecast.
@@ -58,8 +59,8 @@ const CONV1D: Network = Network {
 };
 
 impl Network {
-    /// The model that takes hours as they were measured and gives degrees: what normalises the one and undoes it for the other
-    /// is learnt from the training part.
+    /// The model that takes hours as they were measured and gives degrees: what normalises the one and undoes it for
+    /// the other is learnt from the training part.
     ///
     /// # Errors
     /// A part that is held out.
@@ -83,12 +84,12 @@ pub struct Weather {
 }
 
 impl Weather {
-    /// What a table such as that of [`weather`](crate::data::datasets::weather) holds. Hours may be missing: no window reaches
-    /// over a gap.
+    /// What a table such as that of [`weather`](crate::data::datasets::weather) holds. Hours may be missing: no window
+    /// reaches over a gap.
     ///
     /// # Errors
-    /// A column that is not there or holds no numbers, a time that is not written as `2009-07-01 00:00:00`, rows that are not in
-    /// the order of time.
+    /// A column that is not there or holds no numbers, a time that is not written as `2009-07-01 00:00:00`, rows that
+    /// are not in the order of time.
     pub fn new(table: &Table) -> Result<Weather> {
         let column = |name: &str| table.column(name)?.numbers();
         let (temperature, pressure) = (column("temperature")?, column("pressure")?);

@@ -155,8 +155,8 @@ impl Model {
         model.call_all(n, batch_size, |range| inputs.iter().map(|t| t.slice(0, range.clone())).collect())
     }
 
-    /// All outputs for samples that are read when they are needed, as by [`Trainer::fit_source`], computed in batches on the
-    /// model's device, on the CPU: for windows of a [`TimeSeries`](crate::data::TimeSeries), too.
+    /// All outputs for samples that are read when they are needed, as by [`Trainer::fit_source`], computed in batches
+    /// on the model's device, on the CPU: for windows of a [`TimeSeries`](crate::data::TimeSeries), too.
     ///
     /// # Errors
     /// Inputs of another number or shape; what the source fails with.

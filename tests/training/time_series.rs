@@ -97,8 +97,8 @@ fn windows_are_those_of_a_plain_loop() -> Result<()> {
     Ok(())
 }
 
-/// `timeseries_dataset_from_array(arange(10)[:-3], arange(10)[3:], sequence_length=3)`: targets that were moved already, and
-/// fewer than there are windows.
+/// `timeseries_dataset_from_array(arange(10), arange(10)[3:], sequence_length=3)`: targets that were moved already,
+/// and fewer than there are windows.
 #[test]
 fn targets_are_those_of_keras() -> Result<()> {
     let (x, y) = series(10)?;

@@ -43,7 +43,8 @@ impl Running {
         Ok(history)
     }
 
-    /// The same in a command that trains more: the backup stays until [`Running::finish`], so that `--resume` finds it done.
+    /// The same in a command that trains more: the backup stays until [`Running::finish`], so that `--resume` finds it
+    /// done.
     pub fn train_one_of_several(
         &self,
         trainer: &mut Trainer,

@@ -72,7 +72,14 @@ fn draw_both(path: &Path, size: (u32, u32), drawing: &impl Drawing) -> Result<()
         drawing.on(&area).map_err(|e| failed(&e))?;
         area.present().map_err(|e| failed(&e))?;
     }
-    atomic_write(&path, |out| Ok(out.write_all(text.as_bytes())?))
+    // A family and a weight, and what there is where the family is not.
+    let text = text
+        .replace(
+            &format!("font-family=\"{BOLD}\""),
+            &format!("font-family=\"{REGULAR}, sans-serif\" font-weight=\"bold\""),
+        )
+        .replace(&format!("font-family=\"{REGULAR}\""), &format!("font-family=\"{REGULAR}, sans-serif\""));
+    atomic_write(&path, |out| out.write_all(text.as_bytes()))
 }
 
 fn undrawn(path: &Path, error: &dyn std::fmt::Display) -> Error {

@@ -17,12 +17,14 @@ use uncrumple::programs::series::{AHEAD, FEATURES, HOURS, NETWORKS, Network, Wea
 /// Learn to foretell tomorrow's temperature, by several networks, and compare them
 #[derive(Args)]
 #[command(
-    after_help = "Eight years of hourly weather at one place (datasets/weather). A network sees five days, each hour with \
-    temperature, pressure, wind, and where it is in day and year, and foretells the temperature 24 hours after the last. \
-    The first four years are trained on, the next two choose the epoch and the network, the last two test it: nothing of \
-    a later part is known to an earlier one. All are held against who says that tomorrow at this hour is as warm as now. \
-    RMSprop minimises the squared error in batches of 128, for 10 epochs with a learning rate of 0.001. The folder has a \
-    folder for each network, and a picture of two weeks as the best of them foretold them."
+    after_help = "Eight years of hourly weather at one place (datasets/weather). A network sees five days, each hour \
+    with temperature, pressure, wind, and where it is in day and year, and foretells the temperature 24 \
+    hours after the last. The first four years are trained on, the next two choose the epoch and the \
+    network, the last two test it: nothing of a later part is known to an earlier one. All are held \
+    against who says that tomorrow at this hour is as warm as now. RMSprop minimises the squared error \
+    in batches of 128, for 10 epochs with a learning rate of 0.001. The folder has a folder for each \
+    network, and a picture of two weeks of the test part as the best of them foretold them: weeks in \
+    which it is as far off as in all."
 )]
 pub struct Arguments {
     /// Only this network
@@ -94,7 +96,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 /// What a run leaves in its folder beside the networks.
 const LEFT: [(&str, &str); 3] = [
     ("results.csv", "the table"),
-    ("forecast.png", "two weeks of the test part as they were and as they were foretold"),
+    ("forecast.png", "two weeks of the test part, neither the best nor the worst, and what was foretold"),
     ("forecast.svg", "the same to enlarge"),
 ];
 
@@ -194,7 +196,7 @@ impl Table {
 
     fn text(&self) -> String {
         let line =
-            |c: [&str; 6]| format!("{:<12} {:>11} {:>15} {:>10} {:>13} {:>11}", c[0], c[1], c[2], c[3], c[4], c[5]);
+            |c: [&str; 6]| format!("{:<12} {:>11} {:>15} {:>10} {:>15} {:>11}", c[0], c[1], c[2], c[3], c[4], c[5]);
         let mut lines = vec![line(["", "parameters", "validation MAE", "test MAE", "of persistence", "s an epoch"])];
         let [validation, test] = self.persistence.map(|mae| format!("{mae:.3} °C"));
         lines.push(line(["persistence", "0", &validation, &test, "1.000", "–"]));
@@ -271,8 +273,8 @@ fn foretold(model: &Model, parts: &Parts) -> Result<Vec<f32>> {
 /// Two weeks, in hours.
 const TWO_WEEKS: usize = 14 * 24;
 
-/// Of all pairs of weeks the one in which network and persistence are off by what they are off by in the whole part: neither
-/// the best of them nor the worst.
+/// Of all pairs of weeks the one in which network and persistence are off by what they are off by in the whole part:
+/// neither the best of them nor the worst.
 fn two_weeks<'a>(weather: &'a Weather, rows: &[usize], forecast: &[f32], name: &'static str) -> plot::Forecast<'a> {
     let was = |row: usize| weather.temperatures[row];
     let errors: Vec<[f64; 2]> = rows
