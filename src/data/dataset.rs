@@ -1,12 +1,14 @@
 //! Inputs and targets, sample by sample along the first axis.
 
 use super::mark::Mark;
+use super::time_series::Windows;
 use super::{Parts, Split, Table};
 use crate::device::Device;
 use crate::device::cpu::convert::Convert;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use crate::with_dtype;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Samples: one or several inputs and targets, all with the same first extent, and weights if some samples count more.
@@ -16,6 +18,8 @@ pub struct Dataset {
     targets: Vec<Tensor>,
     /// None, one for all targets, or one for each.
     weights: Vec<Tensor>,
+    /// Where the samples are in the inputs, if these are a series of rows.
+    windows: Option<Windows>,
     len: usize,
     mark: Mark,
 }
@@ -36,7 +40,19 @@ impl Dataset {
             inputs.iter().enumerate().map(name("input")).chain(targets.iter().enumerate().map(name("target")))
         };
         named().try_for_each(|(name, tensor)| check(&name, tensor, len))?;
-        Ok(Dataset { inputs, targets, weights: Vec::new(), len, mark: Mark::default() })
+        Ok(Dataset { inputs, targets, weights: Vec::new(), windows: None, len, mark: Mark::default() })
+    }
+
+    /// A data set whose samples are windows of a series.
+    ///
+    /// # Errors
+    /// NaN or infinity in the data.
+    pub(super) fn of_windows(series: Tensor, windows: Windows, targets: Option<Tensor>) -> Result<Dataset> {
+        let (len, rows) = (windows.len(), series.shape()[0]);
+        check("the series", &series, rows)?;
+        targets.iter().try_for_each(|targets| check("target 0", targets, len))?;
+        let (inputs, targets) = (vec![series], targets.into_iter().collect());
+        Ok(Dataset { inputs, targets, weights: Vec::new(), windows: Some(windows), len, mark: Mark::default() })
     }
 
     /// The same samples, each counted as often as its weight says in the losses, and in the metrics that ask for weights
@@ -83,7 +99,7 @@ impl Dataset {
         self.len
     }
 
-    /// The inputs.
+    /// The inputs, sample by sample; of windows of a [`TimeSeries`](super::TimeSeries) the rows that they are cut from.
     pub fn inputs(&self) -> &[Tensor] {
         &self.inputs
     }
@@ -110,9 +126,19 @@ impl Dataset {
             inputs: each(&self.inputs)?,
             targets: each(&self.targets)?,
             weights: each(&self.weights)?,
+            windows: self.windows.clone(),
             len,
             mark: self.mark.clone(),
         })
+    }
+
+    /// The same of all that has a row for each sample, which the rows of windows have not.
+    fn map_samples(&self, len: usize, change: impl FnMut(&Tensor) -> Result<Tensor>) -> Result<Dataset> {
+        if self.windows.is_none() {
+            return self.map(len, change);
+        }
+        let samples = Dataset { inputs: Vec::new(), ..self.clone() }.map(len, change)?;
+        Ok(Dataset { inputs: self.inputs.clone(), ..samples })
     }
 
     /// The same samples, held out: a test set, which no layer may adapt to.
@@ -130,7 +156,7 @@ impl Dataset {
         if new.len != self.len {
             return Err(Error::Data(format!("the new inputs have {} samples, the data set has {}", new.len, self.len)));
         }
-        Ok(Dataset { inputs: new.inputs, ..self.clone() })
+        Ok(Dataset { inputs: new.inputs, windows: None, ..self.clone() })
     }
 
     /// The same samples, which were made of the rows of `table`: held out, split and adapted to as these.
@@ -167,7 +193,7 @@ impl Dataset {
     /// alone; it is an error for the second and for the whole from now on.
     ///
     /// # Errors
-    /// Data that a layer adapted to; as [`Split::indices`].
+    /// Data that a layer adapted to, windows of a series; as [`Split::indices`].
     pub fn split(&self, fraction: f64, split: &Split) -> Result<(Dataset, Dataset)> {
         self.parts(split.indices(self.len, fraction)?)
     }
@@ -175,18 +201,23 @@ impl Dataset {
     /// `k` times a part to train on and one that is held out.
     ///
     /// # Errors
-    /// Data that a layer adapted to; as [`Split::folds`].
+    /// Data that a layer adapted to, windows of a series; as [`Split::folds`].
     pub fn k_fold(&self, k: usize, split: &Split) -> Result<Vec<(Dataset, Dataset)>> {
         split.folds(self.len, k)?.into_iter().map(|parts| self.parts(parts)).collect()
     }
 
     fn parts(&self, (kept, held_out): Parts) -> Result<(Dataset, Dataset)> {
+        if self.windows.is_some() {
+            let message = "windows of a series overlap, so what is held out would be trained on: divide its rows, by \
+                           `TimeSeries::parts` or `start_index` and `end_index`";
+            return Err(Error::Data(message.into()));
+        }
         let marks = self.mark.split()?;
         let part = |indices: &[i32], mark| -> Result<Dataset> {
             let contiguous = indices.windows(2).all(|pair| pair[0] + 1 == pair[1]);
             let part = match indices.first() {
                 Some(&first) if contiguous => self.range(first as usize, first as usize + indices.len())?,
-                _ => self.gather(&Tensor::from_slice(indices, indices.len())?.to_device(&self.inputs[0].device())?)?,
+                _ => self.gather(indices)?,
             };
             Ok(Dataset { mark, ..part })
         };
@@ -241,7 +272,8 @@ impl Dataset {
     }
 
     fn range(&self, start: usize, end: usize) -> Result<Dataset> {
-        self.map(end - start, |t| t.slice(0, start..end))
+        let windows = self.windows.as_ref().map(|windows| windows.range(start..end));
+        Ok(Dataset { windows, ..self.map_samples(end - start, |t| t.slice(0, start..end))? })
     }
 
     /// The same samples on `device`.
@@ -254,7 +286,8 @@ impl Dataset {
     /// # Errors
     /// A device that fails.
     pub fn checksum(&self) -> Result<u32> {
-        self.tensors().try_fold(0, |sum, tensor| {
+        let sum = self.windows.as_ref().map_or(0, |windows| windows.checksum(0));
+        self.tensors().try_fold(sum, |sum, tensor| {
             let host = tensor.to_device(&Device::Cpu)?;
             let sum = crc32c::crc32c_append(sum, format!("{} {}", tensor.dtype(), tensor.shape()).as_bytes());
             Ok(crc32c::crc32c_append(sum, host.bytes()?))
@@ -272,9 +305,23 @@ impl Dataset {
         to.zip(from.tensors()).try_for_each(|(to, from)| to.assign(from))
     }
 
-    /// The samples of these numbers, as a batch.
-    pub(crate) fn gather(&self, indices: &Tensor) -> Result<Dataset> {
-        self.map(indices.shape().size(), |t| t.gather(indices))
+    /// The samples of these numbers, as a batch, where the data lies.
+    pub(crate) fn gather(&self, indices: &[i32]) -> Result<Dataset> {
+        let device = self.inputs.first().map_or(Device::Cpu, Tensor::device);
+        let samples = Tensor::from_slice(indices, indices.len())?.to_device(&device)?;
+        let batch = self.map_samples(indices.len(), |t| t.gather(&samples))?;
+        let Some(windows) = &self.windows else { return Ok(batch) };
+        let rows = windows.rows(indices)?.to_device(&device)?;
+        let inputs = self.inputs.iter().map(|series| series.gather(&rows)).collect::<Result<_>>()?;
+        Ok(Dataset { inputs, windows: None, ..batch })
+    }
+
+    /// The samples themselves: windows are cut out of their series.
+    pub(crate) fn samples(&self) -> Result<Cow<'_, Dataset>> {
+        match &self.windows {
+            None => Ok(Cow::Borrowed(self)),
+            Some(windows) => self.gather(&(0..windows.len() as i32).collect::<Vec<_>>()).map(Cow::Owned),
+        }
     }
 }
 

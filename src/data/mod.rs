@@ -9,6 +9,7 @@ mod mark;
 mod source;
 mod split;
 mod table;
+mod time_series;
 mod tokens;
 
 pub use dataset::{Dataset, IntoTensors};
@@ -18,4 +19,5 @@ pub use image_folder::ImageFolder;
 pub use source::{NpyFiles, Source};
 pub use split::{Parts, Split};
 pub use table::{Column, ColumnKind, Table};
+pub use time_series::TimeSeries;
 pub use tokens::Tokens;

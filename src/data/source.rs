@@ -28,7 +28,7 @@ impl Source for Dataset {
     }
 
     fn read(&self, indices: &[i32]) -> Result<Dataset> {
-        self.gather(&Tensor::from_slice(indices, indices.len())?)
+        self.gather(indices)
     }
 }
 

@@ -4,6 +4,7 @@ mod dense;
 pub mod image;
 pub mod pictures;
 mod recurrent;
+pub mod series;
 pub mod tabular;
 
 use crate::data::Dataset;

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::metrics::mean_result;
 use crate::model::{Model, unique};
 use crate::tensor::{Tensor, Tensors};
+use std::ops::Range;
 use std::thread;
 
 /// Samples of a batch where the user names no other number, as in Keras.
@@ -63,8 +64,7 @@ impl Trainer {
 
     /// The samples of these numbers on the trainer's device, gathered where the data lies.
     pub(super) fn batch(&self, data: &Dataset, indices: &[i32]) -> Result<Batch> {
-        let indices = Tensor::from_slice(indices, indices.len())?.to_device(&data.inputs()[0].device())?;
-        data.gather(&indices)?.to_device(self.device())
+        data.gather(indices)?.to_device(self.device())
     }
 
     /// The figures since the last epoch, validation or evaluation began, or since [`Trainer::reset_metrics`]: `loss`,
@@ -168,12 +168,35 @@ impl Model {
             let message = format!("the inputs have {n} and {} samples", other.shape()[0]);
             return Err(Error::shape("predict", message));
         }
+        model.call_all(n, batch_size, |range| inputs.iter().map(|t| t.slice(0, range.clone())).collect())
+    }
+
+    /// All outputs for samples that are read when they are needed, as by [`Trainer::fit_source`], computed in batches
+    /// on the model's device, on the CPU: for windows of a [`TimeSeries`](crate::data::TimeSeries), too.
+    ///
+    /// # Errors
+    /// Inputs of another number or shape; what the source fails with.
+    pub fn predict_source(&self, source: &dyn Source, batch_size: usize) -> Result<Vec<Tensor>> {
+        check_count(source.len())?;
+        let model = Model { weights: self.weights_on_device()?, ..self.clone() };
+        model.call_all(source.len(), batch_size, |range| {
+            let indices: Vec<i32> = range.map(|i| i as i32).collect();
+            Ok(source.read(&indices)?.samples()?.inputs().to_vec())
+        })
+    }
+
+    /// The outputs for batches of `n` samples, one after the other.
+    fn call_all(
+        &self,
+        n: usize,
+        batch_size: usize,
+        mut batch: impl FnMut(Range<usize>) -> Result<Vec<Tensor>>,
+    ) -> Result<Vec<Tensor>> {
         let mut parts: Vec<Tensors> = Vec::new();
         let mut start = 0usize;
         loop {
             let end = start.saturating_add(batch_size.max(1)).min(n);
-            let batch = inputs.iter().map(|t| t.slice(0, start..end)).collect::<Result<Vec<_>>>()?;
-            let outputs = model.call(&batch.iter().collect::<Vec<_>>())?;
+            let outputs = self.call(&batch(start..end)?.iter().collect::<Vec<_>>())?;
             parts.push(outputs.iter().map(|t| t.to_device(&Device::Cpu)).collect::<Result<_>>()?);
             start = end;
             if start >= n {

@@ -84,7 +84,7 @@ pub(super) struct Sent {
 
 impl Sent {
     fn read(source: &dyn Source, indices: &[i32], device: &Device) -> Result<Sent> {
-        let batch = source.read(indices)?;
+        let batch = source.read(indices)?.samples()?.into_owned();
         let (want, got) = (indices.len(), batch.len());
         if got != want {
             return Err(Error::Data(format!("the source of the data was asked for {want} samples and gave {got}")));

@@ -127,6 +127,7 @@ impl Trainer {
         let _span = profile::step();
         self.check_trainable()?;
         self.state.prepare(&*self.optimizer)?;
+        let batch = &*batch.samples()?;
         let mut scratch = std::mem::take(&mut self.scratch);
         let result = self.run_step(batch, &mut scratch);
         scratch.watched.clear();

@@ -6,6 +6,7 @@ mod pictures;
 mod resume;
 mod table;
 mod tasks;
+mod weather;
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use uncrumple::files::npy;
 use uncrumple::prelude::*;
 use uncrumple::{optimizers, programs};
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &["train"],
     &["train", "mnist"],
     &["train", "fashion-mnist"],
@@ -24,6 +25,7 @@ const COMMANDS: [&[&str]; 17] = [
     &["train", "boston"],
     &["train", "reviews"],
     &["train", "phonemes"],
+    &["train", "weather"],
     &["train", "csv"],
     &["fit"],
     &["evaluate"],
@@ -111,6 +113,10 @@ fn every_command_has_help() {
         (
             &["train", "images"],
             &["--program", "--size", "--no-flip", "--epochs", "--learning-rate", "--out", "--resume"],
+        ),
+        (
+            &["train", "weather"],
+            &["--program", "--epochs", "--batch-size", "--learning-rate", "--out", "--precision", "--resume"],
         ),
         (&["predict"], &["--x", "--image", "--top", "--out", "--batch-size", "--precision"]),
         (&["summary"], &["--batch-size", "--precision", "--plot"]),

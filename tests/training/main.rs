@@ -12,6 +12,7 @@ mod profiled;
 mod programs;
 mod source;
 mod statistics;
+mod time_series;
 mod weights;
 
 use common::golden::draw;

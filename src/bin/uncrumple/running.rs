@@ -36,12 +36,28 @@ impl Running {
     /// Trains, and saves what was learnt in the file `saved`; nothing comes back where Ctrl-C ended it. Beside the file lies
     /// a backup meanwhile, which is of no more use when the training is done.
     pub fn train(&self, trainer: &mut Trainer, data: &Dataset, fit: Fit, saved: &Path) -> Result<Option<History>> {
+        let history = self.train_one_of_several(trainer, data, fit, saved)?;
+        if history.is_some() {
+            self.finish(saved)?;
+        }
+        Ok(history)
+    }
+
+    /// The same in a command that trains more: the backup stays until [`Running::finish`], so that `--resume` finds it
+    /// done.
+    pub fn train_one_of_several(
+        &self,
+        trainer: &mut Trainer,
+        data: &Dataset,
+        fit: Fit,
+        saved: &Path,
+    ) -> Result<Option<History>> {
         prepare(saved)?;
         let backup = backup_of(saved);
         if self.resume && !backup.exists() {
             say(format!("--resume: there is no {}: beginning anew", backup.display()))?;
         }
-        let flag = INTERRUPTED.get_or_init(Default::default).clone();
+        let flag = interruption()?;
         let history = trainer.fit(data, self.apply(fit, &backup, flag.clone())?)?;
         let ended = flag.load(Ordering::Relaxed);
         ENDED.store(ended, Ordering::Relaxed);
@@ -51,29 +67,42 @@ impl Running {
             say(saved.display())?;
             return Ok(None);
         }
+        Ok(Some(history))
+    }
+
+    /// Removes the backup of a run whose model is `saved`.
+    pub fn finish(&self, saved: &Path) -> Result<()> {
+        let backup = backup_of(saved);
         match std::fs::remove_file(&backup) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Io { path: backup, source }),
-            _ => Ok(Some(history)),
+            _ => Ok(()),
         }
     }
 
-    /// A run that backs itself up in `path`, and that Ctrl-C ends after the present step; pressed again, at once.
+    /// A run that backs itself up in `path`, and that the flag ends after the present step.
     fn apply(&self, fit: Fit, path: &Path, flag: Arc<AtomicBool>) -> Result<Fit> {
         let every = Duration::try_from_secs_f64(self.backup_every).map_err(|_| {
             Error::Config(format!("--backup-every: expected seconds of at least 0, got {}", self.backup_every))
         })?;
-        let handler = {
-            let flag = flag.clone();
-            move || {
-                if flag.swap(true, Ordering::Relaxed) {
-                    std::process::exit(ABORTED);
-                }
-            }
-        };
-        ctrlc::set_handler(handler).map_err(|e| Error::Config(format!("Ctrl-C cannot be caught: {e}")))?;
         let fit = if self.resume { fit.resume(path) } else { fit.backup(path) };
         Ok(fit.backup_every(every).callback(Interrupt::new(flag)))
     }
+}
+
+/// What Ctrl-C sets from the first run on; pressed again, it ends the program at once.
+fn interruption() -> Result<Arc<AtomicBool>> {
+    if let Some(flag) = INTERRUPTED.get() {
+        return Ok(flag.clone());
+    }
+    let flag = INTERRUPTED.get_or_init(Default::default).clone();
+    let set = flag.clone();
+    let handler = move || {
+        if set.swap(true, Ordering::Relaxed) {
+            std::process::exit(ABORTED);
+        }
+    };
+    ctrlc::set_handler(handler).map_err(|e| Error::Config(format!("Ctrl-C cannot be caught: {e}")))?;
+    Ok(flag)
 }
 
 /// What a shell gives a program that Ctrl-C ended.

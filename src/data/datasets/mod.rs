@@ -4,11 +4,13 @@ mod cifar10;
 mod cmudict;
 mod fashion_mnist;
 mod movie_reviews;
+mod weather;
 
 pub use cifar10::{CIFAR10_CLASSES, cifar10};
 pub use cmudict::cmudict;
 pub use fashion_mnist::{FASHION_MNIST_CLASSES, fashion_mnist};
 pub use movie_reviews::movie_reviews;
+pub use weather::weather;
 
 use super::{Dataset, Table};
 use crate::error::{Error, Result};

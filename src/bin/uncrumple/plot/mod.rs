@@ -2,6 +2,7 @@
 
 mod confusion_matrix;
 mod filters;
+mod forecast;
 mod heat;
 mod learning_curves;
 mod misclassified;
@@ -9,12 +10,14 @@ mod sheet;
 
 pub use confusion_matrix::{MOST, confusion_matrix};
 pub use filters::filters;
+pub use forecast::{Forecast, forecast};
 pub use heat::heat;
 pub use learning_curves::learning_curves;
 pub use misclassified::misclassified;
 
 use plotters::prelude::*;
 use plotters::style::register_font;
+use std::io::Write;
 use std::path::Path;
 use std::sync::OnceLock;
 use uncrumple::files::atomic_write;
@@ -34,10 +37,7 @@ fn draw(
     size: (u32, u32),
     picture: impl FnOnce(&DrawingArea<BitMapBackend, plotters::coord::Shift>) -> Drawn,
 ) -> Result<()> {
-    let failed = |e: &dyn std::fmt::Display| Error::File {
-        path: path.to_path_buf(),
-        message: format!("the picture could not be drawn: {e}"),
-    };
+    let failed = |e: &dyn std::fmt::Display| undrawn(path, e);
     if !fonts() {
         return Err(failed(&"its font is damaged"));
     }
@@ -53,6 +53,37 @@ fn draw(
         encoder.write_header()?.write_image_data(&pixels)?;
         Ok(())
     })
+}
+
+/// What can be drawn as pixels and as lines.
+trait Drawing {
+    fn on<DB: DrawingBackend<ErrorType: 'static>>(&self, area: &DrawingArea<DB, plotters::coord::Shift>) -> Drawn;
+}
+
+/// Draws the same into a PNG file and into an SVG file beside it; `path` lacks the ending.
+fn draw_both(path: &Path, size: (u32, u32), drawing: &impl Drawing) -> Result<()> {
+    draw(&path.with_extension("png"), size, |area| drawing.on(area))?;
+    let path = path.with_extension("svg");
+    let failed = |e: &dyn std::fmt::Display| undrawn(&path, e);
+    let mut text = String::new();
+    {
+        let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
+        area.fill(&WHITE).map_err(|e| failed(&e))?;
+        drawing.on(&area).map_err(|e| failed(&e))?;
+        area.present().map_err(|e| failed(&e))?;
+    }
+    // A family and a weight, and what there is where the family is not.
+    let text = text
+        .replace(
+            &format!("font-family=\"{BOLD}\""),
+            &format!("font-family=\"{REGULAR}, sans-serif\" font-weight=\"bold\""),
+        )
+        .replace(&format!("font-family=\"{REGULAR}\""), &format!("font-family=\"{REGULAR}, sans-serif\""));
+    atomic_write(&path, |out| out.write_all(text.as_bytes()))
+}
+
+fn undrawn(path: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::File { path: path.to_path_buf(), message: format!("the picture could not be drawn: {error}") }
 }
 
 /// Makes the fonts known, which must be before the first style is made of one.

@@ -16,6 +16,7 @@ mod run;
 mod source;
 mod tune;
 mod verdict;
+mod weather;
 
 use crate::say;
 use clap::{Args, Subcommand};
@@ -39,6 +40,7 @@ enum What {
     Boston(boston::Arguments),
     Reviews(reviews::Arguments),
     Phonemes(phonemes::Arguments),
+    Weather(weather::Arguments),
     Csv(csv::Arguments),
 }
 
@@ -51,6 +53,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         What::Boston(arguments) => boston::run(arguments),
         What::Reviews(arguments) => reviews::run(arguments),
         What::Phonemes(arguments) => phonemes::run(arguments),
+        What::Weather(arguments) => weather::run(arguments),
         What::Csv(arguments) => csv::run(arguments),
     }
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use uncrumple::callbacks::{CSVLogger, Profiler, ProgressBar};
 use uncrumple::prelude::*;
 
+const MODEL: &str = "model.keras";
+
 /// Options of every task.
 #[derive(Args)]
 pub struct Run {
@@ -45,12 +47,37 @@ impl Run {
         Ok(out)
     }
 
+    /// Whether steps are to be timed.
+    pub fn profiles(&self) -> bool {
+        self.profile.is_some()
+    }
+
     /// Trains, and leaves `model.keras` and `history.csv` in `out`; nothing comes back where Ctrl-C ended it.
     pub fn train(&self, trainer: &mut Trainer, data: &Dataset, fit: Fit, out: &Path) -> Result<Option<History>> {
-        let mut fit = fit.callback(CSVLogger::new(out.join("history.csv"))).callback(ProgressBar::new());
-        if let Some(path) = &self.profile {
-            fit = fit.callback(Profiler::new(path));
+        self.running.train(trainer, data, self.watched(fit, out), &out.join(MODEL))
+    }
+
+    /// The same in a command that trains more: `--resume` finds it done until [`Run::finish`].
+    pub fn train_one_of_several(
+        &self,
+        trainer: &mut Trainer,
+        data: &Dataset,
+        fit: Fit,
+        out: &Path,
+    ) -> Result<Option<History>> {
+        self.running.train_one_of_several(trainer, data, self.watched(fit, out), &out.join(MODEL))
+    }
+
+    fn watched(&self, fit: Fit, out: &Path) -> Fit {
+        let fit = fit.callback(CSVLogger::new(out.join("history.csv"))).callback(ProgressBar::new());
+        match &self.profile {
+            Some(path) => fit.callback(Profiler::new(path)),
+            None => fit,
         }
-        self.running.train(trainer, data, fit, &out.join("model.keras"))
+    }
+
+    /// Removes what a run would go on from that left its results in `out`.
+    pub fn finish(&self, out: &Path) -> Result<()> {
+        self.running.finish(&out.join(MODEL))
     }
 }
