@@ -2,7 +2,9 @@
 
 use crate::data::{Dataset, Table, TimeSeries};
 use crate::error::{Error, Result};
-use crate::layers::{Conv1D, Dense, Flatten, GlobalAveragePooling1D, Input, MaxPooling1D, Normalization, Symbol};
+use crate::layers::{
+    Conv1D, Dense, Dropout, Flatten, GRU, GlobalAveragePooling1D, Input, LSTM, MaxPooling1D, Normalization, Symbol,
+};
 use crate::model::Model;
 use crate::tensor::Tensor;
 use std::f64::consts::TAU;
@@ -39,7 +41,7 @@ pub struct Network {
 }
 
 /// Every network, in the order of a table that compares them.
-pub const NETWORKS: &[Network] = &[DENSE, CONV1D];
+pub const NETWORKS: &[Network] = &[DENSE, CONV1D, LSTM_16, STACKED_GRU];
 
 const DENSE: Network = Network {
     name: "dense",
@@ -55,6 +57,19 @@ const CONV1D: Network = Network {
         let x = Conv1D::new(8, 12).relu().call(&MaxPooling1D::new(2).call(&x)?)?;
         let x = Conv1D::new(8, 6).relu().call(&MaxPooling1D::new(2).call(&x)?)?;
         GlobalAveragePooling1D::new().call(&x)
+    },
+};
+
+const LSTM_16: Network =
+    Network { name: "lstm", about: "LSTM 16: hour after hour, with a memory", body: |hours| LSTM::new(16).call(hours) };
+
+const STACKED_GRU: Network = Network {
+    name: "stacked-gru",
+    about: "GRU 32 twice, with half of the state and of the output dropped out: more memory, and less of it by heart",
+    body: |hours| {
+        let gru = || GRU::new(32).recurrent_dropout(0.5);
+        let x = gru().return_sequences(true).call(hours)?;
+        Dropout::new(0.5).call(&gru().call(&x)?)
     },
 };
 

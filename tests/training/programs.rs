@@ -47,7 +47,10 @@ fn program(golden: &Golden) -> Result<Model> {
     if let Some(chain) = golden.about.get("chain").and_then(Value::as_array) {
         let layer =
             |l: &Value| layers::from_config(l["class_name"].as_str().unwrap(), l["config"].as_object().unwrap());
-        return chain.iter().try_fold(Sequential::new(&input[..]), |model, l| Ok(model.add(layer(l)?)))?.build();
+        return chain
+            .iter()
+            .try_fold(Sequential::new(&input[..]), |model, l| Ok::<_, Error>(model.add(layer(l)?)))?
+            .build();
     }
     let Some(layers) = golden.about.get("dense") else {
         let image = input.try_into().expect("height, width and channels");

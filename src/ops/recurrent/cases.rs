@@ -91,7 +91,7 @@ fn features([steps, _, units]: Size) -> usize {
 fn weighted<K: Kind>(i: usize, size: Size, op: Recurrence) -> (Recurrence, Vec<Sample>) {
     let [steps, batch, units] = size;
     let (features, width) = (features(size), K::CELL.gates * units);
-    let op = Recurrence { bias: i % 2 == 0, recurrent_bias: K::CELL.apart && i % 3 != 0, ..op };
+    let op = Recurrence { bias: i.is_multiple_of(2), recurrent_bias: K::CELL.apart && !i.is_multiple_of(3), ..op };
     let kernel_of_input = Sample::within([features, width], -0.5..0.5);
     (op, vec![Sample::within([batch, steps, features], -1.0..1.0), kernel_of_input, kernel::<K>(units)])
 }

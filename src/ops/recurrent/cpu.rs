@@ -7,6 +7,7 @@ use super::{Cell, Extents, Grad, GradInputs, Inputs, Kind, Layout, Recurrence};
 use crate::device::cpu::gemm::{View, gemm};
 use crate::device::cpu::recurrent::{Product, Weights, groups};
 use crate::device::cpu::{Float, Scratch, threads};
+use crate::dtype::Element;
 use crate::error::{Error, Result};
 use crate::ops::activation::Activation;
 use crate::ops::unary::SlopeOf;
@@ -272,7 +273,7 @@ fn factors<T: Float>(dropout: Option<(&Tensor, f64)>) -> Result<Option<Scratch<T
     Ok(Some(factors))
 }
 
-fn optional<'a, T: crate::dtype::Element>(tensor: Option<&'a Tensor>) -> Result<Option<&'a [T]>> {
+fn optional<T: Element>(tensor: Option<&Tensor>) -> Result<Option<&[T]>> {
     tensor.map(|t| t.data::<T>()).transpose()
 }
 
