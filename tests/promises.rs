@@ -171,8 +171,9 @@ fn scratch_memory_grows_with_threads_as_stated() -> Result<()> {
     Ok(())
 }
 
-/// Every layer that draws random numbers, by its file, those that take images first: some pass no gradient on.
-fn random_layers() -> [Vec<(&'static str, LayerRef)>; 2] {
+/// Every layer that draws random numbers, by its file, those that take images first: some pass no gradient on; those that take
+/// sequences last.
+fn random_layers() -> [Vec<(&'static str, LayerRef)>; 3] {
     let images = vec![
         ("mixing", MixUp::new(0.4).into()),
         ("random_brightness", RandomBrightness::new(0.2).value_range(-4.0, 4.0).into()),
@@ -187,18 +188,25 @@ fn random_layers() -> [Vec<(&'static str, LayerRef)>; 2] {
         ("gaussian_dropout", GaussianDropout::new(0.2).into()),
         ("gaussian_noise", GaussianNoise::new(0.1).into()),
     ];
-    [images, vectors]
+    let sequences = vec![
+        ("conv_lstm", ConvLSTM1D::new(2, 3).recurrent_dropout(0.2).into()),
+        ("recurrent_cell", GRU::new(5).dropout(0.2).recurrent_dropout(0.2).into()),
+    ];
+    [images, vectors, sequences]
 }
 
 fn random_trainer(device: &Device) -> Result<Trainer> {
     let mut chain = Sequential::new(32).add(Reshape::new([4, 4, 2]));
-    let [images, vectors] = random_layers();
+    let [images, vectors, sequences] = random_layers();
     for (_, layer) in images {
         chain = chain.add(layer);
     }
     chain = chain.add(Flatten::new());
     for (_, layer) in vectors {
         chain = chain.add(Dense::new(96).tanh()).add(layer);
+    }
+    for ((_, layer), shape) in sequences.into_iter().zip([&[3, 8, 4][..], &[4, 24]]) {
+        chain = chain.add(Dense::new(96).tanh()).add(Reshape::new(shape)).add(layer).add(Flatten::new());
     }
     let model = chain.add(Dense::new(3).softmax()).build()?.seed(7)?.on(device.clone());
     model.compile(AdamW::new(1e-2), SparseCategoricalCrossentropy::new(), [Accuracy::new()])

@@ -2,10 +2,11 @@
 
 use super::parameter::parameter_setters;
 use super::recurrent_cell::{CellKind, Gated, RecurrentCell, cell_setters};
+use super::rnn::by_steps;
 use super::traversal::{States, Traversal, Traverse, first, traversal_setters};
 use super::{ActivationFn, Call, Config, Layer, Mask, Spec, WeightSpec};
 use crate::error::{Error, Result};
-use crate::ops::{Given, Weights};
+use crate::ops::{Given, Weights, on_card};
 use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
 use smallvec::SmallVec;
@@ -85,6 +86,14 @@ impl<K: CellKind> Layer for Recurrent<K> {
 
     fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
         let Some((x, given)) = inputs.split_first() else { return Err(Error::Internal("no input".into())) };
+        let activations = self.cell.activations()?;
+        // A card has kernels for the usual ones.
+        if !x.device().is_cpu() && !activations.into_iter().all(on_card) {
+            let dims = vec![Some(x.shape()[0]), Some(self.cell.units)];
+            let states = vec![Spec { dims, dtype: x.dtype() }; K::STATES];
+            let cell = |call: &mut Call, inputs: &[&Tensor]| self.cell.forward(call, inputs);
+            return by_steps(&self.traversal, call, (x, given), (self.cell.count(), 0), &states, cell);
+        }
         let (bias, recurrent_bias) = self.cell.biases(call)?;
         let (dropout, kept) = (self.cell.kept(call, x)?, self.cell.count());
         let shape = Shape::new(&[K::STATES, x.shape()[0], self.cell.units])?;
@@ -105,7 +114,7 @@ impl<K: CellKind> Layer for Recurrent<K> {
         let recurrent_kernel = &call.weight(1)?;
         let (bias, recurrent_bias) = (bias.as_ref(), recurrent_bias.as_ref());
         let weights = Weights { kernel: &kernel, recurrent_kernel, bias, recurrent_bias };
-        let (y, last) = self.cell.kind.run(&x, weights, self.cell.activations()?, self.traversal.pass(), given)?;
+        let (y, last) = self.cell.kind.run(&x, weights, activations, self.traversal.pass(), given)?;
         let mut outputs = Tensors::from_elem(y, 1);
         if self.traversal.return_state || self.traversal.stateful {
             let state = |i: usize| last.slice(0, i..i + 1)?.reshape(last.shape().without(0));

@@ -157,37 +157,17 @@ impl Layer for RNN {
 
     fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
         let Some((&x, given)) = inputs.split_first() else { return Err(Error::Internal("no input".into())) };
-        let (shape, count) = (x.shape(), self.cell.count());
-        let dims = shape.without(1).iter().map(|&n| Some(n)).collect();
+        let count = self.cell.count();
+        let dims = x.shape().without(1).iter().map(|&n| Some(n)).collect();
         let step = Spec { dims, dtype: x.dtype() };
-        let mut states = self.traversal.initial(call, given, count)?;
-        if states.is_empty() {
-            let zeros = |state: &Spec| {
-                let shape = state
-                    .shape(shape[0])
-                    .ok_or_else(|| Error::Input(format!("expected states whose shape is known, got {state}")))?;
-                Tensor::zeros(&x.device(), shape, x.dtype())
-            };
-            states = states_of(&self.cell, &step)?.iter().map(zeros).collect::<Result<_>>()?;
-        }
         let held: &dyn Any = self.cell.layer().layer();
         // As in Keras: the state that the output is.
         let groups = held.downcast_ref::<StackedRNNCells>().map(|cells| cells.groups(&step)).transpose()?;
         let shown = groups.map_or(0, |groups| groups[..groups.len() - 1].iter().sum());
-        let (mask, generator) = (call.mask(0).filter(|_| given.is_empty()).cloned(), call.generator);
-        // Each step draws what the first one draws.
-        let stream = generator.map(|generator| generator.position());
-        let (y, states) = self.traversal.go(shape[1], mask.as_ref(), states, shown, |time, states| {
-            stream.zip(generator).iter().for_each(|(stream, generator)| generator.go_to(*stream));
-            let x = at(x, time)?;
-            let inputs: SmallVec<[&Tensor; 4]> = std::iter::once(&x).chain(states).collect();
-            let (outputs, _) = self.cell.call(call, 0..count, &inputs, &[])?;
-            let mut outputs = outputs.into_iter();
-            let y = outputs.next().ok_or_else(|| Error::Internal("a cell without an output".into()))?;
-            Ok((y, outputs.collect()))
-        })?;
-        self.traversal.keep(call, count, &states)?;
-        Ok(std::iter::once(y).chain(states.into_iter().filter(|_| self.traversal.return_state)).collect())
+        let states = states_of(&self.cell, &step)?;
+        by_steps(&self.traversal, call, (x, given), (count, shown), &states, |call, inputs| {
+            self.cell.call(call, 0..count, inputs, &[]).map(|(outputs, _)| outputs)
+        })
     }
 
     fn config(&self) -> Config {
@@ -220,4 +200,40 @@ impl Layer for RNN {
     fn is_samplewise(&self, training: bool) -> bool {
         !self.traversal.stateful && self.cell.layer().layer().is_samplewise(training)
     }
+}
+
+/// A sequence step by step: `cell` gives the output and the states of one. It has the first `count` weights of the layer, and
+/// the output is the state `shown`.
+pub(super) fn by_steps(
+    traversal: &Traversal,
+    call: &mut Call,
+    (x, given): (&Tensor, &[&Tensor]),
+    (count, shown): (usize, usize),
+    specs: &[Spec],
+    mut cell: impl FnMut(&mut Call, &[&Tensor]) -> Result<Tensors>,
+) -> Result<Tensors> {
+    let shape = x.shape();
+    let mut states = traversal.initial(call, given, count)?;
+    if states.is_empty() {
+        let zeros = |state: &Spec| {
+            let shape = state
+                .shape(shape[0])
+                .ok_or_else(|| Error::Input(format!("expected states whose shape is known, got {state}")))?;
+            Tensor::zeros(&x.device(), shape, x.dtype())
+        };
+        states = specs.iter().map(zeros).collect::<Result<_>>()?;
+    }
+    let (mask, generator) = (call.mask(0).filter(|_| given.is_empty()).cloned(), call.generator);
+    // Each step draws what the first one draws.
+    let stream = generator.map(|generator| generator.position());
+    let (y, states) = traversal.go(shape[1], mask.as_ref(), states, shown, |time, states| {
+        stream.zip(generator).iter().for_each(|(stream, generator)| generator.go_to(*stream));
+        let x = at(x, time)?;
+        let inputs: SmallVec<[&Tensor; 4]> = std::iter::once(&x).chain(states).collect();
+        let mut outputs = cell(call, &inputs)?.into_iter();
+        let y = outputs.next().ok_or_else(|| Error::Internal("a cell without an output".into()))?;
+        Ok((y, outputs.collect()))
+    })?;
+    traversal.keep(call, count, &states)?;
+    Ok(std::iter::once(y).chain(states.into_iter().filter(|_| traversal.return_state)).collect())
 }

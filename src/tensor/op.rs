@@ -50,10 +50,10 @@ pub(crate) fn require_one_dtype(op: &'static str, inputs: &[Meta]) -> Result<()>
     Err(Error::dtype(op, format!("the dtypes {} differ; cast to one of them first", dtypes.join(" and "))))
 }
 
-/// What an op returns, one entry an output; most have one. The backward of a GRU has four, in place as all others.
-pub type Metas = SmallVec<[Meta; 4]>;
+/// What an op returns, one entry an output; most have one.
+pub type Metas = SmallVec<[Meta; 3]>;
 /// The outputs of an op.
-pub type Tensors = SmallVec<[Tensor; 4]>;
+pub type Tensors = SmallVec<[Tensor; 3]>;
 /// The gradients of an op's inputs, in their order; `None` where none flows.
 pub type Gradients = SmallVec<[Option<Tensor>; 4]>;
 

@@ -60,7 +60,7 @@ type BoxedOp = SmallBox<dyn Op, [usize; 20]>;
 pub(crate) struct Node {
     /// `None` for a watched tensor.
     pub op: Option<BoxedOp>,
-    pub inputs: SmallVec<[Slot; 3]>,
+    pub inputs: SmallVec<[Slot; 4]>,
     pub outputs: SmallVec<[Slot; 3]>,
 }
 
