@@ -59,8 +59,7 @@ impl Case {
         let [kernel, recurrent, bias] = &self.weights;
         let (kernel, recurrent, bias) = (tape.watch(kernel)?, tape.watch(recurrent)?, tape.watch(bias)?);
         let (pass, given) = (Pass::default(), Given::default());
-        let weights =
-            Weights { kernel: &kernel, recurrent_kernel: &recurrent, bias: Some(&bias), recurrent_bias: None };
+        let weights = Weights { kernel: &kernel, recurrent_kernel: &recurrent, bias: Some(&bias) };
         let usual = [Activation::Tanh, Activation::Sigmoid];
         let (y, _) = match self.cell {
             Cell::Lstm => self.x.lstm(weights, usual, pass, given)?,

@@ -94,7 +94,7 @@ impl<K: CellKind> Layer for Recurrent<K> {
             let cell = |call: &mut Call, inputs: &[&Tensor]| self.cell.forward(call, inputs);
             return by_steps(&self.traversal, call, (x, given), (self.cell.count(), 0), &states, cell);
         }
-        let (bias, recurrent_bias) = self.cell.biases(call)?;
+        let bias = if self.cell.use_bias { Some(call.weight(2)?) } else { None };
         let (dropout, kept) = (self.cell.kept(call, x)?, self.cell.count());
         let shape = Shape::new(&[K::STATES, x.shape()[0], self.cell.units])?;
         let (x, kernel) = self.cell.input(call, x, call.weight(0)?)?;
@@ -112,8 +112,7 @@ impl<K: CellKind> Layer for Recurrent<K> {
             dropout: dropout.as_ref().map(|(kept, scale)| (kept, *scale)),
         };
         let recurrent_kernel = &call.weight(1)?;
-        let (bias, recurrent_bias) = (bias.as_ref(), recurrent_bias.as_ref());
-        let weights = Weights { kernel: &kernel, recurrent_kernel, bias, recurrent_bias };
+        let weights = Weights { kernel: &kernel, recurrent_kernel, bias: bias.as_ref() };
         let (y, last) = self.cell.kind.run(&x, weights, activations, self.traversal.pass(), given)?;
         let mut outputs = Tensors::from_elem(y, 1);
         if self.traversal.return_state || self.traversal.stateful {

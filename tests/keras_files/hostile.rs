@@ -104,6 +104,20 @@ fn configs_that_lie_are_refused() {
     assert_says(&message, &["nested"]);
 }
 
+/// A file has no states, and says how many samples they are for.
+#[test]
+fn states_are_held_against_what_the_file_brings() {
+    let refused = |batch: u64| {
+        refused("films.keras", |config| {
+            let layers = &mut config["config"]["layers"];
+            layers[0]["config"]["batch_shape"][0] = json!(batch);
+            layers[1]["config"]["stateful"] = json!(true);
+        })
+    };
+    assert_says(&refused(1 << 20), &["its states are more than 64 times as large as its weights"]);
+    assert_says(&refused(1 << 62), &["conv_lstm2d"]);
+}
+
 #[test]
 fn graphs_that_lie_are_refused() {
     let functional = |change: &dyn Fn(&mut Value)| refused("functional.keras", |c| change(&mut c["config"]));

@@ -47,10 +47,8 @@ fn program(golden: &Golden) -> Result<Model> {
     if let Some(chain) = golden.about.get("chain").and_then(Value::as_array) {
         let layer =
             |l: &Value| layers::from_config(l["class_name"].as_str().unwrap(), l["config"].as_object().unwrap());
-        return chain
-            .iter()
-            .try_fold(Sequential::new(&input[..]), |model, l| Ok::<_, Error>(model.add(layer(l)?)))?
-            .build();
+        let layers = chain.iter().map(layer).collect::<Result<Vec<_>>>()?;
+        return layers.into_iter().fold(Sequential::new(&input[..]), Sequential::add).build();
     }
     let Some(layers) = golden.about.get("dense") else {
         let image = input.try_into().expect("height, width and channels");

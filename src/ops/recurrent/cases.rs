@@ -15,7 +15,6 @@ const PLAIN: Recurrence = Recurrence {
     recurrent_activation: Activation::Sigmoid,
     record: true,
     bias: false,
-    recurrent_bias: false,
     initial: false,
     mask: false,
     dropout: None,
@@ -91,7 +90,7 @@ fn features([steps, _, units]: Size) -> usize {
 fn weighted<K: Kind>(i: usize, size: Size, op: Recurrence) -> (Recurrence, Vec<Sample>) {
     let [steps, batch, units] = size;
     let (features, width) = (features(size), K::CELL.gates * units);
-    let op = Recurrence { bias: i.is_multiple_of(2), recurrent_bias: K::CELL.apart && !i.is_multiple_of(3), ..op };
+    let op = Recurrence { bias: i.is_multiple_of(2), ..op };
     let kernel_of_input = Sample::within([features, width], -0.5..0.5);
     (op, vec![Sample::within([batch, steps, features], -1.0..1.0), kernel_of_input, kernel::<K>(units)])
 }
@@ -99,8 +98,8 @@ fn weighted<K: Kind>(i: usize, size: Size, op: Recurrence) -> (Recurrence, Vec<S
 pub(super) fn forward<K: Kind>() -> Vec<Case> {
     let case = |(i, (size @ [_, batch, units], op)): (usize, (Size, Recurrence))| {
         let (op, mut inputs) = weighted::<K>(i, size, op);
-        let biases = usize::from(op.bias) + usize::from(op.recurrent_bias);
-        inputs.extend(std::iter::repeat_n(Sample::within(K::CELL.gates * units, -1.0..1.0), biases));
+        let bias = if K::CELL.apart { vec![2, K::CELL.gates * units] } else { vec![K::CELL.gates * units] };
+        inputs.extend(op.bias.then(|| Sample::within(&bias[..], -1.0..1.0)));
         inputs.extend(op.initial.then(|| Sample::within([K::CELL.states, batch, units], -1.0..1.0)));
         inputs.extend(op.mask.then(|| mask(size)));
         inputs.extend(op.dropout.map(|_| dropout::<K>(size)));

@@ -293,7 +293,9 @@ fn pass<K: Kind, T: Float>(op: &Recurrence, layout: Layout, inputs: &Inputs, out
     let (cell, at @ Extents { steps, batch, features, units }) = (&K::CELL, layout.at);
     let width = cell.gates * units;
     let (x, kernel) = (inputs.x.data::<T>()?, inputs.weights.kernel.data::<T>()?);
-    let (bias, recurrent_bias) = (optional::<T>(inputs.weights.bias)?, optional::<T>(inputs.weights.recurrent_bias)?);
+    // Of a cell whose products have a bias of their own that is the second row.
+    let (bias, recurrent_bias) = optional::<T>(inputs.weights.bias)?.map(|bias| bias.split_at(width)).unzip();
+    let recurrent_bias = recurrent_bias.filter(|bias| !bias.is_empty());
     let initial = optional::<T>(inputs.initial)?;
     let mut dropout = factors::<T>(inputs.dropout)?;
     let dropout = dropout.as_mut().map(|factors| &*factors.elements());
@@ -594,7 +596,7 @@ impl<'a, T: Float> RecurrentGrad<'a, T> {
     ) -> Result<Self> {
         let Extents { batch, units, .. } = layout.at;
         let width = cell.gates * units;
-        let (kernel, bias) = out.split_at_mut(units * width);
+        let (bias, kernel) = out.split_at_mut(width);
         bias.fill(T::ZERO);
         let apart = inputs.dropout.is_some() || cell.apart || cell.recurrent < cell.gates;
         let rows = chunk(layout.at, width) * batch;
@@ -618,7 +620,7 @@ impl<'a, T: Float> RecurrentGrad<'a, T> {
         let width = cell.gates * units;
         let first = layout.before(0, chunk.first, &(0..batch)).start;
         let states = &kept[first..first + chunk.rows * units];
-        if self.op.recurrent_bias {
+        if self.op.bias && cell.apart {
             add_rows(&*chunk.sums, width, &mut self.bias[..2 * units]);
             add_rows(&*chunk.apart, units, &mut self.bias[2 * units..]);
         }

@@ -142,19 +142,25 @@ pub(super) fn forward<K: Kind>(
     let (at, dtype, weights) = (inputs.extents(), inputs.x.dtype(), inputs.weights);
     // The products of all steps at once.
     let (x, kernel) = (inputs.x.detach(), weights.kernel.detach());
-    let bias = weights.bias.map(Tensor::detach);
+    // Of a cell whose products have a bias of their own that is the second row.
+    let row = |i: usize| -> Result<Option<Tensor>> {
+        let Some(bias) = weights.bias else { return Ok(None) };
+        let rows = bias.detach().reshape([bias.shape().rows(), bias.shape().last()])?;
+        if i < rows.shape()[0] { rows.slice(0, i..i + 1)?.reshape([rows.shape().last()]).map(Some) } else { Ok(None) }
+    };
+    let (bias, recurrent_bias) = (row(0)?, row(1)?);
     let sums = x.linear(&kernel, bias.as_ref(), Activation::Linear)?;
     let [y, states, kept] = outputs else { return Err(Error::Internal("a pass has three outputs".into())) };
     let kept = if op.record { Arg::output(kept)? } else { Arg::Ptr(0) };
     let written = [Arg::output(y)?, Arg::output(states)?, kept];
     let recurrent = Arg::input(weights.recurrent_kernel)?;
-    let read = [Arg::input(&sums)?, recurrent, optional(weights.recurrent_bias)?, optional(inputs.initial)?];
+    let read = [Arg::input(&sums)?, recurrent, optional(recurrent_bias.as_ref())?, optional(inputs.initial)?];
     let last = last_args(op, at, inputs.mask, inputs.dropout)?;
     let args: SmallVec<[Arg; 16]> = written.into_iter().chain(read).chain(last).collect();
     match way(device, &K::CELL, at, dtype) {
         Way::Warp(grid) => device.launch(&K::KERNELS.warp, dtype, grid, &args),
         Way::Block(grid) => device.launch(&K::KERNELS.block, dtype, grid, &args),
-        Way::Steps => steps::<K>(op, device, inputs, &sums, written),
+        Way::Steps => steps::<K>(op, device, inputs, (&sums, recurrent_bias.as_ref()), written),
     }
 }
 
@@ -192,7 +198,7 @@ fn steps<K: Kind>(
     op: &Recurrence,
     device: &CudaDevice,
     inputs: &Inputs,
-    sums: &Tensor,
+    (sums, bias): (&Tensor, Option<&Tensor>),
     [y, states, kept]: [Arg; 3],
 ) -> Result<()> {
     let (cell, at, dtype) = (&K::CELL, inputs.extents(), sums.dtype());
@@ -215,7 +221,7 @@ fn steps<K: Kind>(
             (initial.cast(running_dtype(dtype))?.add_scalar(0.0)?, h.add_scalar(0.0)?)
         }
     };
-    let first = [Arg::input(sums)?, optional(inputs.weights.recurrent_bias)?, Arg::input(&products)?];
+    let first = [Arg::input(sums)?, optional(bias)?, Arg::input(&products)?];
     let own = [Arg::output(&running)?, Arg::output(&state)?];
     let last = last_args(op, at, inputs.mask, inputs.dropout)?;
     let launch = |place: usize, stage: i32| {
@@ -274,8 +280,8 @@ pub(super) fn backward<K: Kind>(
     let d_kernel = x.matmul_with(&d_sums, true, false)?;
     let d_recurrent = kernel_grad(op, cell, inputs, &before, through)?;
     let sum = |t: &Tensor| t.sum(&[0], true);
-    let d_recurrent_bias = if op.recurrent_bias { sum(through)? } else { Tensor::zeros(&on, [1, width], dtype)? };
-    *d_weights = Tensor::concatenate(&[&d_kernel, &sum(&d_sums)?, &d_recurrent, &d_recurrent_bias], 0)?;
+    let d_recurrent_bias = if op.bias && cell.apart { sum(through)? } else { Tensor::zeros(&on, [1, width], dtype)? };
+    *d_weights = Tensor::concatenate(&[&d_kernel, &sum(&d_sums)?, &d_recurrent_bias, &d_recurrent], 0)?;
     if grad.dx {
         *dx = d_sums.matmul_with(inputs.kernel, false, true)?.reshape(inputs.x.shape())?;
     }

@@ -37,13 +37,13 @@ impl Tensor {
     /// A GRU over a whole sequence `(batch, time, features)` ([Keras](https://keras.io/api/layers/recurrent_layers/gru/), [Cho
     /// et al., 2014](https://arxiv.org/abs/1406.1078)). The kernels' gates are in the order z, r, n (Keras's h). The activations
     /// are φ, of n, and σ, of the gates. With `reset_after` the reset gate multiplies the state's product, to which the
-    /// recurrent bias is added first; else the state itself.
+    /// bias's second row is added first; else the state itself.
     ///
     /// Returns the outputs, `(batch, units)` or with [`Pass::sequences`] `(batch, time, units)`, and the last state, `(1,
     /// batch, units)`. Floating-point, one dtype.
     ///
     /// # Errors
-    /// As for [`Tensor::lstm`]; a recurrent bias only without `reset_after`.
+    /// As for [`Tensor::lstm`].
     pub fn gru(
         &self,
         weights: Weights,

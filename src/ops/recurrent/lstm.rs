@@ -32,7 +32,7 @@ impl Tensor {
     /// c, `(2, batch, units)`. Floating-point, one dtype.
     ///
     /// # Errors
-    /// No step, shapes that do not fit, dtypes that differ or are no floats, a mask that is no bool, a recurrent bias; on a
+    /// No step, shapes that do not fit, dtypes that differ or are no floats, a mask that is no bool; on a
     /// CUDA card an activation for which [`on_card`](crate::ops::on_card) is false.
     pub fn lstm(
         &self,

@@ -51,10 +51,9 @@ pub struct Weights<'a> {
     pub kernel: &'a Tensor,
     /// What the state is multiplied by, `(units, gates · units)`.
     pub recurrent_kernel: &'a Tensor,
-    /// What is added to the input's products, `(gates · units,)`.
+    /// What is added to the input's products, `(gates · units,)`; of a GRU that resets after the state's products `(2, gates ·
+    /// units)`, the second row for those.
     pub bias: Option<&'a Tensor>,
-    /// What is added to the state's, in a GRU that resets after them.
-    pub recurrent_bias: Option<&'a Tensor>,
 }
 
 /// What a pass may be given beside the input and the weights.
@@ -93,7 +92,6 @@ pub struct Recurrence {
     /// Whether what the backward reads is kept.
     record: bool,
     bias: bool,
-    recurrent_bias: bool,
     initial: bool,
     mask: bool,
     /// What the units that dropout keeps are multiplied by.
@@ -174,8 +172,8 @@ impl<'a> Inputs<'a> {
     }
 
     fn list(&self) -> SmallVec<[&'a Tensor; 8]> {
-        let Weights { kernel, recurrent_kernel, bias, recurrent_bias } = self.weights;
-        let given = [bias, recurrent_bias, self.initial, self.mask, self.dropout.map(|(kept, _)| kept)];
+        let Weights { kernel, recurrent_kernel, bias } = self.weights;
+        let given = [bias, self.initial, self.mask, self.dropout.map(|(kept, _)| kept)];
         [self.x, kernel, recurrent_kernel].into_iter().chain(given.into_iter().flatten()).collect()
     }
 }
@@ -188,7 +186,6 @@ impl Recurrence {
             recurrent_activation,
             record: inputs.list().iter().any(|t| t.origin().is_some()),
             bias: inputs.weights.bias.is_some(),
-            recurrent_bias: inputs.weights.recurrent_bias.is_some(),
             initial: inputs.initial.is_some(),
             mask: inputs.mask.is_some(),
             dropout: inputs.dropout.map(|(_, scale)| scale),
@@ -197,7 +194,7 @@ impl Recurrence {
 
     /// How many inputs there are.
     fn inputs(&self) -> usize {
-        let given = [self.bias, self.recurrent_bias, self.initial, self.mask, self.dropout.is_some()];
+        let given = [self.bias, self.initial, self.mask, self.dropout.is_some()];
         3 + given.into_iter().filter(|&given| given).count()
     }
 
@@ -207,12 +204,7 @@ impl Recurrence {
         let mut next = |given: bool| if given { rest.next() } else { None };
         Inputs {
             x: inputs[0],
-            weights: Weights {
-                kernel: inputs[1],
-                recurrent_kernel: inputs[2],
-                bias: next(self.bias),
-                recurrent_bias: next(self.recurrent_bias),
-            },
+            weights: Weights { kernel: inputs[1], recurrent_kernel: inputs[2], bias: next(self.bias) },
             initial: next(self.initial),
             mask: next(self.mask),
             dropout: next(self.dropout.is_some()).zip(self.dropout),
@@ -255,10 +247,8 @@ impl Recurrence {
             None => Err(Error::Internal(format!("{op}: inputs are missing"))),
         };
         if self.bias {
-            expect("a bias", &[columns], false)?;
-        }
-        if self.recurrent_bias {
-            expect("a recurrent bias", &[columns], false)?;
+            let extents = [2, columns];
+            expect("a bias", if cell.apart { &extents } else { &extents[1..] }, false)?;
         }
         if self.initial {
             expect("initial states", &[cell.states, batch, units], false)?;
@@ -297,7 +287,7 @@ impl Recurrence {
 
     /// The gradients of the inputs.
     fn backward<K: Kind>(&self, node: &Backward) -> Result<Gradients> {
-        let mut place = 3 + [self.bias, self.recurrent_bias, self.initial].into_iter().filter(|&given| given).count();
+        let mut place = 3 + [self.bias, self.initial].into_iter().filter(|&given| given).count();
         let mut next = |given: bool| -> Result<Option<&Tensor>> {
             let tensor = if given { Some(node.input(place)?) } else { None };
             place += usize::from(given);
@@ -320,12 +310,13 @@ impl Recurrence {
             d_weights.slice(0, first - count..first)
         };
         let mut gradients = Gradients::new();
-        let flat = |row: Tensor| row.reshape([row.shape().last()]);
-        let (d_kernel, d_bias, d_recurrent, d_recurrent_bias) = (rows(features)?, rows(1)?, rows(units)?, rows(1)?);
+        let (d_kernel, mut d_bias, d_recurrent) = (rows(features)?, rows(2)?, rows(units)?);
+        if !K::CELL.apart {
+            d_bias = d_bias.slice(0, 0..1)?.reshape([d_bias.shape().last()])?;
+        }
         gradients.push(grad.dx.then(|| dx.clone()));
         gradients.extend([Some(d_kernel), Some(d_recurrent)]);
-        gradients.extend(self.bias.then(|| flat(d_bias)).transpose()?.map(Some));
-        gradients.extend(self.recurrent_bias.then(|| flat(d_recurrent_bias)).transpose()?.map(Some));
+        gradients.extend(self.bias.then_some(Some(d_bias)));
         gradients.extend(self.initial.then(|| Some(d_initial.clone())));
         gradients.extend(std::iter::repeat_n(None, usize::from(self.mask) + usize::from(self.dropout.is_some())));
         Ok(gradients)
@@ -440,7 +431,7 @@ impl Grad {
     }
 
     /// The gradients of the input, of the weights, and of the first states. Those of the weights are rows of one tensor: the
-    /// kernel's, the bias's, the recurrent kernel's, the recurrent bias's.
+    /// kernel's, the bias's two, the recurrent kernel's.
     fn infer(&self, cell: &Cell, inputs: &[Meta]) -> Result<Metas> {
         let op = &self.recurrence;
         let flags = [self.dy, self.d_states, op.mask, op.dropout.is_some()];
@@ -485,9 +476,6 @@ impl<K: Kind> Forward<K> {
         given: Given,
     ) -> Result<(Tensor, Tensor)> {
         let Given { initial, mask, dropout } = given;
-        if weights.recurrent_bias.is_some() && !K::CELL.apart {
-            return Err(Error::Config(format!("{}: expected no recurrent bias", K::CELL.op)));
-        }
         let inputs = &Inputs { x, weights, initial, mask, dropout };
         if let Some(other) = activations.into_iter().find(|&a| !inputs.x.device().is_cpu() && !on_card(a)) {
             return Err(Error::Config(format!(
