@@ -5,31 +5,38 @@ use super::gemm::{MAX_ROWS, Rows, Step, Tile, View, pack_columns};
 use super::{Float, Scratch, threads};
 use crate::error::Result;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 
 /// Samples that go through a sequence together: their numbers of a step, and the weights, then stay in the cache. Tiles of
 /// products have three, four, six or twelve rows.
 const GROUP: usize = 36;
 
-/// Calls `work` for groups of samples over the threads, the same number of samples for each thread.
+/// Calls `work` for groups of samples over the threads, each of which has as many samples and goes through its groups one by one,
+/// with scratch memory of `of_sample` elements for each sample of a group.
 ///
 /// No sample's numbers depend on which group it is in.
-pub fn groups(batch: usize, work: &(dyn Fn(Range<usize>) -> Result<()> + Sync)) -> Result<()> {
+///
+/// # Errors
+/// No memory.
+pub fn groups<T: bytemuck::Pod + Send>(
+    batch: usize,
+    of_sample: usize,
+    work: &(dyn Fn(Range<usize>, &mut [T]) + Sync),
+) -> Result<()> {
     let shares = threads::count().min(batch).max(1);
-    let of_share = batch.div_ceil(shares).div_ceil(GROUP);
-    let failed = Mutex::new(None);
-    threads::for_each(shares * of_share, &|i| {
-        let (share, group) = (i / of_share, i % of_share);
+    let room = batch.div_ceil(shares).min(GROUP) * of_sample;
+    let mut scratch = Scratch::new(shares * room)?;
+    let scratch = threads::Parts::new(scratch.elements());
+    threads::for_each(shares, &|share| {
+        // SAFETY: each share has its own part.
+        let room = unsafe { scratch.slice(share * room..(share + 1) * room) };
         let (start, end) = (share * batch / shares, (share + 1) * batch / shares);
-        let start = start + group * GROUP;
-        if start >= end {
-            return;
-        }
-        if let Err(error) = work(start..(start + GROUP).min(end)) {
-            *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        for first in (start..end).step_by(GROUP) {
+            let samples = first..(first + GROUP).min(end);
+            let size = samples.len() * of_sample;
+            work(samples, &mut room[..size]);
         }
     });
-    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    Ok(())
 }
 
 /// The right factor of many products, packed once.

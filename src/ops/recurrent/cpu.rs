@@ -313,9 +313,8 @@ fn pass<K: Kind, T: Float>(op: &Recurrence, layout: Layout, inputs: &Inputs, out
         let (xs, kernel, sums) =
             (View::new(xs, features, false), View::new(kernel, width, false), &mut sums.elements()[..rows * width]);
         gemm([rows, width, features], xs, kernel, sums, false, Some(&finish))?;
-        groups(batch, &|samples: Range<usize>| {
+        groups(batch, 5 * units, &|samples, scratch| {
             let size = samples.len() * units;
-            let mut scratch = Scratch::new(5 * size)?;
             // SAFETY: samples are in one group, and parts of one group that are in use at a time are different ones.
             let part = |range: Range<usize>| unsafe { kept.slice(range) };
             let products = Products { gates: &products, dropout: dropout_of(dropout, cell, &layout, &samples), units };
@@ -342,7 +341,7 @@ fn pass<K: Kind, T: Float>(op: &Recurrence, layout: Layout, inputs: &Inputs, out
                     planes: std::array::from_fn(planes_of),
                     old: std::array::from_fn(|i| &*of_state(i, layout.before(i, time, &samples))),
                     new: std::array::from_fn(|i| of_state(i, layout.after(i, time, &samples))),
-                    room: planes(scratch.elements(), size),
+                    room: planes(scratch, size),
                 };
                 K::step(op, &mut step);
                 let Step { old, new, .. } = step;
@@ -366,7 +365,6 @@ fn pass<K: Kind, T: Float>(op: &Recurrence, layout: Layout, inputs: &Inputs, out
                     }
                 }
             }
-            Ok(())
         })?;
     }
     Ok(())
@@ -508,10 +506,9 @@ impl<'a, T: Float> PassBack<'a, T> {
         let dropout = self.dropout.as_mut().map(|factors| &*factors.elements());
         let products: SmallVec<[_; 4]> = self.weights.iter_mut().map(Weights::shared).collect();
         let [d_sums, apart, running] = outputs.map(|out| threads::Parts::new(out));
-        groups(batch, &|samples: Range<usize>| {
+        groups(batch, 11 * units, &|samples, scratch: &mut [T]| {
             let size = samples.len() * units;
-            let mut scratch = Scratch::new(11 * size)?;
-            let (saved, room) = scratch.elements().split_at_mut(2 * size);
+            let (saved, room) = scratch.split_at_mut(2 * size);
             let [old_h, old_c]: [&mut [T]; 2] = planes(saved, size);
             let mut room: [&mut [T]; 9] = planes(room, size);
             // SAFETY: samples are in one group; so below, where each step has its own rows.
@@ -568,7 +565,6 @@ impl<'a, T: Float> PassBack<'a, T> {
                     products.back(gate, grads, distance, h, room);
                 }
             }
-            Ok(())
         })
     }
 }
