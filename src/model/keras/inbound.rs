@@ -95,37 +95,37 @@ impl<'a> MaskOps<'a> {
                 _ => return None,
             };
             let nodes = layer.get("inbound_nodes")?.as_array()?;
-            Some(nodes.iter().filter_map(move |node| Some((history(node.get("args")?.get(0)?).ok()?, none))))
+            Some(
+                nodes
+                    .iter()
+                    .filter_map(move |node| Some((history(node.get("args")?.get(0)?).ok()?, f64::to_bits(none)))),
+            )
         });
-        let makers: Vec<(History, f64)> = makers.flatten().collect();
+        let makers: HashSet<(History, u64)> = makers.flatten().collect();
         let mut ops = MaskOps::default();
-        // Each after those that it reads, wherever it stands.
-        loop {
-            let before = ops.0.len();
-            for layer in layers {
-                let op = layer.get("module").and_then(Value::as_str).is_some_and(|m| m.starts_with("keras.src.ops."));
-                let (Some(name), Some(class), true) = (name(layer), class_of(layer), op) else { continue };
-                let made = match class {
-                    "NotEqual" => argument(layer, 0)
-                        .and_then(|x| history(x).ok())
-                        .zip(argument(layer, 1).and_then(Value::as_f64))
-                        .is_some_and(|pair| makers.contains(&pair)),
-                    "Any" | "ExpandDims" => argument(layer, 0).is_some_and(|x| ops.made(x)),
-                    "LogicalOr" => (0..2).all(|at| argument(layer, at).is_some_and(|x| ops.made(x))),
-                    "Concatenate" => {
-                        argument(layer, 0).and_then(Value::as_array).is_some_and(|all| all.iter().all(|x| ops.made(x)))
-                    }
-                    "ZerosLike" | "OnesLike" => true,
-                    _ => false,
-                };
-                if made {
-                    ops.0.insert(name);
+        // Keras lists each behind what it reads.
+        for layer in layers {
+            let op = layer.get("module").and_then(Value::as_str).is_some_and(|m| m.starts_with("keras.src.ops."));
+            let (Some(name), Some(class), true) = (name(layer), class_of(layer), op) else { continue };
+            let made = |at: usize| argument(layer, at).is_some_and(|x| ops.made(x));
+            let of_a_mask = match class {
+                "NotEqual" => argument(layer, 0)
+                    .and_then(|x| history(x).ok())
+                    .zip(argument(layer, 1).and_then(Value::as_f64).map(f64::to_bits))
+                    .is_some_and(|pair| makers.contains(&pair)),
+                "Any" | "ExpandDims" => made(0),
+                "LogicalOr" => made(0) && made(1),
+                "Concatenate" => {
+                    argument(layer, 0).and_then(Value::as_array).is_some_and(|all| all.iter().all(|x| ops.made(x)))
                 }
-            }
-            if ops.0.len() == before {
-                return ops;
+                "ZerosLike" | "OnesLike" => true,
+                _ => false,
+            };
+            if of_a_mask {
+                ops.0.insert(name);
             }
         }
+        ops
     }
 
     /// Whether a layer is one of them.
