@@ -1,6 +1,7 @@
 //! What the passes of all cells are tested on: sizes about a vector's and a warp's, one step and many, every option.
 
-use super::{Back, Forward, Grad, Kind, Pass, Recurrence};
+use super::grad::{Back, Grad};
+use super::{Forward, Kind, Pass, Recurrence};
 use crate::dtype::DType;
 use crate::ops::activation::Activation;
 use crate::tensor::{Case, FLOATS, Sample};

@@ -1,7 +1,7 @@
 //! The gated recurrent unit over a whole sequence.
 
-use super::cpu::{Step, StepBack, activate, add_bias, flush, multiply, multiply_add, value_of};
 use super::cuda::{Kernels, kernels};
+use super::step::{Step, StepBack, activate, add_bias, flush, multiply, multiply_add, value_of};
 use super::{Back, Cell, Forward, Given, Kind, Pass, Recurrence, Weights};
 use crate::device::cpu::Float;
 use crate::error::Result;

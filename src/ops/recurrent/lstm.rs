@@ -1,7 +1,7 @@
 //! The long short-term memory over a whole sequence.
 
-use super::cpu::{Rows, Step, StepBack, activate, multiply, scale, value_of};
 use super::cuda::{Kernels, kernels};
+use super::step::{Rows, Step, StepBack, activate, multiply, scale, value_of};
 use super::{Back, Cell, Forward, Given, Kind, Pass, Recurrence, Weights};
 use crate::device::cpu::Float;
 use crate::device::cpu::simd::{Body, Lanes, load, store};
@@ -125,7 +125,7 @@ fn usual_step<T: Float>(step: &mut Step<T>) {
     }
     let ([_, old], [h, c], [i, f, g, o]) = (step.old, step.new.each_mut(), step.planes.each_mut());
     let rows = Rows { units: step.units, width: step.sums.width, count: step.sums.rows.len() / step.sums.width };
-    T::in_vectors(Forth {
+    T::in_vectors(UsualStep {
         rows,
         sums: rows.wide(step.sums.rows),
         products: products.map(|product| rows.plane(product)),
@@ -135,7 +135,7 @@ fn usual_step<T: Float>(step: &mut Step<T>) {
     });
 }
 
-struct Forth<T> {
+struct UsualStep<T> {
     rows: Rows,
     sums: *const T,
     products: [*const T; 4],
@@ -144,10 +144,10 @@ struct Forth<T> {
     states: [*mut T; 2],
 }
 
-impl<T: Float> Body<T> for Forth<T> {
+impl<T: Float> Body<T> for UsualStep<T> {
     #[inline(always)]
     unsafe fn run<V: Lanes<T = T>>(self) {
-        let Forth { rows, sums, products, old, gates, states: [h, c] } = self;
+        let UsualStep { rows, sums, products, old, gates, states: [h, c] } = self;
         // SAFETY: `Rows` made sure that all planes have these rows, and the caller that the machine has the instructions.
         unsafe {
             rows.each(V::LANES, |at, wide, lanes| {
@@ -171,7 +171,7 @@ impl<T: Float> Body<T> for Forth<T> {
 fn usual_step_back<T: Float>(step: &mut StepBack<T>) {
     let [dh, dc] = step.states.each_mut();
     let rows = Rows { units: step.sums.units, width: step.sums.width, count: step.sums.rows.len() / step.sums.width };
-    T::in_vectors(Back4 {
+    T::in_vectors(UsualStepBack {
         rows,
         gates: step.planes.map(|gate| rows.plane(gate)),
         old: rows.plane(step.old[1]),
@@ -181,7 +181,7 @@ fn usual_step_back<T: Float>(step: &mut StepBack<T>) {
     });
 }
 
-struct Back4<T> {
+struct UsualStepBack<T> {
     rows: Rows,
     gates: [*const T; 4],
     old: *const T,
@@ -190,10 +190,10 @@ struct Back4<T> {
     sums: *mut T,
 }
 
-impl<T: Float> Body<T> for Back4<T> {
+impl<T: Float> Body<T> for UsualStepBack<T> {
     #[inline(always)]
     unsafe fn run<V: Lanes<T = T>>(self) {
-        let Back4 { rows, gates, old, new, states: [dh, dc], sums } = self;
+        let UsualStepBack { rows, gates, old, new, states: [dh, dc], sums } = self;
         // SAFETY: `Rows` made sure that all planes have these rows, and the caller that the machine has the instructions.
         unsafe {
             let one = V::splat(T::ONE);

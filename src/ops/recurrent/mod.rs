@@ -5,11 +5,16 @@
 
 mod cases;
 mod cpu;
+mod cpu_back;
 mod cuda;
+mod grad;
 mod gru;
+mod layout;
 mod lstm;
 mod simple_rnn;
+mod step;
 
+pub use grad::Back;
 pub use gru::{Gru, GruGrad, ResetFirst, ResetFirstGrad};
 pub use lstm::{Lstm, LstmGrad};
 pub use simple_rnn::{SimpleRnn, SimpleRnnGrad};
@@ -23,12 +28,13 @@ use crate::error::{Error, Result};
 use crate::profile;
 use crate::shape::Shape;
 use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Tensor, apply, given, require_one_dtype};
-use cpu::{Step, StepBack};
 use cuda::Kernels;
+use grad::{Grad, GradInputs};
+use layout::Layout;
 use smallvec::SmallVec;
 use std::fmt::Debug;
 use std::marker::PhantomData;
-use std::ops::Range;
+use step::{Step, StepBack};
 
 /// How a sequence is gone through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,11 +137,6 @@ pub trait Kind: Clone + Copy + Debug + Send + Sync + 'static {
 /// The op of a cell's pass: y, the last states, and what its backward reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Forward<K>(Recurrence, PhantomData<K>);
-
-/// The op of the backward of a cell's pass: the gradients of the sums, of the recurrent kernel, of the first states, and of
-/// the bias where there is one.
-#[derive(Clone, Copy, Debug)]
-pub struct Back<K>(Grad, PhantomData<K>);
 
 /// The extents of a sequence.
 #[derive(Clone, Copy, Debug)]
@@ -285,43 +286,6 @@ impl Recurrence {
         self.pass.zero_output_for_mask && mask.is_some_and(|mask| !mask[sample * at.steps + time])
     }
 
-    /// The gradients of the inputs.
-    fn backward<K: Kind>(&self, node: &Backward) -> Result<Gradients> {
-        let mut place = 3 + [self.bias, self.initial].into_iter().filter(|&given| given).count();
-        let mut next = |given: bool| -> Result<Option<&Tensor>> {
-            let tensor = if given { Some(node.input(place)?) } else { None };
-            place += usize::from(given);
-            Ok(tensor)
-        };
-        let (mask, dropout) = (next(self.mask)?, next(self.dropout.is_some())?);
-        let (dy, d_states) = (node.grad_of(0), node.grad_of(1));
-        let grad = Grad { recurrence: *self, dx: node.wants(0), dy: dy.is_some(), d_states: d_states.is_some() };
-        let given = [dy, d_states, mask, dropout];
-        let read = [node.input(0)?, node.input(1)?, node.input(2)?, node.output(2)?];
-        let inputs: SmallVec<[&Tensor; 8]> = read.into_iter().chain(given.into_iter().flatten()).collect();
-        let outputs = apply(Back::<K>(grad, PhantomData), &inputs)?;
-        let [dx, d_weights, d_initial] = &outputs[..] else {
-            return Err(Error::Internal(format!("{} has three outputs", K::CELL.grad)));
-        };
-        let (features, units) = (node.input_meta(1).shape[0], node.input_meta(2).shape[0]);
-        let mut first = 0;
-        let mut rows = |count: usize| {
-            first += count;
-            d_weights.slice(0, first - count..first)
-        };
-        let mut gradients = Gradients::new();
-        let (d_kernel, mut d_bias, d_recurrent) = (rows(features)?, rows(2)?, rows(units)?);
-        if !K::CELL.apart {
-            d_bias = d_bias.slice(0, 0..1)?.reshape([d_bias.shape().last()])?;
-        }
-        gradients.push(grad.dx.then(|| dx.clone()));
-        gradients.extend([Some(d_kernel), Some(d_recurrent)]);
-        gradients.extend(self.bias.then_some(Some(d_bias)));
-        gradients.extend(self.initial.then(|| Some(d_initial.clone())));
-        gradients.extend(std::iter::repeat_n(None, usize::from(self.mask) + usize::from(self.dropout.is_some())));
-        Ok(gradients)
-    }
-
     /// The step that is gone through at this place.
     fn time(&self, place: usize, steps: usize) -> usize {
         if self.pass.backwards { steps - 1 - place } else { place }
@@ -330,134 +294,6 @@ impl Recurrence {
     /// Where the output of a place stands in time.
     fn output_time(&self, place: usize, steps: usize) -> usize {
         if self.pass.reversed_output { place } else { self.time(place, steps) }
-    }
-}
-
-/// Where a pass keeps what its backward reads, in rows of `(batch, units)`: for each step its planes, then for each state
-/// its values before, between and after the steps, in the order of time. Not recorded, one step's planes and two values of
-/// each state take turns.
-#[derive(Clone, Copy)]
-struct Layout {
-    at: Extents,
-    planes: usize,
-    states: usize,
-    record: bool,
-    backwards: bool,
-}
-
-impl Layout {
-    fn size(&self) -> usize {
-        self.rows() * self.at.batch * self.at.units
-    }
-
-    fn rows(&self) -> usize {
-        let (steps, values) = if self.record { (self.at.steps, self.at.steps + 1) } else { (1, 2) };
-        steps * self.planes + values * self.states
-    }
-
-    fn elements(&self, row: usize, samples: &Range<usize>) -> Range<usize> {
-        let Extents { batch, units, .. } = self.at;
-        (row * batch + samples.start) * units..(row * batch + samples.end) * units
-    }
-
-    /// A plane of the step at a time.
-    fn plane(&self, time: usize, plane: usize, samples: &Range<usize>) -> Range<usize> {
-        let step = if self.record { time } else { 0 };
-        self.elements(step * self.planes + plane, samples)
-    }
-
-    fn value(&self, state: usize, value: usize, samples: &Range<usize>) -> Range<usize> {
-        let (first, value, values) = match self.record {
-            true => (self.at.steps * self.planes, value, self.at.steps + 1),
-            false => (self.planes, value % 2, 2),
-        };
-        self.elements(first + state * values + value, samples)
-    }
-
-    /// A state before the step at a time.
-    fn before(&self, state: usize, time: usize, samples: &Range<usize>) -> Range<usize> {
-        self.value(state, time + usize::from(self.backwards), samples)
-    }
-
-    /// A state after it.
-    fn after(&self, state: usize, time: usize, samples: &Range<usize>) -> Range<usize> {
-        self.value(state, time + usize::from(!self.backwards), samples)
-    }
-}
-
-/// What the ops of the backward of all cells are: what the forward was, and which gradients there are and are wanted.
-#[derive(Clone, Copy, Debug)]
-pub struct Grad {
-    recurrence: Recurrence,
-    dx: bool,
-    dy: bool,
-    d_states: bool,
-}
-
-/// The inputs of such an op by what they are.
-struct GradInputs<'a> {
-    x: &'a Tensor,
-    kernel: &'a Tensor,
-    recurrent_kernel: &'a Tensor,
-    kept: &'a Tensor,
-    dy: Option<&'a Tensor>,
-    d_states: Option<&'a Tensor>,
-    mask: Option<&'a Tensor>,
-    dropout: Option<(&'a Tensor, f64)>,
-}
-
-impl GradInputs<'_> {
-    fn extents(&self) -> Extents {
-        let shape = self.x.shape();
-        let (batch, steps, features) = (shape[0], shape[1], shape[2]);
-        Extents { steps, batch, features, units: self.recurrent_kernel.shape()[0] }
-    }
-}
-
-impl Grad {
-    fn split<'a>(&self, inputs: &[&'a Tensor]) -> GradInputs<'a> {
-        let mut rest = inputs[4..].iter().copied();
-        let mut next = |given: bool| if given { rest.next() } else { None };
-        GradInputs {
-            x: inputs[0],
-            kernel: inputs[1],
-            recurrent_kernel: inputs[2],
-            kept: inputs[3],
-            dy: next(self.dy),
-            d_states: next(self.d_states),
-            mask: next(self.recurrence.mask),
-            dropout: next(self.recurrence.dropout.is_some()).zip(self.recurrence.dropout),
-        }
-    }
-
-    /// The gradients of the input, of the weights, and of the first states. Those of the weights are rows of one tensor: the
-    /// kernel's, the bias's two, the recurrent kernel's.
-    fn infer(&self, cell: &Cell, inputs: &[Meta]) -> Result<Metas> {
-        let op = &self.recurrence;
-        let flags = [self.dy, self.d_states, op.mask, op.dropout.is_some()];
-        let wrong = || Error::shape(cell.grad, format!("the shapes do not fit: {}", given(inputs)));
-        let [x, kernel, recurrent, kept, rest @ ..] = inputs else { return Err(wrong()) };
-        let ([batch, steps, features], [units, width]) = (x.shape.dims(), recurrent.shape.dims()) else {
-            return Err(wrong());
-        };
-        let at = Extents { steps: *steps, batch: *batch, features: *features, units: *units };
-        let state = Shape::new(&[cell.states, at.batch, at.units])?;
-        let y = match op.pass.sequences {
-            true => Shape::new(&[at.batch, at.steps, at.units])?,
-            false => Shape::new(&[at.batch, at.units])?,
-        };
-        let shapes = [y, state, Shape::new(&[*batch, *steps])?, Shape::new(&[cell.gates, *batch, *units])?];
-        let wanted = shapes.into_iter().zip(flags).filter(|(_, given)| *given).map(|(shape, _)| shape);
-        let fits = *width == cell.gates * units
-            && kernel.shape.dims() == [*features, *width]
-            && kept.shape.dims() == [op.layout(cell, at).rows(), *batch, *units]
-            && rest.iter().map(|m| m.shape).eq(wanted);
-        if !fits {
-            return Err(wrong());
-        }
-        let dx = if self.dx { x.shape } else { Shape::new(&[0])? };
-        let shapes = [dx, Shape::new(&[features + units + 2, *width])?, state];
-        Ok(shapes.into_iter().map(|shape| Meta::new(shape, x.dtype)).collect())
     }
 }
 
@@ -526,39 +362,5 @@ impl<K: Kind> Op for Forward<K> {
 
     fn cases() -> Vec<Case> {
         cases::forward::<K>()
-    }
-}
-
-impl<K: Kind> Op for Back<K> {
-    fn name(&self) -> &'static str {
-        K::CELL.grad
-    }
-
-    fn infer(&self, inputs: &[Meta]) -> Result<Metas> {
-        self.0.infer(&K::CELL, inputs)
-    }
-
-    fn cpu(&self, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
-        let inputs = self.0.split(inputs);
-        inputs.extents().count(&K::CELL, 2);
-        cpu::backward::<K>(&self.0, &inputs, outputs)
-    }
-
-    fn cuda(&self, device: &CudaDevice, inputs: &[&Tensor], outputs: &mut [Tensor]) -> Result<()> {
-        let inputs = self.0.split(inputs);
-        inputs.extents().count(&K::CELL, 2);
-        cuda::backward::<K>(&self.0, device, &inputs, outputs)
-    }
-
-    fn keeps(&self) -> Option<Keeps> {
-        None
-    }
-
-    fn backward(&self, _: &Backward) -> Result<Gradients> {
-        Ok(Gradients::new())
-    }
-
-    fn cases() -> Vec<Case> {
-        cases::backward::<K>()
     }
 }

@@ -1,7 +1,7 @@
 //! The fully connected recurrence over a whole sequence.
 
-use super::cpu::{Step, StepBack, activate};
 use super::cuda::{Kernels, kernels};
+use super::step::{Step, StepBack, activate};
 use super::{Back, Cell, Forward, Given, Kind, Pass, Recurrence, Weights};
 use crate::device::cpu::Float;
 use crate::error::Result;
