@@ -318,7 +318,7 @@ fn what_fails_says_so_in_a_line() {
 #[test]
 fn summary_shows_layers_and_memory() {
     let (_folder, path, model) = small_model();
-    let shown = succeed(&["summary", text(&path), "--batch-size", "7"]);
+    let shown = succeed(&["summary", text(&path), "--batch-size", "7", "--device", "cpu"]);
     assert_eq!(shown.trim_end(), Model::load(&path).unwrap().summary().batch_size(7).to_string().trim_end());
     assert!(shown.contains("(None, 8)") && shown.contains("batch of 7"), "{shown}");
     assert!(shown.contains(&format!("{}", model.count_params())), "{shown}");
@@ -329,7 +329,7 @@ fn summary_shows_layers_and_memory() {
     // The optimizer is the file's own.
     let trainer = model.compile(SGD::new(0.1), SparseCategoricalCrossentropy::new(), ()).unwrap();
     trainer.save(&path).unwrap();
-    let shown = succeed(&["summary", text(&path), "--seed", "3"]);
+    let shown = succeed(&["summary", text(&path), "--seed", "3", "--device", "cpu"]);
     let slots =
         trainer.model().summary().optimizer(&*Box::<dyn optimizers::Optimizer>::from(SGD::new(0.1))).to_string();
     assert_eq!(shown.trim_end(), slots.trim_end());

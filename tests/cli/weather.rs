@@ -11,6 +11,11 @@ fn arguments(out: &Path) -> Vec<&str> {
     vec!["train", "weather", "--out", text(out), "--epochs", "1", "--batch-size", "512", "--device", "cpu"]
 }
 
+/// The same for the networks that are quick to train.
+fn quick(out: &Path) -> Vec<&str> {
+    [&arguments(out)[..], &["--program", "dense", "--program", "conv1d"]].concat()
+}
+
 /// The rows of `results.csv`: names, and validation MAE, test MAE and their ratio.
 fn results(out: &Path) -> Vec<(String, [f64; 3])> {
     let table = std::fs::read_to_string(out.join("results.csv")).unwrap();
@@ -25,7 +30,7 @@ fn results(out: &Path) -> Vec<(String, [f64; 3])> {
 fn networks_are_held_against_persistence() -> Result<()> {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("weather");
-    let printed = succeed(&arguments(&out));
+    let printed = succeed(&quick(&out));
     assert!(printed.contains(" 34921 to train on     (2009-07-06 to 2013-06-30)"), "{printed}");
     assert!(printed.contains(" 17389 to be tested on (2015-07-07 to 2017-06-30)"), "{printed}");
 
@@ -79,11 +84,20 @@ fn networks_are_held_against_persistence() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_recurrent_network_foretells_the_weather() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("weather");
+    succeed(&[&arguments(&out)[..], &["--program", "lstm"]].concat());
+    let rows = results(&out);
+    assert!(rows[1].0 == "lstm" && rows[1].1[2] < 1.5, "{rows:?}");
+}
+
 /// A comparison that is killed while its second network learns goes on there, to what the `whole` one left.
 fn goes_on(killed: &Path, whole: &Path) {
     let backup = killed.join("conv1d/model.backup.safetensors");
     let mut child =
-        command(&[&arguments(killed)[..], &["--backup-every", "0.2"]].concat()).stdout(Stdio::null()).spawn().unwrap();
+        command(&[&quick(killed)[..], &["--backup-every", "0.2"]].concat()).stdout(Stdio::null()).spawn().unwrap();
     let begin = Instant::now();
     while !backup.exists() && child.try_wait().unwrap().is_none() {
         assert!(begin.elapsed() < Duration::from_secs(600));
@@ -91,7 +105,7 @@ fn goes_on(killed: &Path, whole: &Path) {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let printed = succeed(&[&arguments(killed)[..], &["--resume"]].concat());
+    let printed = succeed(&[&quick(killed)[..], &["--resume"]].concat());
     assert!(!printed.contains("there is no"), "dense is done, and conv1d goes on: {printed}");
     assert_eq!(results(killed), results(whole));
     for network in ["dense", "conv1d"] {

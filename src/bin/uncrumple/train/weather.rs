@@ -27,9 +27,9 @@ use uncrumple::programs::series::{AHEAD, FEATURES, HOURS, NETWORKS, Network, Wea
     which it is as far off as in all."
 )]
 pub struct Arguments {
-    /// Only this network
+    /// Only this network, or several of them; all unless given
     #[arg(long, value_name = "NAME", value_parser = names())]
-    program: Option<String>,
+    program: Vec<String>,
 
     /// How often to go through the hours; the weights of the best epoch by validation are kept
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
@@ -58,7 +58,7 @@ const METRIC: &str = "mean_absolute_error";
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { program, run, .. } = arguments;
     let chosen: Vec<&Network> =
-        NETWORKS.iter().filter(|network| program.as_ref().is_none_or(|name| network.name == name)).collect();
+        NETWORKS.iter().filter(|n| program.is_empty() || program.iter().any(|name| n.name == name)).collect();
     if chosen.len() > 1 && run.profiles() {
         return Err(Error::Config("--profile: times one training; name the network by --program".into()));
     }
