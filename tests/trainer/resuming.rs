@@ -112,7 +112,11 @@ fn a_trainer_of_a_file_goes_on_as_keras_does() -> Result<()> {
             trainer.train_on_batch(&Dataset::new(&x, y)?.to_device(device)?)?;
             let close = |what: &str, got: &[f32], want: &[f32]| {
                 let near = |(g, w): (&f32, &f32)| (g - w).abs() <= 2e-6 + 1e-5 * w.abs();
-                assert!(got.len() == want.len() && got.iter().zip(want).all(near), "{}: {what} is {got:?}, not {want:?}", golden.name);
+                assert!(
+                    got.len() == want.len() && got.iter().zip(want).all(near),
+                    "{}: {what} is {got:?}, not {want:?}",
+                    golden.name
+                );
             };
             let loss = trainer.logs()?.get("loss").unwrap() as f32;
             close("loss", &[loss], &golden.tensor("next.loss")?.to_vec::<f32>()?);
