@@ -2,112 +2,11 @@
 // A thread has a unit of one or several samples, and a block all units of these.
 //
 // On chip: a launch goes through all steps, the recurrent kernel stays in registers (up to 32 units, a warp a sample) or in
-// shared memory, and a step's states are exchanged through shared memory. Stepwise: the products come from elsewhere, and a
-// launch does a step.
+// shared memory, and a step's states are exchanged through shared memory. Stepwise (recurrent_steps.cuh): the products come
+// from elsewhere, and a launch does a step.
 #pragma once
-#include "dtypes.cuh"
-
-// What a pass is, as src/ops/recurrent/cuda.rs says it.
-enum { SEQUENCES = 1, BACKWARDS = 2, REVERSED_OUTPUT = 4, ZERO_OUTPUT = 8, RECORD = 16 };
-// The activations that the kernels have.
-enum { LINEAR, RELU, TANH, SIGMOID, HARD_SIGMOID, SOFTSIGN };
-
-__device__ __forceinline__ float sigmoid_of(float x) { return __fdividef(1.0f, 1.0f + expf(-x)); }
-__device__ __forceinline__ double sigmoid_of(double x) { return 1.0 / (1.0 + exp(-x)); }
-
-template <class A> __device__ __forceinline__ A activation_of(int which, A x) {
-    switch (which) {
-        case TANH: return tanh(x);
-        case SIGMOID: return sigmoid_of(x);
-        case RELU: return x > A(0) || x != x ? x : A(0);
-        case HARD_SIGMOID: return x <= A(-3) ? A(0) : x >= A(3) ? A(1) : x * A(1.0 / 6) + A(0.5);
-        case SOFTSIGN: return x / (A(1) + abs(x));
-        default: return x;
-    }
-}
-// The slope, of the argument for the hard sigmoid, else of the value.
-template <class A> __device__ __forceinline__ A slope_of(int which, A from) {
-    switch (which) {
-        case TANH: return (A(1) - from) * (A(1) + from);
-        case SIGMOID: return from * (A(1) - from);
-        case RELU: return from > A(0) ? A(1) : A(0);
-        case HARD_SIGMOID: return abs(from) < A(3) ? A(1.0 / 6) : A(0);
-        case SOFTSIGN: return (A(1) - abs(from)) * (A(1) - abs(from));
-        default: return A(1);
-    }
-}
-// What the slope is computed from is kept of a gate; its value is made from that.
-template <class A> __device__ __forceinline__ A kept_of(int which, A sum, A value) {
-    return which == HARD_SIGMOID ? sum : value;
-}
-template <class A> __device__ __forceinline__ A value_of(int which, A kept) {
-    return which == HARD_SIGMOID ? activation_of(HARD_SIGMOID, kept) : kept;
-}
-
-struct Activations {
-    int own, recurrent;
-};
-
-// The extents of a sequence and where its parts are kept: see `Layout` in src/ops/recurrent/mod.rs.
-struct Sequence {
-    i64 steps, batch;
-    int units, flags, planes, states;
-
-    __device__ bool is(int flag) const { return flags & flag; }
-    __device__ i64 time(i64 place) const { return is(BACKWARDS) ? steps - 1 - place : place; }
-    __device__ i64 output_time(i64 place) const { return is(REVERSED_OUTPUT) ? place : time(place); }
-    __device__ i64 at(i64 row, i64 sample, int unit) const { return (row * batch + sample) * units + unit; }
-    __device__ i64 plane(i64 time, int plane, i64 sample, int unit) const {
-        return at(time * planes + plane, sample, unit);
-    }
-    __device__ i64 value(int state, i64 value, i64 sample, int unit) const {
-        return at(steps * planes + state * (steps + 1) + value, sample, unit);
-    }
-    __device__ i64 before(int state, i64 time, i64 sample, int unit) const {
-        return value(state, time + (is(BACKWARDS) ? 1 : 0), sample, unit);
-    }
-    __device__ i64 after(int state, i64 time, i64 sample, int unit) const {
-        return value(state, time + (is(BACKWARDS) ? 0 : 1), sample, unit);
-    }
-};
-
-// Where a thread's numbers of a step stand, which moves on with the steps: multiplications once, additions from then on.
-template <class Cell> struct Cursor {
-    i64 sums, plane, state, output, mask;
-    // Between planes, and how far a state moves; the others move in proportion.
-    i64 planes, step;
-    int by_output, by_mask, by_sums;
-
-    __device__ Cursor(const Sequence& seq, i64 place, bool back, i64 sample, int unit) {
-        const i64 time = seq.time(place), output_time = seq.output_time(place);
-        const int forth = back ? -1 : 1, way = seq.is(BACKWARDS) ? -forth : forth;
-        planes = seq.batch * seq.units;
-        step = way * planes;
-        sums = (sample * seq.steps + time) * Cell::GATES * seq.units + unit;
-        plane = seq.plane(time, 0, sample, unit);
-        state = seq.after(0, time, sample, unit);
-        output = (sample * seq.steps + output_time) * seq.units + unit;
-        mask = sample * seq.steps + time;
-        by_output = (seq.is(REVERSED_OUTPUT) ? forth : way) * seq.units;
-        by_mask = way;
-        by_sums = way * Cell::GATES * seq.units;
-    }
-    __device__ __forceinline__ void move() {
-        sums += by_sums;
-        plane += Cell::PLANES * step;
-        state += step;
-        output += by_output;
-        mask += by_mask;
-        // Else the compiler has an address for each gate and plane move by itself, in registers that there are not.
-        asm volatile("" : "+l"(sums), "+l"(plane), "+l"(state));
-    }
-};
-
-// What the state of a unit is multiplied by for a gate.
-template <class A>
-__device__ __forceinline__ A dropped(const bool* dropout, A scale, const Sequence& seq, int gate, i64 sample, int unit) {
-    return !dropout ? A(1) : dropout[seq.at(gate, sample, unit)] ? scale : A(0);
-}
+#include "recurrent_steps.cuh"
+#include "sequence.cuh"
 
 // The recurrent kernel in a warp's registers: that of a thread's unit for each gate. Forward a column, backward a row.
 template <class A, int GATES> struct InRegisters {
@@ -276,10 +175,6 @@ __device__ __forceinline__ void pass(Weights& weights, Acc<T>* memory, const T* 
     }
 }
 
-// Gradients below this vanish: they are nothing to a weight, and the CPU's are 0 too.
-__device__ __forceinline__ float flushed(float x) { return fabsf(x) < 1e-30f ? 0.0f : x; }
-__device__ __forceinline__ double flushed(double x) { return fabs(x) < 1e-290 ? 0.0 : x; }
-
 // `d_sums` are the gradients of the sums, `d_products` those of what the state's products give where they are others.
 template <class Cell, class T, int SAMPLES, class Weights>
 __device__ __forceinline__ void pass_back(Weights& weights, Acc<T>* memory, const T* kept, const T* dy, const T* d_states,
@@ -377,128 +272,6 @@ __device__ __forceinline__ void pass_back(Weights& weights, Acc<T>* memory, cons
             if (place == 0)
 #pragma unroll
                 for (int i = 0; i < Cell::STATES; i++) store(d_initial, seq.at(i, sample, u), d[s][i]);
-        }
-    }
-}
-
-// A step of all samples, where the products of the states, (gates, batch, units), come from elsewhere. What is reset first
-// takes two launches: `stage` 0 makes the reset state, for whose product `stage` 1 waits. `dropped_state` receives the state
-// after the step for the next products, with dropout one for each gate.
-template <class Cell, class T>
-__device__ __forceinline__ void step(const T* sums, const T* bias, const T* products, Acc<T>* running,
-                                     const bool* mask, const bool* dropout, double scale, T* dropped_state, T* y, T* states, T* kept,
-                                     const Sequence& seq, Activations act, i64 place, int stage) {
-    using A = Acc<T>;
-    const i64 time = seq.time(place), all = seq.batch * seq.units;
-    const int width = Cell::GATES * seq.units;
-    GRID_STRIDE(i, all) {
-        const i64 sample = i / seq.units;
-        const int u = static_cast<int>(i % seq.units);
-        A own[Cell::GATES], product[Cell::GATES], old[2], now[2], plane[4];
-#pragma unroll
-        for (int g = 0; g < Cell::GATES; g++) {
-            own[g] = load(sums, (sample * seq.steps + time) * width + g * seq.units + u);
-            product[g] = load(products, g * all + i) + (bias ? load(bias, g * seq.units + u) : A(0));
-        }
-#pragma unroll
-        for (int s = 0; s < Cell::STATES; s++) old[s] = load(running, s * all + i);
-        if constexpr (Cell::RECURRENT < Cell::GATES) {
-            if (stage == 0) {
-                const A factor = dropped(dropout, static_cast<A>(scale), seq, Cell::GATES - 1, sample, u);
-                store(dropped_state, (Cell::GATES - 1) * all + i, Cell::reset(own, product, old, act) * factor);
-                continue;
-            }
-        }
-        Cell::step(own, product, old, now, plane, act);
-        const bool counts = !mask || mask[sample * seq.steps + time], last = place + 1 == seq.steps;
-#pragma unroll
-        for (int s = 0; s < Cell::STATES; s++) {
-            if (seq.is(RECORD) && place == 0) store(kept, seq.before(s, time, sample, u), old[s]);
-            if (!counts) now[s] = old[s];
-            store(running, s * all + i, now[s]);
-            if (seq.is(RECORD)) store(kept, seq.after(s, time, sample, u), now[s]);
-            if (last) store(states, s * all + i, now[s]);
-        }
-        if (seq.is(RECORD))
-#pragma unroll
-            for (int p = 0; p < Cell::PLANES; p++) store(kept, seq.plane(time, p, sample, u), plane[p]);
-        const A out = !counts && seq.is(ZERO_OUTPUT) ? A(0) : now[0];
-        if (seq.is(SEQUENCES))
-            store(y, (sample * seq.steps + seq.output_time(place)) * seq.units + u, out);
-        else if (last)
-            store(y, i, out);
-#pragma unroll
-        for (int g = 0; g < Cell::RECURRENT; g++)
-            store(dropped_state, g * all + i, now[0] * dropped(dropout, static_cast<A>(scale), seq, g, sample, u));
-    }
-}
-
-// A step back of all samples. `products` are those of the gradients of the step after it with the transposed kernel, (gates,
-// batch, units), which are added to the running gradient of the state first; `through` receives what goes into the next.
-// Past the first step, `place` -1, only that is left to do. What is reset first takes two launches, as forward.
-template <class Cell, class T>
-__device__ __forceinline__ void step_back(const T* kept, const T* dy, const bool* mask, const bool* dropout, double scale_,
-                                          const T* products, T* through_, Acc<T>* running, T* d_sums, T* d_products,
-                                          T* before_, T* d_initial, const Sequence& seq, Activations act, i64 place, int stage) {
-    using A = Acc<T>;
-    const i64 time = seq.time(place), all = seq.batch * seq.units;
-    const int width = Cell::GATES * seq.units;
-    const A scale = static_cast<A>(scale_);
-    const bool last = place + 1 == seq.steps;
-    GRID_STRIDE(i, all) {
-        const i64 sample = i / seq.units;
-        const int u = static_cast<int>(i % seq.units);
-        const auto product = [&](int g) {
-            return load(products, g * all + i) * dropped(dropout, scale, seq, g, sample, u);
-        };
-        A d[2];
-#pragma unroll
-        for (int s = 0; s < Cell::STATES; s++) d[s] = running[s * all + i];
-        if (stage == 0 && !last)
-#pragma unroll
-            for (int g = 0; g < Cell::RECURRENT; g++) d[0] += product(g);
-        if (place < 0) {
-#pragma unroll
-            for (int s = 0; s < Cell::STATES; s++) store(d_initial, s * all + i, d[s]);
-            continue;
-        }
-        const bool counts = !mask || mask[sample * seq.steps + time];
-        A plane[4], old[2], now[2], own[Cell::GATES], through[Cell::GATES];
-#pragma unroll
-        for (int p = 0; p < Cell::PLANES; p++) plane[p] = load(kept, seq.plane(time, p, sample, u));
-#pragma unroll
-        for (int s = 0; s < Cell::STATES; s++) {
-            old[s] = load(kept, seq.before(s, time, sample, u));
-            now[s] = load(kept, seq.after(s, time, sample, u));
-        }
-        const i64 at = (sample * seq.steps + time) * width + u;
-        if (stage == 0) {
-            store(before_, (sample * seq.steps + time) * seq.units + u, old[0]);
-            if (dy && (counts || !seq.is(ZERO_OUTPUT))) {
-                if (seq.is(SEQUENCES))
-                    d[0] += load(dy, (sample * seq.steps + seq.output_time(place)) * seq.units + u);
-                else if (last)
-                    d[0] += load(dy, i);
-            }
-            A before[2] = {d[0], d[1]};
-            Cell::step_back(plane, old, now, before, own, through, act);
-#pragma unroll
-            for (int g = 0; g < Cell::GATES; g++) {
-                own[g] = counts ? flushed(own[g]) : A(0);
-                through[g] = counts ? flushed(through[g]) : A(0);
-                store(through_, g * all + i, through[g]);
-                store(d_sums, at + g * seq.units, own[g]);
-                if (d_products) store(d_products, at + g * seq.units, through[g]);
-            }
-#pragma unroll
-            for (int s = 0; s < Cell::STATES; s++) running[s * all + i] = counts ? flushed(before[s]) : d[s];
-        } else if constexpr (Cell::RECURRENT < Cell::GATES) {
-            if (!counts) continue;
-            own[1] = A(0);
-            running[i] = d[0] + Cell::reset_back(plane, old, product(Cell::GATES - 1), own, act);
-            own[1] = flushed(own[1]);
-            store(through_, all + i, own[1]);
-            store(d_sums, at + seq.units, own[1]);
         }
     }
 }

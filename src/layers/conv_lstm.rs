@@ -4,8 +4,8 @@ use super::lstm::{forget_bias, step};
 use super::parameter::parameter_setters;
 use super::recurrent_cell::Parts;
 use super::spatial::{self, PerAxis};
-use super::traversal::{Traversal, Traverse, at, first, traversal_setters};
-use super::{ActivationFn, Call, Config, Layer, Mask, Parameter, Read, Spec, WeightSpec, object};
+use super::traversal::{Traversal, Traverse, at, first, traversal_setters, traverses};
+use super::{ActivationFn, Call, Config, Layer, Parameter, Read, Spec, WeightSpec, object};
 use crate::error::{Error, Result};
 use crate::initializers::{GlorotUniform, Orthogonal, Zeros};
 use crate::ops::{Activation, Padding, Slide, Window};
@@ -337,21 +337,7 @@ impl<const N: usize> Layer for ConvLSTM<N> {
         config
     }
 
-    fn recurrent(&self) -> Option<&dyn Traverse> {
-        Some(self)
-    }
-
-    fn takes_states(&self) -> bool {
-        true
-    }
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
-
-    fn compute_mask(&self, output: usize, _: &[bool]) -> Mask {
-        self.traversal.mask(output)
-    }
+    traverses!();
 
     fn is_samplewise(&self, _: bool) -> bool {
         !self.traversal.stateful

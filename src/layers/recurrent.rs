@@ -3,8 +3,8 @@
 use super::parameter::parameter_setters;
 use super::recurrent_cell::{CellKind, Gated, RecurrentCell, cell_setters};
 use super::rnn::by_steps;
-use super::traversal::{States, Traversal, Traverse, first, traversal_setters};
-use super::{ActivationFn, Call, Config, Layer, Mask, Spec, WeightSpec};
+use super::traversal::{States, Traversal, Traverse, first, traversal_setters, traverses};
+use super::{ActivationFn, Call, Config, Layer, Spec, WeightSpec};
 use crate::error::{Error, Result};
 use crate::ops::{Given, Weights, on_card};
 use crate::shape::Shape;
@@ -140,21 +140,7 @@ impl<K: CellKind> Layer for Recurrent<K> {
         config
     }
 
-    fn recurrent(&self) -> Option<&dyn Traverse> {
-        Some(self)
-    }
-
-    fn takes_states(&self) -> bool {
-        true
-    }
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
-
-    fn compute_mask(&self, output: usize, _: &[bool]) -> Mask {
-        self.traversal.mask(output)
-    }
+    traverses!();
 
     fn is_samplewise(&self, _: bool) -> bool {
         !self.traversal.stateful

@@ -1,8 +1,8 @@
 //! A recurrence of any cell, step by step.
 
 use super::stacked_rnn_cells::{StackedRNNCells, states_of};
-use super::traversal::{Traversal, Traverse, at, first, traversal_setters};
-use super::{Call, Config, Inner, Layer, LayerRef, Mask, ReadLayer, Spec, WeightSpec};
+use super::traversal::{Traversal, Traverse, at, first, traversal_setters, traverses};
+use super::{Call, Config, Inner, Layer, LayerRef, ReadLayer, Spec, WeightSpec};
 use crate::error::{Error, Result};
 use crate::tensor::{Tensor, Tensors};
 use smallvec::SmallVec;
@@ -177,21 +177,7 @@ impl Layer for RNN {
         config
     }
 
-    fn recurrent(&self) -> Option<&dyn Traverse> {
-        Some(self)
-    }
-
-    fn takes_states(&self) -> bool {
-        true
-    }
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
-
-    fn compute_mask(&self, output: usize, _: &[bool]) -> Mask {
-        self.traversal.mask(output)
-    }
+    traverses!();
 
     fn inner(&self) -> Vec<&Inner> {
         vec![&self.cell]

@@ -254,3 +254,25 @@ macro_rules! traversal_setters {
     };
 }
 pub(super) use traversal_setters;
+
+/// What is the same in `impl Layer` of every layer with the field `traversal`.
+macro_rules! traverses {
+    () => {
+        fn recurrent(&self) -> Option<&dyn $crate::layers::traversal::Traverse> {
+            Some(self)
+        }
+
+        fn takes_states(&self) -> bool {
+            true
+        }
+
+        fn supports_masking(&self) -> bool {
+            true
+        }
+
+        fn compute_mask(&self, output: usize, _: &[bool]) -> $crate::layers::Mask {
+            self.traversal.mask(output)
+        }
+    };
+}
+pub(super) use traverses;

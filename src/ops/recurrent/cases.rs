@@ -114,10 +114,9 @@ pub(super) fn backward<K: Kind>() -> Vec<Case> {
         let cell = K::CELL;
         let (op, mut inputs) = weighted::<K>(i, size, op);
         let grad = Grad { recurrence: op, dx: i % 4 != 0, dy: i % 3 != 2, d_states: i % 3 != 1 };
-        let rows = steps * cell.planes + (steps + 1) * cell.states;
         let y = if op.pass.sequences { vec![batch, steps, units] } else { vec![batch, units] };
         // Values of gates lie between 0 and 1.
-        inputs.push(Sample::within([rows, batch, units], 0.1..0.9));
+        inputs.push(Sample::within([cell.kept(steps), batch, units], 0.1..0.9));
         inputs.extend(grad.dy.then(|| Sample::new(&y[..])));
         inputs.extend(grad.d_states.then(|| Sample::new([cell.states, batch, units])));
         inputs.extend(op.mask.then(|| mask(size)));

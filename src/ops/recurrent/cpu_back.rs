@@ -43,8 +43,10 @@ pub(super) fn backward<K: Kind>(grad: &Grad, inputs: &GradInputs, outputs: &mut 
         let (mut xs, mut dxs) = (Scratch::new(rows * (features + 1))?, Scratch::new(rows * features)?);
         let (mut sums, mut apart) = (Scratch::new(rows * width)?, Scratch::new(if cell.apart { rows * units } else { 0 })?);
         let (of_input, of_state) = d_weights.data_mut::<T>()?.split_at_mut((features + 1) * width);
-        let mut recurrent = RecurrentGrad::new((op, cell), layout, inputs, of_state)?;
-        let mut pass = PassBack::<T>::new((grad, cell), layout, inputs)?;
+        let mut dropout = factors::<T>(inputs.dropout)?;
+        let dropout = dropout.as_mut().map(|factors| &*factors.elements());
+        let mut recurrent = RecurrentGrad::new((op, cell), layout, (inputs, dropout), of_state)?;
+        let mut pass = PassBack::<T>::new((grad, cell), layout, (inputs, dropout))?;
         for places in chunks(steps, chunk).rev() {
             let (rows, last) = (places.len() * batch, places.end == steps);
             let chunk = Chunk {
@@ -53,7 +55,7 @@ pub(super) fn backward<K: Kind>(grad: &Grad, inputs: &GradInputs, outputs: &mut 
                 sums: &mut sums.elements()[..rows * width],
                 apart: &mut apart.elements()[..if cell.apart { rows * units } else { 0 }],
             };
-            pass.chunk::<K>(places, &chunk.first, [&mut *chunk.sums, &mut *chunk.apart, &mut *running])?;
+            pass.chunk::<K>(places, chunk.first, [&mut *chunk.sums, &mut *chunk.apart, &mut *running])?;
             // With a column of ones behind the input the bias's gradient is the last row of the kernel's.
             let xs = &mut xs.elements()[..rows * (features + 1)];
             gather(x, at, chunk.first, features + 1, xs);
@@ -79,12 +81,16 @@ struct PassBack<'a, T: Float> {
     kept: &'a [T],
     dy: Option<&'a [T]>,
     mask: Option<&'a [bool]>,
-    dropout: Option<Scratch<T>>,
+    dropout: Option<&'a [T]>,
     weights: SmallVec<[Weights<T>; 4]>,
 }
 
 impl<'a, T: Float> PassBack<'a, T> {
-    fn new((grad, cell): (&'a Grad, &'a Cell), layout: Layout, inputs: &GradInputs<'a>) -> Result<Self> {
+    fn new(
+        (grad, cell): (&'a Grad, &'a Cell),
+        layout: Layout,
+        (inputs, dropout): (&GradInputs<'a>, Option<&'a [T]>),
+    ) -> Result<Self> {
         Ok(PassBack {
             grad,
             cell,
@@ -92,18 +98,17 @@ impl<'a, T: Float> PassBack<'a, T> {
             kept: inputs.kept.data::<T>()?,
             dy: optional::<T>(inputs.dy)?,
             mask: optional::<bool>(inputs.mask)?,
-            dropout: factors::<T>(inputs.dropout)?,
+            dropout,
             weights: weights(cell, inputs.recurrent_kernel.data::<T>()?, layout.at.units, true)?,
         })
     }
 
     /// Goes back through the steps at these places, of which `first` is the earliest in time.
-    fn chunk<K: Kind>(&mut self, places: Range<usize>, first: &usize, outputs: [&mut [T]; 3]) -> Result<()> {
-        let PassBack { grad, cell, layout, kept, dy, mask, .. } = *self;
+    fn chunk<K: Kind>(&mut self, places: Range<usize>, first: usize, outputs: [&mut [T]; 3]) -> Result<()> {
+        let PassBack { grad, cell, layout, kept, dy, mask, dropout, .. } = *self;
         let op = &grad.recurrence;
         let at @ Extents { steps, batch, units, .. } = layout.at;
         let width = cell.gates * units;
-        let dropout = self.dropout.as_mut().map(|factors| &*factors.elements());
         let products: SmallVec<[_; 4]> = self.weights.iter_mut().map(Weights::shared).collect();
         let [d_sums, apart, running] = outputs.map(|out| threads::Parts::new(out));
         groups(batch, 11 * units, &|samples, scratch: &mut [T]| {
@@ -176,7 +181,7 @@ struct RecurrentGrad<'a, T: Float> {
     cell: &'a Cell,
     layout: Layout,
     kept: &'a [T],
-    dropout: Option<Scratch<T>>,
+    dropout: Option<&'a [T]>,
     kernel: &'a mut [T],
     bias: &'a mut [T],
     /// Where each gate has a state or a gradient of its own: its part of the kernel, and room for the states.
@@ -187,7 +192,7 @@ impl<'a, T: Float> RecurrentGrad<'a, T> {
     fn new(
         (op, cell): (&'a Recurrence, &'a Cell),
         layout: Layout,
-        inputs: &GradInputs<'a>,
+        (inputs, dropout): (&GradInputs<'a>, Option<&'a [T]>),
         out: &'a mut [T],
     ) -> Result<Self> {
         let Extents { batch, units, .. } = layout.at;
@@ -202,7 +207,7 @@ impl<'a, T: Float> RecurrentGrad<'a, T> {
             cell,
             layout,
             kept: inputs.kept.data::<T>()?,
-            dropout: factors::<T>(inputs.dropout)?,
+            dropout,
             kernel,
             bias,
             parts: apart.then(parts).transpose()?,
@@ -211,7 +216,7 @@ impl<'a, T: Float> RecurrentGrad<'a, T> {
 
     /// Adds what a chunk gives; the last is the first to come.
     fn add(&mut self, chunk: &Chunk<T>, last: bool) -> Result<()> {
-        let (cell, layout, kept) = (self.cell, self.layout, self.kept);
+        let RecurrentGrad { cell, layout, kept, dropout, .. } = *self;
         let Extents { batch, units, .. } = layout.at;
         let width = cell.gates * units;
         let first = layout.before(0, chunk.first, &(0..batch)).start;
@@ -224,7 +229,6 @@ impl<'a, T: Float> RecurrentGrad<'a, T> {
             let d_sums = View::new(chunk.sums, width, false);
             return gemm([units, width, chunk.rows], View::new(states, units, true), d_sums, self.kernel, !last, None);
         };
-        let dropout = self.dropout.as_mut().map(|factors| &*factors.elements());
         for gate in 0..cell.gates {
             let reset = gate >= cell.recurrent;
             let state = if reset || dropout.is_some() {

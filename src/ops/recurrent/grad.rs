@@ -8,8 +8,7 @@ use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Tensor, a
 use smallvec::SmallVec;
 use std::marker::PhantomData;
 
-/// The op of the backward of a cell's pass: the gradients of the sums, of the recurrent kernel, of the first states, and of
-/// the bias where there is one.
+/// The op of the backward of a cell's pass: the gradients of the input, of the weights, and of the first states.
 #[derive(Clone, Copy, Debug)]
 pub struct Back<K>(pub(super) Grad, pub(super) PhantomData<K>);
 
@@ -36,9 +35,7 @@ pub struct GradInputs<'a> {
 
 impl GradInputs<'_> {
     pub(super) fn extents(&self) -> Extents {
-        let shape = self.x.shape();
-        let (batch, steps, features) = (shape[0], shape[1], shape[2]);
-        Extents { steps, batch, features, units: self.recurrent_kernel.shape()[0] }
+        Extents::of(self.x, self.recurrent_kernel)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where a pass keeps what its backward reads.
 
-use super::Extents;
+use super::{Cell, Extents};
 use std::ops::Range;
 
 /// Where a pass keeps what its backward reads, in rows of `(batch, units)`: for each step its planes, then for each state
@@ -9,8 +9,7 @@ use std::ops::Range;
 #[derive(Clone, Copy)]
 pub(super) struct Layout {
     pub at: Extents,
-    pub planes: usize,
-    pub states: usize,
+    pub cell: Cell,
     pub record: bool,
     pub backwards: bool,
 }
@@ -21,8 +20,7 @@ impl Layout {
     }
 
     pub fn rows(&self) -> usize {
-        let (steps, values) = if self.record { (self.at.steps, self.at.steps + 1) } else { (1, 2) };
-        steps * self.planes + values * self.states
+        self.cell.kept(if self.record { self.at.steps } else { 1 })
     }
 
     pub fn elements(&self, row: usize, samples: &Range<usize>) -> Range<usize> {
@@ -33,13 +31,13 @@ impl Layout {
     /// A plane of the step at a time.
     pub fn plane(&self, time: usize, plane: usize, samples: &Range<usize>) -> Range<usize> {
         let step = if self.record { time } else { 0 };
-        self.elements(step * self.planes + plane, samples)
+        self.elements(step * self.cell.planes + plane, samples)
     }
 
     fn value(&self, state: usize, value: usize, samples: &Range<usize>) -> Range<usize> {
         let (first, value, values) = match self.record {
-            true => (self.at.steps * self.planes, value, self.at.steps + 1),
-            false => (self.planes, value % 2, 2),
+            true => (self.at.steps * self.cell.planes, value, self.at.steps + 1),
+            false => (self.cell.planes, value % 2, 2),
         };
         self.elements(first + state * values + value, samples)
     }

@@ -121,6 +121,13 @@ pub struct Cell {
     planes: usize,
 }
 
+impl Cell {
+    /// Rows of `(batch, units)` that a pass over so many steps keeps for its backward.
+    fn kept(&self, steps: usize) -> usize {
+        steps * self.planes + (steps + 1) * self.states
+    }
+}
+
 /// A kind of cell: its arithmetic on the CPU, a step of a group of samples at a time, and its kernels.
 pub trait Kind: Clone + Copy + Debug + Send + Sync + 'static {
     /// What it is to its passes.
@@ -148,6 +155,12 @@ struct Extents {
 }
 
 impl Extents {
+    /// Those of an input `(batch, time, features)` for a recurrent kernel.
+    fn of(x: &Tensor, recurrent_kernel: &Tensor) -> Extents {
+        let (shape, units) = (x.shape(), recurrent_kernel.shape()[0]);
+        Extents { steps: shape[1], batch: shape[0], features: shape[2], units }
+    }
+
     /// Tells the profile what so many products of the inputs and states with the kernels take.
     fn count(&self, cell: &Cell, products: usize) {
         profile::operations(
@@ -167,9 +180,7 @@ struct Inputs<'a> {
 
 impl<'a> Inputs<'a> {
     fn extents(&self) -> Extents {
-        let shape = self.x.shape();
-        let (batch, steps, features) = (shape[0], shape[1], shape[2]);
-        Extents { steps, batch, features, units: self.weights.recurrent_kernel.shape()[0] }
+        Extents::of(self.x, self.weights.recurrent_kernel)
     }
 
     fn list(&self) -> SmallVec<[&'a Tensor; 8]> {
@@ -273,7 +284,7 @@ impl Recurrence {
     }
 
     fn layout(&self, cell: &Cell, at: Extents) -> Layout {
-        Layout { at, planes: cell.planes, states: cell.states, record: self.record, backwards: self.pass.backwards }
+        Layout { at, cell: *cell, record: self.record, backwards: self.pass.backwards }
     }
 
     /// Whether the activations are those that nearly every cell has, which are computed in one pass.
@@ -300,7 +311,7 @@ impl Recurrence {
 impl<K: Kind> Forward<K> {
     /// Rows of `(batch, units)` that a pass over so many steps keeps for its backward.
     pub fn kept(steps: usize) -> usize {
-        steps * K::CELL.planes + (steps + 1) * K::CELL.states
+        K::CELL.kept(steps)
     }
 
     /// The outputs, and the last states.
@@ -353,7 +364,7 @@ impl<K: Kind> Op for Forward<K> {
 
     fn keeps(&self) -> Option<Keeps> {
         // What is not there is not kept.
-        Some(Keeps { inputs: &[0, 1, 2, 3, 4, 5, 6, 7], outputs: &[2] })
+        Some(Keeps { inputs: &[0, 1, 2, 3, 4, 5, 6], outputs: &[2] })
     }
 
     fn backward(&self, node: &Backward) -> Result<Gradients> {

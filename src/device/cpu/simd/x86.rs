@@ -117,6 +117,54 @@ vector!(
     mask(n) first_64(n), load_pd, _mm256_maskstore_pd
 );
 
+/// What the functions of a vector are, inside of its `impl Lanes`.
+macro_rules! functions {
+    ($mul:ident) => {
+        #[inline(always)]
+        unsafe fn mul(self, other: Self) -> Self {
+            // SAFETY: the machine has the instruction, by the caller's promise; so below.
+            unsafe { $mul(self, other) }
+        }
+        #[inline(always)]
+        unsafe fn sigmoid(self) -> Self {
+            // SAFETY: as above.
+            unsafe { sigmoid(self) }
+        }
+        #[inline(always)]
+        unsafe fn tanh(self) -> Self {
+            // SAFETY: as above.
+            unsafe { tanh(self) }
+        }
+    };
+}
+
+macro_rules! exponent {
+    (
+        $type:ty, $div:ident, $set:ident, $min:ident, $max:ident, $set_whole:ident, $add_whole:ident, $shift:ident,
+        $whole:ident, $float:ident
+    ) => {
+        impl Exponent for $type {
+            #[inline(always)]
+            unsafe fn div(self, other: Self) -> Self {
+                // SAFETY: the machine has the instruction, by the caller's promise; so below.
+                unsafe { $div(self, other) }
+            }
+            #[inline(always)]
+            unsafe fn clamp(self, least: f32, most: f32) -> Self {
+                // Of a number and NaN the second operand comes out.
+                // SAFETY: as above.
+                unsafe { $min($set(most), $max($set(least), self)) }
+            }
+            #[inline(always)]
+            unsafe fn power_of_two(shifted: Self) -> Self {
+                // The low bits hold n; the exponent of 1 is 127.
+                // SAFETY: as above.
+                unsafe { $float($add_whole($shift::<23>($whole(shifted)), $set_whole(127 << 23))) }
+            }
+        }
+    };
+}
+
 impl Lanes for __m512 {
     type Mask = __mmask16;
     #[inline(always)]
@@ -135,21 +183,7 @@ impl Lanes for __m512 {
         // SAFETY: as above.
         unsafe { _mm512_mask_blend_ps(mask, self, other) }
     }
-    #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
-        // SAFETY: as above.
-        unsafe { _mm512_mul_ps(self, other) }
-    }
-    #[inline(always)]
-    unsafe fn sigmoid(self) -> Self {
-        // SAFETY: as above.
-        unsafe { sigmoid(self) }
-    }
-    #[inline(always)]
-    unsafe fn tanh(self) -> Self {
-        // SAFETY: as above.
-        unsafe { tanh(self) }
-    }
+    functions!(_mm512_mul_ps);
     #[inline(always)]
     unsafe fn flush(self) -> Self {
         // SAFETY: as above.
@@ -161,28 +195,18 @@ impl Lanes for __m512 {
     }
 }
 
-impl Exponent for __m512 {
-    #[inline(always)]
-    unsafe fn div(self, other: Self) -> Self {
-        // SAFETY: the machine has AVX-512, by the caller's promise; so below.
-        unsafe { _mm512_div_ps(self, other) }
-    }
-    #[inline(always)]
-    unsafe fn clamp(self, least: f32, most: f32) -> Self {
-        // Of a number and NaN the second operand comes out.
-        // SAFETY: as above.
-        unsafe { _mm512_min_ps(_mm512_set1_ps(most), _mm512_max_ps(_mm512_set1_ps(least), self)) }
-    }
-    #[inline(always)]
-    unsafe fn power_of_two(shifted: Self) -> Self {
-        // The low bits hold n; the exponent of 1 is 127.
-        // SAFETY: as above.
-        unsafe {
-            let n = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted));
-            _mm512_castsi512_ps(_mm512_add_epi32(n, _mm512_set1_epi32(127 << 23)))
-        }
-    }
-}
+exponent!(
+    __m512,
+    _mm512_div_ps,
+    _mm512_set1_ps,
+    _mm512_min_ps,
+    _mm512_max_ps,
+    _mm512_set1_epi32,
+    _mm512_add_epi32,
+    _mm512_slli_epi32,
+    _mm512_castps_si512,
+    _mm512_castsi512_ps
+);
 
 impl Lanes for __m256 {
     type Mask = __m256;
@@ -201,21 +225,7 @@ impl Lanes for __m256 {
         // SAFETY: as above.
         unsafe { _mm256_blendv_ps(self, other, mask) }
     }
-    #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
-        // SAFETY: as above.
-        unsafe { _mm256_mul_ps(self, other) }
-    }
-    #[inline(always)]
-    unsafe fn sigmoid(self) -> Self {
-        // SAFETY: as above.
-        unsafe { sigmoid(self) }
-    }
-    #[inline(always)]
-    unsafe fn tanh(self) -> Self {
-        // SAFETY: as above.
-        unsafe { tanh(self) }
-    }
+    functions!(_mm256_mul_ps);
     #[inline(always)]
     unsafe fn flush(self) -> Self {
         // SAFETY: as above.
@@ -228,28 +238,18 @@ impl Lanes for __m256 {
     }
 }
 
-impl Exponent for __m256 {
-    #[inline(always)]
-    unsafe fn div(self, other: Self) -> Self {
-        // SAFETY: the machine has AVX2, by the caller's promise; so below.
-        unsafe { _mm256_div_ps(self, other) }
-    }
-    #[inline(always)]
-    unsafe fn clamp(self, least: f32, most: f32) -> Self {
-        // Of a number and NaN the second operand comes out.
-        // SAFETY: as above.
-        unsafe { _mm256_min_ps(_mm256_set1_ps(most), _mm256_max_ps(_mm256_set1_ps(least), self)) }
-    }
-    #[inline(always)]
-    unsafe fn power_of_two(shifted: Self) -> Self {
-        // The low bits hold n; the exponent of 1 is 127.
-        // SAFETY: as above.
-        unsafe {
-            let n = _mm256_slli_epi32::<23>(_mm256_castps_si256(shifted));
-            _mm256_castsi256_ps(_mm256_add_epi32(n, _mm256_set1_epi32(127 << 23)))
-        }
-    }
-}
+exponent!(
+    __m256,
+    _mm256_div_ps,
+    _mm256_set1_ps,
+    _mm256_min_ps,
+    _mm256_max_ps,
+    _mm256_set1_epi32,
+    _mm256_add_epi32,
+    _mm256_slli_epi32,
+    _mm256_castps_si256,
+    _mm256_castsi256_ps
+);
 
 #[target_feature(enable = "avx2")]
 pub fn transpose_8x8(from: [&[f32; 8]; 8], out: &mut [f32], stride: usize) {
