@@ -76,6 +76,10 @@ fn seeds(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
         let tabular = Tabular { space: space.adapt(&table)?, target };
         put("feature_space", &i.to_string(), tabular.to_json().to_string().as_bytes())?;
     }
+    let words = Feature::TextSequence { tokens: Tokens::Words, max_tokens: 9, output_sequence_length: 4 };
+    let space = FeatureSpace::new().exclude("y").feature("t", words).adapt(&table)?;
+    let tabular = Tabular { space, target: Target::new(&table, "y", None)? };
+    put("feature_space", "sequence", tabular.to_json().to_string().as_bytes())?;
     let run = uncrumple_fuzz::Run::new();
     for step in [1, 3, 5] {
         put("backup", &step.to_string(), b"")?;

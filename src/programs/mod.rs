@@ -6,6 +6,7 @@ pub mod pictures;
 mod recurrent;
 pub mod series;
 pub mod tabular;
+pub mod text;
 
 use crate::data::Dataset;
 use crate::device::cpu::philox::Philox;

@@ -2,7 +2,7 @@
 
 use crate::data::{Column, ColumnKind, Dataset, FeatureSpace, Table};
 use crate::error::{Error, Result};
-use crate::layers::{Dense, Dropout, Input, Normalization};
+use crate::layers::{Dense, Dropout, Input, Normalization, Symbol};
 use crate::losses::{BinaryCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy};
 use crate::metrics::{
     AUC, Average, BinaryAccuracy, F1Score, MeanAbsoluteError, Precision, R2Score, Recall, RootMeanSquaredError,
@@ -270,21 +270,34 @@ impl Tabular {
         Ok(Dataset::new(self.space.transform(table)?, self.target.tensor(table)?)?.made_of(table))
     }
 
-    /// A dense network for the data set, which must be the training part: layers of `relu` units, and an output with the
-    /// activation that the problem wants. A regression's network computes in deviations from the training part's mean,
-    /// which its last layer undoes. What it reads and predicts is attached to it, for [`Tabular::of`].
+    /// A dense network for the data set, which must be the training part: layers of `relu` units between what
+    /// [`Tabular::model_around`] has.
     ///
     /// # Errors
     /// Sizes that no layer can have.
     pub fn model(&self, train: &Dataset, sizes: Sizes) -> Result<Model> {
-        let input = Input::new([self.space.width()]);
-        let mut x = input.clone();
-        for _ in 0..sizes.depth {
-            x = Dense::new(sizes.width).relu().call(&x)?;
-            if sizes.dropout != 0.0 {
-                x = Dropout::new(sizes.dropout).call(&x)?;
+        self.model_around(train, |input| {
+            let mut x = input.clone();
+            for _ in 0..sizes.depth {
+                x = Dense::new(sizes.width).relu().call(&x)?;
+                if sizes.dropout != 0.0 {
+                    x = Dropout::new(sizes.dropout).call(&x)?;
+                }
             }
-        }
+            Ok(x)
+        })
+    }
+
+    /// A network of any layers for the data set, which must be the training part: `body` comes between the input, a vector
+    /// for each row, and an output with the activation that the problem wants. A regression's network computes in
+    /// deviations from the training part's mean, which its last layer undoes. What it reads and predicts is attached to
+    /// it, for [`Tabular::of`].
+    ///
+    /// # Errors
+    /// Those of the body.
+    pub fn model_around(&self, train: &Dataset, body: impl FnOnce(&Symbol) -> Result<Symbol>) -> Result<Model> {
+        let input = Input::new([self.space.width()]);
+        let x = body(&input)?;
         let output = match self.target.problem {
             Problem::Binary => Dense::new(1).sigmoid().call(&x)?,
             Problem::Categorical => Dense::new(self.target.classes.len()).softmax().call(&x)?,
@@ -302,12 +315,12 @@ impl Tabular {
         Model::new(&input, &output)?.attach(ENTRY, self.to_json().to_string().into_bytes())
     }
 
-    /// A trainer of `model` with Adam, and the loss and the metrics of the problem.
+    /// A trainer of `model` with Adam of this learning rate, and the loss and the metrics of the problem.
     ///
     /// # Errors
     /// As [`Model::compile`].
-    pub fn compile(&self, model: Model, sizes: Sizes) -> Result<Trainer> {
-        let adam = Adam::new(sizes.learning_rate);
+    pub fn compile(&self, model: Model, learning_rate: f64) -> Result<Trainer> {
+        let adam = Adam::new(learning_rate);
         match self.target.problem {
             Problem::Regression => {
                 let metrics = (MeanAbsoluteError::new(), RootMeanSquaredError::new(), R2Score::new());

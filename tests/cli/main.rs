@@ -4,6 +4,7 @@ mod drawings;
 mod fit;
 mod pictures;
 mod resume;
+mod sentiment;
 mod table;
 mod tasks;
 mod weather;
@@ -16,7 +17,7 @@ use uncrumple::files::npy;
 use uncrumple::prelude::*;
 use uncrumple::{optimizers, programs};
 
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 19] = [
     &["train"],
     &["train", "mnist"],
     &["train", "fashion-mnist"],
@@ -25,6 +26,7 @@ const COMMANDS: [&[&str]; 18] = [
     &["train", "boston"],
     &["train", "reviews"],
     &["train", "phonemes"],
+    &["train", "sentiment"],
     &["train", "weather"],
     &["train", "csv"],
     &["fit"],
@@ -114,6 +116,7 @@ fn every_command_has_help() {
             &["train", "images"],
             &["--program", "--size", "--no-flip", "--epochs", "--learning-rate", "--out", "--resume"],
         ),
+        (&["train", "sentiment"], &["--program", "--epochs", "--batch-size", "--out", "--precision", "--resume"]),
         (
             &["train", "weather"],
             &["--program", "--epochs", "--batch-size", "--learning-rate", "--out", "--precision", "--resume"],

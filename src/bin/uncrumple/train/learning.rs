@@ -75,7 +75,7 @@ impl Plan {
     /// A trainer of a new network for the training part.
     pub fn trainer(&self, parts: &Parts) -> Result<Trainer> {
         let model = parts.tabular.model(&parts.train, self.sizes)?.seed(self.seed)?;
-        parts.tabular.compile(model.precision(self.precision).on(self.device.clone()), self.sizes)
+        parts.tabular.compile(model.precision(self.precision).on(self.device.clone()), self.sizes.learning_rate)
     }
 
     /// So many epochs over the training part, the best weights by the validation loss in the end.

@@ -3,6 +3,7 @@
 
 mod boston;
 mod cifar10;
+mod comparison;
 mod csv;
 mod fashion_mnist;
 mod images;
@@ -13,6 +14,7 @@ mod phonemes;
 mod pictures;
 mod reviews;
 mod run;
+mod sentiment;
 mod source;
 mod tune;
 mod verdict;
@@ -39,6 +41,7 @@ enum What {
     Images(images::Arguments),
     Boston(boston::Arguments),
     Reviews(reviews::Arguments),
+    Sentiment(sentiment::Arguments),
     Phonemes(phonemes::Arguments),
     Weather(weather::Arguments),
     Csv(csv::Arguments),
@@ -52,6 +55,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         What::Images(arguments) => images::run(arguments),
         What::Boston(arguments) => boston::run(arguments),
         What::Reviews(arguments) => reviews::run(arguments),
+        What::Sentiment(arguments) => sentiment::run(arguments),
         What::Phonemes(arguments) => phonemes::run(arguments),
         What::Weather(arguments) => weather::run(arguments),
         What::Csv(arguments) => csv::run(arguments),

@@ -1,16 +1,9 @@
 //! `uncrumple train weather`: the temperature of tomorrow from five days of weather.
 
+use super::comparison::{Contender, Measure, Options, TOGETHER, Task, names};
 use super::print_left;
-use super::run::Run;
-use crate::options::{describe, rate};
 use crate::{plot, say};
 use clap::Args;
-use std::io::Write;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-use uncrumple::callbacks::EarlyStopping;
-use uncrumple::files::atomic_write;
 use uncrumple::prelude::*;
 use uncrumple::programs::series::{AHEAD, FEATURES, HOURS, NETWORKS, Network, Weather};
 
@@ -28,69 +21,57 @@ use uncrumple::programs::series::{AHEAD, FEATURES, HOURS, NETWORKS, Network, Wea
 )]
 pub struct Arguments {
     /// Only this network, or several of them; all unless given
-    #[arg(long, value_name = "NAME", value_parser = names())]
+    #[arg(long, value_name = "NAME", value_parser = names(NETWORKS.iter().map(|network| network.name)))]
     program: Vec<String>,
 
-    /// How often to go through the hours; the weights of the best epoch by validation are kept
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
-    epochs: u32,
-
-    /// Windows of a step
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
-    batch_size: u32,
-
-    /// RMSprop's learning rate
-    #[arg(long, value_name = "RATE", default_value_t = 1e-3, allow_negative_numbers = true, value_parser = rate)]
-    learning_rate: f64,
-
     #[command(flatten)]
-    run: Run,
+    options: Options,
 }
-
-fn names() -> clap::builder::PossibleValuesParser {
-    NETWORKS.iter().map(|network| network.name).collect::<Vec<_>>().into()
-}
-
-/// Windows that are evaluated together.
-const TOGETHER: usize = 1000;
-const METRIC: &str = "mean_absolute_error";
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments { program, run, .. } = arguments;
+    let Arguments { program, options } = arguments;
     let chosen: Vec<&Network> =
         NETWORKS.iter().filter(|n| program.is_empty() || program.iter().any(|name| n.name == name)).collect();
-    if chosen.len() > 1 && run.profiles() {
-        return Err(Error::Config("--profile: times one training; name the network by --program".into()));
-    }
-    let device = run.compute.start()?;
-    let out = run.out("weather")?;
+    let task = Task {
+        name: "weather",
+        measure: Measure::MeanAbsoluteError("°C"),
+        baseline: "persistence",
+        epochs: 10,
+        batch_size: 128,
+        learning_rate: 1e-3,
+    };
+    let mut comparison = options.start(task, chosen.len())?;
     let weather = Weather::new(&datasets::weather()?)?;
     let parts = Parts::new(&weather)?;
     parts.describe(&weather)?;
-    say(format!("on       {}", describe(&device)))?;
-
-    let mut table = Table { persistence: parts.persistence, rows: Vec::new() };
-    let mut best: Option<Model> = None;
-    for network in &chosen {
+    comparison.hold_against(parts.persistence)?;
+    for network in chosen {
         say(format!("\n{}: {}", network.name, network.about))?;
-        let Some((row, model)) = learn(network, arguments, &parts, &device, &out)? else { return Ok(()) };
-        if table.best().is_none_or(|best| row.mae[0] < best.mae[0]) {
-            best = Some(model);
+        let model = comparison.prepare(network.model(&parts.train)?)?;
+        let optimizer = RMSprop::new(comparison.learning_rate());
+        let trainer = model.compile(optimizer, MeanSquaredError::new(), [MeanAbsoluteError::new()])?;
+        let parts = [&parts.train, &parts.validation, &parts.test];
+        if !comparison.add(Contender { name: network.name, trainer, parts })? {
+            return Ok(());
         }
-        table.rows.push(row);
     }
-    chosen.iter().try_for_each(|network| run.finish(&out.join(network.name)))?;
-    say(format!("\n{}", table.text()))?;
-    table.save(&out.join("results.csv"))?;
-    let (Some(model), Some(row)) = (best, table.best()) else { return Ok(()) };
-    say(table.verdict(row))?;
-    let forecast = foretold(&model, &parts)?;
-    plot::forecast(&two_weeks(&weather, &parts.foretold, &forecast, row.name), &out.join("forecast"))?;
+    let Some(best) = comparison.finish()? else { return Ok(()) };
+    say(verdict(best.name, best.measured[1], parts.persistence[1]))?;
+    let forecast = foretold(&best.model, &parts)?;
+    let picture = comparison.out.join("forecast");
+    plot::forecast(&two_weeks(&weather, &parts.foretold, &forecast, best.name), &picture)?;
     say("")?;
-    let model = format!("{}/model.keras", row.name);
+    let model = format!("{}/model.keras", best.name);
     let mut left = vec![(model.as_str(), "the best of the trained networks by validation; the others are beside it")];
     left.extend(LEFT);
-    print_left(&out, &left)
+    print_left(&comparison.out, &left)
+}
+
+fn verdict(name: &str, mae: f64, persistence: f64) -> String {
+    let less = (1.0 - mae / persistence) * 100.0;
+    let than = "than who says that it will be as warm as now";
+    let how = if less >= 0.0 { format!("{less:.1} % less") } else { format!("{:.1} % more", -less) };
+    format!("{name} is off by {mae:.2} °C in the test part, {how} {than} ({persistence:.2} °C).")
 }
 
 /// What a run leaves in its folder beside the networks.
@@ -99,36 +80,6 @@ const LEFT: [(&str, &str); 3] = [
     ("forecast.png", "two weeks of the test part, neither the best nor the worst, and what was foretold"),
     ("forecast.svg", "the same to enlarge"),
 ];
-
-/// Trains a network and judges it; nothing comes back where Ctrl-C ended it.
-fn learn(
-    network: &Network,
-    arguments: &Arguments,
-    parts: &Parts,
-    device: &Device,
-    out: &Path,
-) -> Result<Option<(Row, Model)>> {
-    let Arguments { epochs, batch_size, learning_rate, run, .. } = arguments;
-    let out = out.join(network.name);
-    std::fs::create_dir_all(&out).map_err(|source| Error::Io { path: out.clone(), source })?;
-    let model = network.model(&parts.train)?.seed(run.compute.seed())?;
-    let model = model.precision(run.precision.into()).on(device.clone());
-    let parameters = model.summary().trainable_parameters();
-    let metrics = [MeanAbsoluteError::new()];
-    let mut trainer = model.compile(RMSprop::new(*learning_rate), MeanSquaredError::new(), metrics)?;
-    let (epochs, clock) = (*epochs as usize, Clock::default());
-    let fit = Fit::epochs(epochs)
-        .batch_size(*batch_size as usize)
-        .validation_data(&parts.validation)
-        .callback(EarlyStopping::new().patience(epochs).restore_best_weights())
-        .callback(clock.clone());
-    let Some(history) = run.train_one_of_several(&mut trainer, &parts.train, fit, &out)? else { return Ok(None) };
-    plot::learning_curves(&history, METRIC, &out.join("learning-curves.png"))?;
-    let mut mae =
-        |part: &Dataset| -> Result<f64> { Ok(trainer.evaluate_with(part, TOGETHER)?.get(METRIC).unwrap_or(f64::NAN)) };
-    let mae = [mae(&parts.validation)?, mae(&parts.test)?];
-    Ok(Some((Row { name: network.name, parameters, mae, epoch: clock.median() }, trainer.into_model())))
-}
 
 /// What is trained on, chosen by and tested on.
 struct Parts {
@@ -170,97 +121,6 @@ impl Parts {
             say(format!("{head:<8} {:>6} {what:<15} ({first} to {last})", part.len()))?;
         }
         Ok(())
-    }
-}
-
-/// A line of the table.
-struct Row {
-    name: &'static str,
-    parameters: usize,
-    /// In validation and test.
-    mae: [f64; 2],
-    /// Of an epoch, validation included; nothing where a run was gone on with that was over.
-    epoch: Option<Duration>,
-}
-
-struct Table {
-    persistence: [f64; 2],
-    rows: Vec<Row>,
-}
-
-impl Table {
-    /// The best network by validation, which is not NaN.
-    fn best(&self) -> Option<&Row> {
-        self.rows.iter().filter(|row| !row.mae[0].is_nan()).min_by(|a, b| a.mae[0].total_cmp(&b.mae[0]))
-    }
-
-    fn text(&self) -> String {
-        let line =
-            |c: [&str; 6]| format!("{:<12} {:>11} {:>15} {:>10} {:>15} {:>11}", c[0], c[1], c[2], c[3], c[4], c[5]);
-        let mut lines = vec![line(["", "parameters", "validation MAE", "test MAE", "of persistence", "s an epoch"])];
-        let [validation, test] = self.persistence.map(|mae| format!("{mae:.3} °C"));
-        lines.push(line(["persistence", "0", &validation, &test, "1.000", "–"]));
-        for row in &self.rows {
-            let [validation, test] = row.mae.map(|mae| format!("{mae:.3} °C"));
-            let ratio = format!("{:.3}", row.mae[1] / self.persistence[1]);
-            let epoch = row.epoch.map_or("–".into(), |time| format!("{:.1}", time.as_secs_f64()));
-            lines.push(line([row.name, &row.parameters.to_string(), &validation, &test, &ratio, &epoch]));
-        }
-        lines.join("\n")
-    }
-
-    fn save(&self, path: &Path) -> Result<()> {
-        atomic_write(path, |out| {
-            writeln!(out, "model,parameters,validation_mae,test_mae,ratio,seconds_per_epoch")?;
-            let [validation, test] = self.persistence;
-            writeln!(out, "persistence,0,{validation},{test},1,")?;
-            for Row { name, parameters, mae: [validation, test], epoch } in &self.rows {
-                let epoch = epoch.map_or(String::new(), |time| format!("{:.3}", time.as_secs_f64()));
-                let ratio = test / self.persistence[1];
-                writeln!(out, "{name},{parameters},{validation},{test},{ratio},{epoch}")?;
-            }
-            Ok(())
-        })
-    }
-
-    fn verdict(&self, best: &Row) -> String {
-        let (mae, persistence) = (best.mae[1], self.persistence[1]);
-        let less = (1.0 - mae / persistence) * 100.0;
-        let than = "than who says that it will be as warm as now";
-        let how = if less >= 0.0 { format!("{less:.1} % less") } else { format!("{:.1} % more", -less) };
-        format!("\n{} is off by {mae:.2} °C in the test part, {how} {than} ({persistence:.2} °C).", best.name)
-    }
-}
-
-/// The time that epochs take, seen from outside of the run.
-#[derive(Clone, Default)]
-struct Clock(Arc<Mutex<Times>>);
-
-#[derive(Default)]
-struct Times {
-    begun: Option<Instant>,
-    epochs: Vec<Duration>,
-}
-
-impl Clock {
-    fn median(&self) -> Option<Duration> {
-        let mut epochs = self.0.lock().unwrap_or_else(PoisonError::into_inner).epochs.clone();
-        epochs.sort_unstable();
-        epochs.get(epochs.len() / 2).copied()
-    }
-}
-
-impl Callback for Clock {
-    fn on_epoch_begin(&mut self, _: &mut Trainer, _: &Epoch) -> Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).begun = Some(Instant::now());
-        Ok(())
-    }
-
-    fn on_epoch_end(&mut self, _: &mut Trainer, _: &Epoch, _: &Logs) -> Result<Control> {
-        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let took = times.begun.map(|begun| begun.elapsed());
-        times.epochs.extend(took);
-        Ok(Control::Continue)
     }
 }
 
