@@ -150,21 +150,28 @@ impl<T: Float> Body<T> for UsualStep<T> {
         let UsualStep { rows, sums, products, old, gates, states: [h, c] } = self;
         // SAFETY: `Rows` made sure that all planes have these rows, and the caller that the machine has the instructions.
         unsafe {
-            rows.each(V::LANES, |at, wide, lanes| {
-                let sum = |gate: usize| {
-                    let input = load::<V>(sums.add(wide + gate * rows.units), lanes);
-                    input.add(load::<V>(products[gate].add(at), lanes))
-                };
-                let (i, f, g, o) = (sum(0).sigmoid(), sum(1).sigmoid(), sum(2).tanh(), sum(3).sigmoid());
+            for (at, wide, lanes) in rows.vectors(V::LANES) {
+                let gate = |k: usize| (sums.add(wide + k * rows.units), products[k].add(at));
+                let i = sum::<V>(gate(0), lanes).sigmoid();
+                let f = sum::<V>(gate(1), lanes).sigmoid();
+                let g = sum::<V>(gate(2), lanes).tanh();
+                let o = sum::<V>(gate(3), lanes).sigmoid();
                 let now = f.mul_add(load(old.add(at), lanes), i.mul(g)).flush();
                 for (gate, value) in gates.iter().zip([i, f, g, o]) {
                     store(value, gate.add(at), lanes);
                 }
                 store(now, c.add(at), lanes);
                 store(o.mul(now.tanh()), h.add(at), lanes);
-            });
+            }
         }
     }
+}
+
+/// Of the elements at two places.
+#[inline(always)]
+unsafe fn sum<V: Lanes>((a, b): (*const V::T, *const V::T), lanes: usize) -> V {
+    // SAFETY: the caller's promise: there are so many elements, and the machine has V's instructions.
+    unsafe { load::<V>(a, lanes).add(load::<V>(b, lanes)) }
 }
 
 /// The step back with tanh and sigmoid.
@@ -179,6 +186,20 @@ fn usual_step_back<T: Float>(step: &mut StepBack<T>) {
         states: [dh, dc].map(|state| rows.plane_mut(state)),
         sums: rows.wide_mut(step.sums.rows),
     });
+}
+
+/// The slope of the sigmoid from its value: y·(1 − y).
+#[inline(always)]
+unsafe fn of_sigmoid<V: Lanes>(one: V, y: V) -> V {
+    // SAFETY: the caller's promise, that the machine has V's instructions.
+    unsafe { y.mul(one.sub(y)) }
+}
+
+/// The slope of tanh from its value: 1 − y² as a product, which keeps its digits.
+#[inline(always)]
+unsafe fn of_tanh<V: Lanes>(one: V, y: V) -> V {
+    // SAFETY: as above.
+    unsafe { one.sub(y).mul(one.add(y)) }
 }
 
 struct UsualStepBack<T> {
@@ -197,27 +218,24 @@ impl<T: Float> Body<T> for UsualStepBack<T> {
         // SAFETY: `Rows` made sure that all planes have these rows, and the caller that the machine has the instructions.
         unsafe {
             let one = V::splat(T::ONE);
-            // y·(1 − y), and 1 − y² as a product, which keeps its digits.
-            let of_sigmoid = |y: V| y.mul(one.sub(y));
-            let of_tanh = |y: V| one.sub(y).mul(one.add(y));
-            rows.each(V::LANES, |at, wide, lanes| {
-                let gate = |gate: usize| load::<V>(gates[gate].add(at), lanes);
-                let (i, f, g, o) = (gate(0), gate(1), gate(2), gate(3));
+            for (at, wide, lanes) in rows.vectors(V::LANES) {
+                let (i, f) = (load::<V>(gates[0].add(at), lanes), load::<V>(gates[1].add(at), lanes));
+                let (g, o) = (load::<V>(gates[2].add(at), lanes), load::<V>(gates[3].add(at), lanes));
                 let squashed = load::<V>(new.add(at), lanes).tanh();
                 let upstream = load::<V>(dh.add(at), lanes);
-                let d = upstream.mul(o).mul_add(of_tanh(squashed), load(dc.add(at), lanes));
+                let d = upstream.mul(o).mul_add(of_tanh(one, squashed), load(dc.add(at), lanes));
                 let grads = [
-                    d.mul(g).mul(of_sigmoid(i)),
-                    d.mul(load(old.add(at), lanes)).mul(of_sigmoid(f)),
-                    d.mul(i).mul(of_tanh(g)),
-                    upstream.mul(squashed).mul(of_sigmoid(o)),
+                    d.mul(g).mul(of_sigmoid(one, i)),
+                    d.mul(load(old.add(at), lanes)).mul(of_sigmoid(one, f)),
+                    d.mul(i).mul(of_tanh(one, g)),
+                    upstream.mul(squashed).mul(of_sigmoid(one, o)),
                 ];
                 for (gate, grad) in grads.into_iter().enumerate() {
                     store(grad.flush(), sums.add(wide + gate * rows.units), lanes);
                 }
                 store(d.mul(f).flush(), dc.add(at), lanes);
                 store(V::splat(T::ZERO), dh.add(at), lanes);
-            });
+            }
         }
     }
 }

@@ -150,14 +150,15 @@ impl Rows {
         sums.as_mut_ptr()
     }
 
-    /// Calls `work` for each vector of units of each row, with its place in planes and in sums, and how many lanes are units.
+    /// For each vector of units of each row its place in planes and in sums, and how many lanes are units.
     #[inline(always)]
-    pub fn each(&self, lanes: usize, mut work: impl FnMut(usize, usize, usize)) {
-        for row in 0..self.count {
-            for unit in (0..self.units).step_by(lanes) {
-                work(row * self.units + unit, row * self.width + unit, (self.units - unit).min(lanes));
-            }
-        }
+    pub fn vectors(self, lanes: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+        let Rows { units, width, count } = self;
+        let units_of = move |row: usize| {
+            let vectors = (0..units).step_by(lanes);
+            vectors.map(move |unit| (row * units + unit, row * width + unit, (units - unit).min(lanes)))
+        };
+        (0..count).flat_map(units_of)
     }
 }
 

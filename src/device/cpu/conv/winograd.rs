@@ -250,8 +250,9 @@ impl<T: Float> Body<T> for KernelPoints<'_, T> {
                 let zero = V::splat(T::ZERO);
                 let mut down = [[zero; 4]; 3];
                 for (c, down) in down.iter_mut().enumerate() {
-                    let tap = |k: usize| load::<V>(taps.add(k * size + i), size - i);
-                    *down = kernel_points([tap(c), tap(3 + c), tap(6 + c)]);
+                    let (at, lanes) = (taps.add(c * size + i), size - i);
+                    let [a, b, c] = [at, at.add(3 * size), at.add(6 * size)];
+                    *down = kernel_points([load::<V>(a, lanes), load(b, lanes), load(c, lanes)]);
                 }
                 for row in 0..4 {
                     let across = kernel_points(column(&down, row));
@@ -302,8 +303,9 @@ impl<T: Float> Body<T> for InputPoints<'_, T> {
                     let zero = V::splat(T::ZERO);
                     let mut down = [[zero; 4]; 4];
                     for (k, down) in down.iter_mut().enumerate() {
-                        let d = |i: usize| load::<V>(inputs[i].as_ptr().add(c), depth - c);
-                        *down = differences([d(k), d(4 + k), d(8 + k), d(12 + k)]);
+                        let lanes = depth - c;
+                        let [a, b, c, d] = [0, 4, 8, 12].map(|row| inputs[row + k].as_ptr().add(c));
+                        *down = differences([load::<V>(a, lanes), load(b, lanes), load(c, lanes), load(d, lanes)]);
                     }
                     for row in 0..4 {
                         let across = differences(column(&down, row));
@@ -351,8 +353,9 @@ impl<T: Float> Body<T> for OutputPoints<'_, T> {
                     let zero = V::splat(T::ZERO);
                     let mut down = [[zero; 2]; 4];
                     for (k, down) in down.iter_mut().enumerate() {
-                        let m = |point: usize| load::<V>(products.add(point * stride + c), columns - c);
-                        *down = sums([m(k), m(4 + k), m(8 + k), m(12 + k)]);
+                        let lanes = columns - c;
+                        let [a, b, c, d] = [0, 4, 8, 12].map(|row| products.add((row + k) * stride + c));
+                        *down = sums([load::<V>(a, lanes), load(b, lanes), load(c, lanes), load(d, lanes)]);
                     }
                     for row in 0..2 {
                         let across = sums(column(&down, row));

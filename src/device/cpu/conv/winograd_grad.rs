@@ -134,11 +134,13 @@ impl<T: Float> Body<T> for GradientPoints<'_, T> {
                 // SAFETY: both sides were cut above; the machine has the instructions by the caller's promise.
                 unsafe {
                     let zero = V::splat(T::ZERO);
-                    let y = |i: usize| match dy[i] {
-                        Some(dy) => load::<V>(dy.add(c), columns - c),
-                        None => zero,
-                    };
-                    let down = [four([y(0), y(2)]), four([y(1), y(3)])];
+                    let mut y = [zero; 4];
+                    for (y, dy) in y.iter_mut().zip(dy) {
+                        if let Some(dy) = dy {
+                            *y = load(dy.add(c), columns - c);
+                        }
+                    }
+                    let down = [four([y[0], y[2]]), four([y[1], y[3]])];
                     for row in 0..4 {
                         for (place, &v) in four(column(&down, row)).iter().enumerate() {
                             store(v, out.add((row * 4 + place) * stride + c), columns - c);
