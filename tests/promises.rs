@@ -109,21 +109,33 @@ fn the_summary_states_what_training_uses() -> Result<()> {
     for device in devices() {
         let threads = if device.is_cpu() { &[1, 2, 16][..] } else { &[1] };
         for (&threads, batch) in threads.iter().flat_map(|t| [(t, 64), (t, 512)]) {
-            on_threads(threads, || check_memory(&device, batch, threads))?;
+            on_threads(threads, || {
+                check_memory("dense", dense(), &device, batch, threads)?;
+                check_memory("recurrent", recurrent(), &device, batch, threads)
+            })?;
         }
     }
     Ok(())
 }
 
-fn check_memory(device: &Device, batch: usize, threads: usize) -> Result<()> {
-    const WIDTH: usize = 256;
+/// Features of a sample.
+const WIDTH: usize = 256;
+
+fn dense() -> Sequential {
+    (0..16).fold(Sequential::new(WIDTH), |chain, _| chain.add(Dense::new(WIDTH).relu()))
+}
+
+/// Recurrences, whose values at all steps wait for the backward.
+fn recurrent() -> Sequential {
+    let sequences = Sequential::new(WIDTH).add(Reshape::new([32, 8]));
+    let lstm = sequences.add(LSTM::new(40).return_sequences(true));
+    lstm.add(GRU::new(33).return_sequences(true)).add(SimpleRNN::new(48))
+}
+
+fn check_memory(name: &str, chain: Sequential, device: &Device, batch: usize, threads: usize) -> Result<()> {
     let in_use = || memory(device).0;
     let samples = data(batch, WIDTH)?.to_device(device)?;
     let start = in_use();
-    let mut chain = Sequential::new(WIDTH);
-    for _ in 0..16 {
-        chain = chain.add(Dense::new(WIDTH).relu());
-    }
     let model = chain.add(Dense::new(3).softmax()).build()?.on(device.clone());
     let parameters = in_use() - start;
     let (stated_parameters, stated_state, stated_activations) = {
@@ -136,7 +148,7 @@ fn check_memory(device: &Device, batch: usize, threads: usize) -> Result<()> {
     let state = in_use() - start - parameters;
     // All gradients are there before the first weight changes; the rest are activations and what works on them.
     let activations = height(&mut trainer, device, &samples)? - stated_parameters;
-    let label = format!("{device}, batch of {batch}, {threads} threads");
+    let label = format!("{name} on {device}, batch of {batch}, {threads} threads");
     // A model's weights go to a card when it is compiled, so that only on the CPU they can be told from the state.
     let both = ("parameters and state", parameters + state, stated_parameters + stated_state);
     let alone = [("parameters", parameters, stated_parameters), ("state", state, stated_state)];
