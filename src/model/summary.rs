@@ -1,6 +1,7 @@
 //! What a model is made of, before the first step: shapes, parameters, bytes.
 
 use super::Model;
+use super::graph::Step;
 use crate::layers::{Spec, WeightSpec};
 use crate::optimizers::{Adam, Optimizer, Slot};
 use std::fmt;
@@ -17,6 +18,9 @@ impl<'a> Summary<'a> {
     /// About what ops on the CPU take beside activations while they run, in bytes for each thread: products and convolutions
     /// go through memory in pieces that stay in a core's cache, and each thread has pieces of its own.
     pub const SCRATCH_PER_THREAD: usize = 1 << 20;
+    /// About what recurrent layers take besides, in bytes, whatever their number: the gradients of some steps at a time, and
+    /// what the weights' gradients are made from.
+    pub const SCRATCH_OF_SEQUENCES: usize = 4 << 20;
 
     pub(crate) fn new(model: &'a Model) -> Summary<'a> {
         Summary { model, batch: 32, optimizer: ("", 0) }.optimizer(&Adam::new(0.001))
@@ -62,14 +66,22 @@ impl<'a> Summary<'a> {
     /// where an extent is open, or where no memory could hold them.
     pub fn activation_bytes(&self) -> Option<usize> {
         let size = self.model.precision.compute_dtype().size();
-        let graph = &self.model.graph;
-        let specs = graph.steps.iter().flat_map(|step| {
-            let inputs: Vec<Spec> = step.inputs.iter().filter_map(|&i| graph.spec(i).cloned()).collect();
-            let kept = graph.layers[step.layer].layer.layer().kept_spec(&inputs);
-            step.specs.iter().cloned().chain(kept)
-        });
+        let specs = self.model.graph.steps.iter().flat_map(|step| step.specs.iter().cloned().chain(self.kept(step)));
         // A shape's size times eight bytes is known to fit.
         specs.into_iter().try_fold(0usize, |sum, s| sum.checked_add(s.shape(self.batch)?.size() * size))
+    }
+
+    /// About the bytes of scratch memory that training takes on the CPU with so many threads.
+    pub fn scratch_bytes(&self, threads: usize) -> usize {
+        let sequences = self.model.graph.steps.iter().any(|step| !self.kept(step).is_empty());
+        threads * Self::SCRATCH_PER_THREAD + if sequences { Self::SCRATCH_OF_SEQUENCES } else { 0 }
+    }
+
+    /// What a layer keeps beside its outputs.
+    fn kept(&self, step: &Step) -> Vec<Spec> {
+        let graph = &self.model.graph;
+        let inputs: Vec<Spec> = step.inputs.iter().filter_map(|&i| graph.spec(i).cloned()).collect();
+        graph.layers[step.layer].layer.layer().kept_spec(&inputs)
     }
 }
 
@@ -128,7 +140,10 @@ impl fmt::Display for Summary<'_> {
             None => write!(f, "Activations      {:>12}  (batch of {})", "too many", self.batch)?,
         }
         if self.model.device.is_cpu() {
-            write!(f, "\nScratch memory   {:>12}  (about, for each thread)", bytes(Self::SCRATCH_PER_THREAD))?;
+            let besides = self.scratch_bytes(0);
+            let besides = if besides > 0 { format!(", and {} besides", bytes(besides)) } else { String::new() };
+            let each = bytes(Self::SCRATCH_PER_THREAD);
+            write!(f, "\nScratch memory   {each:>12}  (about, for each thread{besides})")?;
         }
         self.model.warnings().iter().try_for_each(|warning| write!(f, "\nwarning: {warning}"))
     }

@@ -8,10 +8,10 @@ use std::ops::Range;
 
 /// Samples that go through a sequence together: their numbers of a step, and the weights, then stay in the cache. Tiles of
 /// products have three, four, six or twelve rows.
-const GROUP: usize = 36;
+pub const GROUP: usize = 36;
 
 /// Calls `work` for groups of samples over the threads, each of which has as many samples and goes through its groups one by one,
-/// with scratch memory of `of_sample` elements for each sample of a group.
+/// with scratch memory of `of_group` elements and of `of_sample` for each sample of a group.
 ///
 /// No sample's numbers depend on which group it is in.
 ///
@@ -19,11 +19,11 @@ const GROUP: usize = 36;
 /// No memory.
 pub fn groups<T: bytemuck::Pod + Send>(
     batch: usize,
-    of_sample: usize,
+    [of_group, of_sample]: [usize; 2],
     work: &(dyn Fn(Range<usize>, &mut [T]) + Sync),
 ) -> Result<()> {
     let shares = threads::count().min(batch).max(1);
-    let room = batch.div_ceil(shares).min(GROUP) * of_sample;
+    let room = of_group + batch.div_ceil(shares).min(GROUP) * of_sample;
     let mut scratch = Scratch::new(shares * room)?;
     let scratch = threads::Parts::new(scratch.elements());
     threads::for_each(shares, &|share| {
@@ -32,7 +32,7 @@ pub fn groups<T: bytemuck::Pod + Send>(
         let (start, end) = (share * batch / shares, (share + 1) * batch / shares);
         for first in (start..end).step_by(GROUP) {
             let samples = first..(first + GROUP).min(end);
-            let size = samples.len() * of_sample;
+            let size = of_group + samples.len() * of_sample;
             work(samples, &mut room[..size]);
         }
     });
@@ -80,7 +80,7 @@ pub struct Product<'a, T: 'static> {
 impl<T: Float> Product<'_, T> {
     /// `c = a · b`, or `c += a · b`: `rows` rows, which stand `a_row` and `c_row` elements apart.
     pub fn of(&self, rows: usize, a: &[T], a_row: usize, c: &mut [T], c_row: usize, accumulate: bool) {
-        let Product { tile, packed, depth, width } = *self;
+        let Product { tile, depth, width, .. } = *self;
         if rows == 0 || width == 0 {
             return;
         }
@@ -93,27 +93,72 @@ impl<T: Float> Product<'_, T> {
             return;
         }
         let [a_rows, c_rows] = [a_row, c_row].map(|distance| std::array::from_fn::<_, MAX_ROWS, _>(|i| i * distance));
-        for start in (0..width).step_by(tile.columns) {
-            let columns = (width - start).min(tile.columns);
-            let lanes = columns.next_multiple_of(tile.lanes);
+        for columns in self.panels() {
             for first in (0..rows).step_by(tile.rows) {
                 let height = (rows - first).min(tile.rows);
-                let step = Step {
-                    taps: &[0],
-                    depth,
-                    rows: Rows::Apart(&a_rows[..height]),
-                    width: columns,
-                    a: &a[first * a_row..],
-                    b: &packed[start * depth..start * depth + lanes * depth],
-                    b_rows: lanes,
-                    c: c[first * c_row + start..].as_mut_ptr(),
-                    c_rows: &c_rows[..height],
-                    accumulate,
-                };
-                // SAFETY: the assertions above bound the last rows of A and C, which is ours alone, `Weights` packed whole
-                // panels of B, and the tile is no larger than the kernel's.
-                unsafe { tile.run_unchecked(step) }
+                let (a_rows, c_rows) = (&a_rows[..height], &c_rows[..height]);
+                // SAFETY: the assertions above bound the last rows of A and C, which is ours alone.
+                unsafe {
+                    let c = c.as_mut_ptr().add(first * c_row);
+                    self.tile(columns.clone(), (&a[first * a_row..], a_rows), (c, c_rows), accumulate);
+                }
             }
         }
+    }
+
+    /// `c = a · b`, or `c += a · b`, of rows that begin at any places.
+    ///
+    /// # Safety
+    /// The rows of C lie where the pointer reaches, and are ours alone.
+    pub unsafe fn of_rows(&self, (a, a_rows): (&[T], &[usize]), (c, c_rows): (*mut T, &[usize]), accumulate: bool) {
+        let Product { tile, depth, width, .. } = *self;
+        if depth == 0 {
+            for &row in c_rows.iter().filter(|_| !accumulate) {
+                // SAFETY: the caller's promise.
+                unsafe { std::slice::from_raw_parts_mut(c.add(row), width) }.fill(T::ZERO);
+            }
+            return;
+        }
+        assert!(a_rows.len() == c_rows.len() && a_rows.iter().all(|row| row + depth <= a.len()));
+        for columns in self.panels() {
+            for (a_rows, c_rows) in a_rows.chunks(tile.rows).zip(c_rows.chunks(tile.rows)) {
+                // SAFETY: the assertion above bounds the rows of A, the caller's promise those of C.
+                unsafe { self.tile(columns.clone(), (a, a_rows), (c, c_rows), accumulate) }
+            }
+        }
+    }
+
+    /// The columns of a tile at a time.
+    fn panels(&self) -> impl Iterator<Item = Range<usize>> {
+        let (width, columns) = (self.width, self.tile.columns);
+        (0..width).step_by(columns).map(move |start| start..(start + columns).min(width))
+    }
+
+    /// # Safety
+    /// So many rows are in A and C, which is ours alone, and are no more than those of a tile.
+    #[inline]
+    unsafe fn tile(
+        &self,
+        columns: Range<usize>,
+        (a, a_rows): (&[T], &[usize]),
+        (c, c_rows): (*mut T, &[usize]),
+        accumulate: bool,
+    ) {
+        let Product { tile, packed, depth, .. } = *self;
+        let (start, lanes) = (columns.start, columns.len().next_multiple_of(tile.lanes));
+        let step = Step {
+            taps: &[0],
+            depth,
+            rows: Rows::Apart(a_rows),
+            width: columns.len(),
+            a,
+            b: &packed[start * depth..start * depth + lanes * depth],
+            b_rows: lanes,
+            c: c.wrapping_add(start),
+            c_rows,
+            accumulate,
+        };
+        // SAFETY: the caller's promise; `Weights` packed whole panels of B, and the tile is no larger than the kernel's.
+        unsafe { tile.run_unchecked(step) }
     }
 }

@@ -2,12 +2,11 @@
 
 use super::step::{Products, Step, Sums, planes};
 use super::{Cell, Extents, Inputs, Kind, Layout, Recurrence};
-use crate::device::cpu::gemm::{View, gemm};
-use crate::device::cpu::recurrent::{Weights, groups};
+use crate::device::cpu::gemm::View;
+use crate::device::cpu::recurrent::{GROUP, Weights, groups};
 use crate::device::cpu::{Float, Scratch, threads};
 use crate::dtype::Element;
 use crate::error::{Error, Result};
-use crate::ops::activation::Activation;
 use crate::tensor::Tensor;
 use crate::with_float;
 use smallvec::SmallVec;
@@ -77,101 +76,87 @@ fn pass<K: Kind, T: Float>(op: &Recurrence, layout: Layout, inputs: &Inputs, out
     let mask = optional::<bool>(inputs.mask)?;
     let mut weights = weights(cell, inputs.weights.recurrent_kernel.data::<T>()?, units, false)?;
     let products: SmallVec<[_; 4]> = weights.iter_mut().map(Weights::shared).collect();
+    let mut of_input = Weights::new(View::new(kernel, width, false), features, width)?;
+    let of_input = of_input.shared();
     let [y, states, kept] = outputs.map(|out| threads::Parts::new(out));
-    let chunk = chunk(at, width);
-    let (mut xs, mut sums) = (Scratch::new(chunk * batch * features)?, Scratch::new(chunk * batch * width)?);
-    for places in chunks(steps, chunk) {
-        let earliest = op.time(places.start, steps).min(op.time(places.end - 1, steps));
-        let (rows, finish) = (places.len() * batch, Activation::Linear.after(bias));
-        let xs = &mut xs.elements()[..rows * features];
-        gather(x, at, earliest, features, xs);
-        let (xs, kernel, sums) =
-            (View::new(xs, features, false), View::new(kernel, width, false), &mut sums.elements()[..rows * width]);
-        gemm([rows, width, features], xs, kernel, sums, false, Some(&finish))?;
-        groups(batch, 5 * units, &|samples, scratch| {
-            let size = samples.len() * units;
-            // SAFETY: samples are in one group, and parts of one group that are in use at a time are different ones.
-            let part = |range: Range<usize>| unsafe { kept.slice(range) };
-            let products = Products { gates: &products, dropout: dropout_of(dropout, cell, &layout, &samples), units };
-            if places.start == 0 {
-                for state in 0..cell.states {
-                    let to = part(layout.before(state, op.time(0, steps), &samples));
-                    match initial {
-                        Some(from) => to.copy_from_slice(&from[layout.elements(state, &samples)]),
-                        None => to.fill(T::ZERO),
-                    }
-                }
+    groups(batch, [GROUP * width, 5 * units], &|samples, scratch| {
+        let (count, size) = (samples.len(), samples.len() * units);
+        let (sums, room) = scratch.split_at_mut(GROUP * width);
+        // SAFETY: samples are in one group, and parts of one group that are in use at a time are different ones.
+        let part = |range: Range<usize>| unsafe { kept.slice(range) };
+        let products = Products { gates: &products, dropout: dropout_of(dropout, cell, &layout, &samples), units };
+        for state in 0..cell.states {
+            let to = part(layout.before(state, op.time(0, steps), &samples));
+            match initial {
+                Some(from) => to.copy_from_slice(&from[layout.elements(state, &samples)]),
+                None => to.fill(T::ZERO),
             }
-            for place in places.clone() {
-                let time = op.time(place, steps);
-                let row = (time - earliest) * batch;
-                let rows = (row + samples.start) * width..(row + samples.end) * width;
-                let planes_of = |i| if i < cell.planes { part(layout.plane(time, i, &samples)) } else { &mut [][..] };
-                let of_state = |i, range: Range<usize>| if i < cell.states { part(range) } else { &mut [][..] };
-                let mut step = Step {
-                    products,
-                    sums: Sums { rows: &sums[rows], width, units },
-                    bias: recurrent_bias,
-                    units,
-                    planes: std::array::from_fn(planes_of),
-                    old: std::array::from_fn(|i| &*of_state(i, layout.before(i, time, &samples))),
-                    new: std::array::from_fn(|i| of_state(i, layout.after(i, time, &samples))),
-                    room: planes(scratch, size),
-                };
-                K::step(op, &mut step);
-                let Step { old, new, .. } = step;
-                for (old, new) in old.into_iter().zip(new).take(cell.states) {
-                    keep_masked(mask, at, time, &samples, old, new);
-                }
-                let zeroed = |i| op.zeroed(mask, at, time, i);
-                if op.pass.sequences {
-                    let h = part(layout.after(0, time, &samples));
-                    write_output(&y, (at, &samples, op.output_time(place, steps)), h, zeroed);
-                }
-                if place + 1 == steps {
-                    for state in 0..cell.states {
-                        // SAFETY: samples are in one group.
-                        let to = unsafe { states.slice(layout.elements(state, &samples)) };
-                        to.copy_from_slice(part(layout.after(state, time, &samples)));
-                    }
-                    if !op.pass.sequences {
-                        let h = part(layout.after(0, time, &samples));
-                        write_output(&y, (Extents { steps: 1, ..at }, &samples, 0), h, zeroed);
-                    }
-                }
-            }
-        })?;
-    }
-    Ok(())
-}
-
-/// Elements of the sums that are made at a time: they stay in the cache until they are used.
-const CHUNK: usize = 1 << 18;
-/// Rows of the products with the input's kernel, at least: its packing must pay.
-const CHUNK_ROWS: usize = 512;
-
-/// Steps whose sums are made at a time.
-pub(super) fn chunk(at: Extents, width: usize) -> usize {
-    let of_step = (at.batch * width).max(1);
-    (CHUNK / of_step).max(CHUNK_ROWS.div_ceil(at.batch.max(1))).clamp(1, at.steps)
-}
-
-/// The places of a pass, chunk by chunk.
-pub(super) fn chunks(steps: usize, chunk: usize) -> impl DoubleEndedIterator<Item = Range<usize>> {
-    (0..steps.div_ceil(chunk)).map(move |i| i * chunk..((i + 1) * chunk).min(steps))
-}
-
-/// The input's rows of steps from `first` on, a step's beside each other, each in a row of `width`, whose rest becomes 1.
-pub(super) fn gather<T: Float>(x: &[T], at: Extents, first: usize, width: usize, out: &mut [T]) {
-    let Extents { steps, batch, features, .. } = at;
-    threads::split_rows(out, width, (1 << 14) / width.max(1) + 1, |start, out| {
-        for (row, out) in (start..).zip(out.chunks_exact_mut(width)) {
-            let from = (row % batch * steps + first + row / batch) * features;
-            let (to, rest) = out.split_at_mut(features);
-            to.copy_from_slice(&x[from..from + features]);
-            rest.fill(T::ONE);
         }
-    });
+        let together = together(count);
+        for place in 0..steps {
+            if place % together == 0 {
+                let rows = places(place..(place + together).min(steps), &samples);
+                let (x_rows, sum_rows): (Starts, Starts) = rows
+                    .enumerate()
+                    .map(|(i, (place, sample))| ((sample * steps + op.time(place, steps)) * features, i * width))
+                    .unzip();
+                sums.chunks_exact_mut(width).take(sum_rows.len()).for_each(|row| match bias {
+                    Some(bias) => row.copy_from_slice(bias),
+                    None => row.fill(T::ZERO),
+                });
+                // SAFETY: there are as many rows of sums.
+                unsafe { of_input.of_rows((x, &x_rows), (sums.as_mut_ptr(), &sum_rows), true) }
+            }
+            let time = op.time(place, steps);
+            let row = place % together * count;
+            let planes_of = |i| if i < cell.planes { part(layout.plane(time, i, &samples)) } else { &mut [][..] };
+            let of_state = |i, range: Range<usize>| if i < cell.states { part(range) } else { &mut [][..] };
+            let mut step = Step {
+                products,
+                sums: Sums { rows: &sums[row * width..(row + count) * width], width, units },
+                bias: recurrent_bias,
+                units,
+                planes: std::array::from_fn(planes_of),
+                old: std::array::from_fn(|i| &*of_state(i, layout.before(i, time, &samples))),
+                new: std::array::from_fn(|i| of_state(i, layout.after(i, time, &samples))),
+                room: planes(room, size),
+            };
+            K::step(op, &mut step);
+            let Step { old, new, .. } = step;
+            for (old, new) in old.into_iter().zip(new).take(cell.states) {
+                keep_masked(mask, at, time, &samples, old, new);
+            }
+            let zeroed = |i| op.zeroed(mask, at, time, i);
+            if op.pass.sequences {
+                let h = part(layout.after(0, time, &samples));
+                write_output(&y, (at, &samples, op.output_time(place, steps)), h, zeroed);
+            }
+            if place + 1 == steps {
+                for state in 0..cell.states {
+                    // SAFETY: samples are in one group.
+                    let to = unsafe { states.slice(layout.elements(state, &samples)) };
+                    to.copy_from_slice(part(layout.after(state, time, &samples)));
+                }
+                if !op.pass.sequences {
+                    let h = part(layout.after(0, time, &samples));
+                    write_output(&y, (Extents { steps: 1, ..at }, &samples, 0), h, zeroed);
+                }
+            }
+        }
+    })
+}
+
+/// Steps of a group that go through a product with the input's kernel at a time: one where there are samples enough for it.
+pub(super) fn together(samples: usize) -> usize {
+    (GROUP / samples.max(1)).max(1)
+}
+
+/// Where the rows of such a product begin.
+pub(super) type Starts = SmallVec<[usize; GROUP]>;
+
+/// The rows of a group at places that go together: all samples of a place, then those of the next.
+pub(super) fn places(places: Range<usize>, samples: &Range<usize>) -> impl Iterator<Item = (usize, usize)> {
+    places.flat_map(move |place| samples.clone().map(move |sample| (place, sample)))
 }
 
 /// The states of samples whose step is masked stay as they were.

@@ -6,6 +6,7 @@
 mod cases;
 mod cpu;
 mod cpu_back;
+mod cpu_weights;
 mod cuda;
 mod grad;
 mod gru;
