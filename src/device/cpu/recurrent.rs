@@ -107,23 +107,18 @@ impl<T: Float> Product<'_, T> {
     }
 
     /// `c = a · b`, or `c += a · b`, of rows that begin at any places.
-    ///
-    /// # Safety
-    /// The rows of C lie where the pointer reaches, and are ours alone.
-    pub unsafe fn of_rows(&self, (a, a_rows): (&[T], &[usize]), (c, c_rows): (*mut T, &[usize]), accumulate: bool) {
+    pub fn of_rows(&self, (a, a_rows): (&[T], &[usize]), (c, c_rows): (&mut [T], &[usize]), accumulate: bool) {
         let Product { tile, depth, width, .. } = *self;
+        let fit = |rows: &[usize], count: usize, len: usize| rows.iter().all(|row| row + count <= len);
+        assert!(a_rows.len() == c_rows.len() && fit(a_rows, depth, a.len()) && fit(c_rows, width, c.len()));
         if depth == 0 {
-            for &row in c_rows.iter().filter(|_| !accumulate) {
-                // SAFETY: the caller's promise.
-                unsafe { std::slice::from_raw_parts_mut(c.add(row), width) }.fill(T::ZERO);
-            }
+            c_rows.iter().filter(|_| !accumulate).for_each(|&row| c[row..row + width].fill(T::ZERO));
             return;
         }
-        assert!(a_rows.len() == c_rows.len() && a_rows.iter().all(|row| row + depth <= a.len()));
         for columns in self.panels() {
             for (a_rows, c_rows) in a_rows.chunks(tile.rows).zip(c_rows.chunks(tile.rows)) {
-                // SAFETY: the assertion above bounds the rows of A, the caller's promise those of C.
-                unsafe { self.tile(columns.clone(), (a, a_rows), (c, c_rows), accumulate) }
+                // SAFETY: by the assertion.
+                unsafe { self.tile(columns.clone(), (a, a_rows), (c.as_mut_ptr(), c_rows), accumulate) }
             }
         }
     }

@@ -12,19 +12,23 @@ use crate::with_float;
 use smallvec::SmallVec;
 use std::ops::Range;
 
-/// The recurrent kernel of each gate, or its transpose, packed.
+/// The recurrent kernel of each gate, or its transpose, packed; in one piece where all gates have the same state and their
+/// sums the gradients of their products.
 pub(super) fn weights<T: Float>(
     cell: &Cell,
     kernel: &[T],
     units: usize,
-    transposed: bool,
+    (transposed, dropout): (bool, bool),
 ) -> Result<SmallVec<[Weights<T>; 4]>> {
     let width = cell.gates * units;
-    let gate = |gate: usize| {
-        let view = View::new(&kernel[(gate * units).min(kernel.len())..], width, transposed);
-        Weights::new(view, units, units)
+    let each = dropout || cell.apart || cell.recurrent < cell.gates;
+    let (pieces, columns) = if each { (cell.gates, units) } else { (1, width) };
+    let (depth, columns) = if transposed { (columns, units) } else { (units, columns) };
+    let piece = |piece: usize| {
+        let view = View::new(&kernel[(piece * units).min(kernel.len())..], width, transposed);
+        Weights::new(view, depth, columns)
     };
-    (0..cell.gates).map(gate).collect()
+    (0..pieces).map(piece).collect()
 }
 
 /// The dropout of a group for each gate.
@@ -74,13 +78,15 @@ fn pass<K: Kind, T: Float>(op: &Recurrence, layout: Layout, inputs: &Inputs, out
     let mut dropout = factors::<T>(inputs.dropout)?;
     let dropout = dropout.as_mut().map(|factors| &*factors.elements());
     let mask = optional::<bool>(inputs.mask)?;
-    let mut weights = weights(cell, inputs.weights.recurrent_kernel.data::<T>()?, units, false)?;
+    let recurrent_kernel = inputs.weights.recurrent_kernel.data::<T>()?;
+    let mut weights = weights(cell, recurrent_kernel, units, (false, dropout.is_some()))?;
     let products: SmallVec<[_; 4]> = weights.iter_mut().map(Weights::shared).collect();
     let mut of_input = Weights::new(View::new(kernel, width, false), features, width)?;
     let of_input = of_input.shared();
     let [y, states, kept] = outputs.map(|out| threads::Parts::new(out));
     groups(batch, [GROUP * width, 5 * units], &|samples, scratch| {
         let (count, size) = (samples.len(), samples.len() * units);
+        let x = &x[samples.start * steps * features..samples.end * steps * features];
         let (sums, room) = scratch.split_at_mut(GROUP * width);
         // SAFETY: samples are in one group, and parts of one group that are in use at a time are different ones.
         let part = |range: Range<usize>| unsafe { kept.slice(range) };
@@ -95,17 +101,18 @@ fn pass<K: Kind, T: Float>(op: &Recurrence, layout: Layout, inputs: &Inputs, out
         let together = together(count);
         for place in 0..steps {
             if place % together == 0 {
-                let rows = places(place..(place + together).min(steps), &samples);
-                let (x_rows, sum_rows): (Starts, Starts) = rows
-                    .enumerate()
-                    .map(|(i, (place, sample))| ((sample * steps + op.time(place, steps)) * features, i * width))
-                    .unzip();
-                sums.chunks_exact_mut(width).take(sum_rows.len()).for_each(|row| match bias {
+                let places = place..(place + together).min(steps);
+                let sums = &mut sums[..places.len() * count * width];
+                sums.chunks_exact_mut(width).for_each(|row| match bias {
                     Some(bias) => row.copy_from_slice(bias),
                     None => row.fill(T::ZERO),
                 });
-                // SAFETY: there are as many rows of sums.
-                unsafe { of_input.of_rows((x, &x_rows), (sums.as_mut_ptr(), &sum_rows), true) }
+                if together == 1 {
+                    of_input.of(count, &x[op.time(place, steps) * features..], steps * features, sums, width, true);
+                } else {
+                    let (x_rows, sum_rows) = rows_together(op, at, (places, count), width);
+                    of_input.of_rows((x, &x_rows), (sums, &sum_rows), true);
+                }
             }
             let time = op.time(place, steps);
             let row = place % together * count;
@@ -113,7 +120,7 @@ fn pass<K: Kind, T: Float>(op: &Recurrence, layout: Layout, inputs: &Inputs, out
             let of_state = |i, range: Range<usize>| if i < cell.states { part(range) } else { &mut [][..] };
             let mut step = Step {
                 products,
-                sums: Sums { rows: &sums[row * width..(row + count) * width], width, units },
+                sums: Sums { rows: &mut sums[row * width..(row + count) * width], width, units },
                 bias: recurrent_bias,
                 units,
                 planes: std::array::from_fn(planes_of),
@@ -151,13 +158,21 @@ pub(super) fn together(samples: usize) -> usize {
     (GROUP / samples.max(1)).max(1)
 }
 
-/// Where the rows of such a product begin.
-pub(super) type Starts = SmallVec<[usize; GROUP]>;
-
-/// The rows of a group at places that go together: all samples of a place, then those of the next.
-pub(super) fn places(places: Range<usize>, samples: &Range<usize>) -> impl Iterator<Item = (usize, usize)> {
-    places.flat_map(move |place| samples.clone().map(move |sample| (place, sample)))
+/// Where the rows of such a product of a group begin, those of a place after those of the place before: in the input of the
+/// group's samples, and in rows of `width`.
+pub(super) fn rows_together(
+    op: &Recurrence,
+    at: Extents,
+    (places, count): (Range<usize>, usize),
+    width: usize,
+) -> (Starts, Starts) {
+    let time = |place: usize| op.time(place, at.steps);
+    let rows = places.flat_map(|place| (0..count).map(move |sample| (sample * at.steps + time(place)) * at.features));
+    rows.enumerate().map(|(i, row)| (row, i * width)).unzip()
 }
+
+/// As many rows as go together at most.
+type Starts = SmallVec<[usize; GROUP]>;
 
 /// The states of samples whose step is masked stay as they were.
 pub(super) fn keep_masked<T: Float>(

@@ -1,6 +1,6 @@
 //! The passes back of all cells on the CPU.
 
-use super::cpu::{Starts, dropout_of, factors, keep_masked, optional, places as rows_of, together, weights};
+use super::cpu::{dropout_of, factors, keep_masked, optional, rows_together, together, weights};
 use super::cpu_weights::{Chunk, WeightsGrad, chunk, chunks};
 use super::step::{Products, StepBack, SumsBack, planes};
 use super::{Cell, Extents, Grad, GradInputs, Kind, Layout};
@@ -86,7 +86,7 @@ impl<'a, T: Float> PassBack<'a, T> {
             dy: optional::<T>(inputs.dy)?,
             mask: optional::<bool>(inputs.mask)?,
             dropout,
-            weights: weights(cell, inputs.recurrent_kernel.data::<T>()?, units, true)?,
+            weights: weights(cell, inputs.recurrent_kernel.data::<T>()?, units, (true, dropout.is_some()))?,
             of_input: of_input.transpose()?,
         })
     }
@@ -133,8 +133,8 @@ impl<'a, T: Float> PassBack<'a, T> {
                 // SAFETY: as above.
                 let apart = unsafe { apart.slice(of_rows(if cell.apart { units } else { 0 })) };
                 let done = place - places.start;
-                let at_place = done % together * count;
-                let rows = &mut sums[at_place * width..(at_place + count) * width];
+                // SAFETY: as above.
+                let rows = unsafe { d_sums.slice(of_rows(width)) };
                 let mut step = StepBack {
                     products,
                     planes: std::array::from_fn(|i| of(i < cell.planes, layout.plane(time, i, &samples))),
@@ -155,25 +155,31 @@ impl<'a, T: Float> PassBack<'a, T> {
                     keep_masked(Some(mask), at, time, &samples, &old_c[..c.len()], c);
                     keep_masked(Some(mask), at, time, &samples, old_h, h);
                 }
-                for gate in 0..cell.recurrent {
-                    let (grads, distance) = match cell.apart && gate == 2 {
-                        true => (&*apart, units),
-                        false => (&rows[(gate * units).min(rows.len())..], width),
-                    };
-                    products.back(gate, grads, distance, h, room);
+                if let ([all], None) = (products.gates, products.dropout) {
+                    all.of(count, rows, width, h, units, true);
+                } else {
+                    for gate in 0..cell.recurrent {
+                        let (grads, distance) = match cell.apart && gate == 2 {
+                            true => (&*apart, units),
+                            false => (&rows[(gate * units).min(rows.len())..], width),
+                        };
+                        products.back(gate, grads, distance, h, room);
+                    }
                 }
+                let Some(of_input) = of_input else { continue };
                 // SAFETY: as above.
-                unsafe { d_sums.slice(of_rows(width)) }.copy_from_slice(rows);
-                // The steps of a product go together once the first of them is gone through.
-                let (Some(of_input), true) = (of_input, done.is_multiple_of(together)) else { continue };
-                let rows = rows_of(place..(place + together).min(places.end), &samples);
-                let (sum_rows, dx_rows): (Starts, Starts) = rows
-                    .enumerate()
-                    .map(|(i, (place, sample))| (i * width, (sample * steps + op.time(place, steps)) * features))
-                    .unzip();
-                // SAFETY: a sample is in one group, and has a row of each step.
-                unsafe {
-                    of_input.of_rows((sums, &sum_rows), (dx.pointer(0..batch * steps * features), &dx_rows), false)
+                let dx = unsafe { dx.slice(samples.start * steps * features..samples.end * steps * features) };
+                if together == 1 {
+                    of_input.of(count, rows, width, &mut dx[time * features..], steps * features, false);
+                    continue;
+                }
+                let at_place = done % together * count * width;
+                sums[at_place..at_place + rows.len()].copy_from_slice(rows);
+                // They go together once the first of them is gone through.
+                if done.is_multiple_of(together) {
+                    let places = place..(place + together).min(places.end);
+                    let (dx_rows, sum_rows) = rows_together(op, at, (places, count), width);
+                    of_input.of_rows((sums, &sum_rows), (dx, &dx_rows), false);
                 }
             }
         })

@@ -55,9 +55,9 @@ impl Kind for LstmCell {
             return usual_step(step);
         }
         let [vi, vf, vg, vo, squashed] = step.room.each_mut();
+        step.products.add(step.old[0], &mut step.sums, squashed);
         for (gate, plane) in step.planes.iter_mut().enumerate() {
-            step.products.of(gate, step.old[0], plane, squashed);
-            step.sums.add_to(gate, plane);
+            step.sums.copy_to(gate, plane);
         }
         let [i, f, g, o] = step.planes.each_mut();
         let (i, f) = (activate(op.recurrent_activation, i, vi), activate(op.recurrent_activation, f, vf));
@@ -116,19 +116,14 @@ impl Kind for LstmCell {
     }
 }
 
-/// The step with tanh and sigmoid: a vector of units goes from the products to the states in registers.
+/// The step with tanh and sigmoid: a vector of units goes from the sums to the states in registers.
 fn usual_step<T: Float>(step: &mut Step<T>) {
-    let [qi, qf, qg, qo, room] = step.room.each_mut();
-    let mut products = [&mut **qi, &mut **qf, &mut **qg, &mut **qo];
-    for (gate, product) in products.iter_mut().enumerate() {
-        step.products.of(gate, step.old[0], product, room);
-    }
+    step.products.add(step.old[0], &mut step.sums, step.room[0]);
     let ([_, old], [h, c], [i, f, g, o]) = (step.old, step.new.each_mut(), step.planes.each_mut());
     let rows = Rows { units: step.units, width: step.sums.width, count: step.sums.rows.len() / step.sums.width };
     T::in_vectors(UsualStep {
         rows,
         sums: rows.wide(step.sums.rows),
-        products: products.map(|product| rows.plane(product)),
         old: rows.plane(old),
         gates: [i, f, g, o].map(|gate| rows.plane_mut(gate)),
         states: [h, c].map(|state| rows.plane_mut(state)),
@@ -138,7 +133,6 @@ fn usual_step<T: Float>(step: &mut Step<T>) {
 struct UsualStep<T> {
     rows: Rows,
     sums: *const T,
-    products: [*const T; 4],
     old: *const T,
     gates: [*mut T; 4],
     states: [*mut T; 2],
@@ -147,15 +141,15 @@ struct UsualStep<T> {
 impl<T: Float> Body<T> for UsualStep<T> {
     #[inline(always)]
     unsafe fn run<V: Lanes<T = T>>(self) {
-        let UsualStep { rows, sums, products, old, gates, states: [h, c] } = self;
+        let UsualStep { rows, sums, old, gates, states: [h, c] } = self;
         // SAFETY: `Rows` made sure that all planes have these rows, and the caller that the machine has the instructions.
         unsafe {
             for (at, wide, lanes) in rows.vectors(V::LANES) {
-                let gate = |k: usize| (sums.add(wide + k * rows.units), products[k].add(at));
-                let i = sum::<V>(gate(0), lanes).sigmoid();
-                let f = sum::<V>(gate(1), lanes).sigmoid();
-                let g = sum::<V>(gate(2), lanes).tanh();
-                let o = sum::<V>(gate(3), lanes).sigmoid();
+                let sum = |gate: usize| sums.add(wide + gate * rows.units);
+                let i = load::<V>(sum(0), lanes).sigmoid();
+                let f = load::<V>(sum(1), lanes).sigmoid();
+                let g = load::<V>(sum(2), lanes).tanh();
+                let o = load::<V>(sum(3), lanes).sigmoid();
                 let now = f.mul_add(load(old.add(at), lanes), i.mul(g)).flush();
                 for (gate, value) in gates.iter().zip([i, f, g, o]) {
                     store(value, gate.add(at), lanes);
@@ -165,13 +159,6 @@ impl<T: Float> Body<T> for UsualStep<T> {
             }
         }
     }
-}
-
-/// Of the elements at two places.
-#[inline(always)]
-unsafe fn sum<V: Lanes>((a, b): (*const V::T, *const V::T), lanes: usize) -> V {
-    // SAFETY: the caller's promise: there are so many elements, and the machine has V's instructions.
-    unsafe { load::<V>(a, lanes).add(load::<V>(b, lanes)) }
 }
 
 /// The step back with tanh and sigmoid.

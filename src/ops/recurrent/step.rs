@@ -42,6 +42,7 @@ pub struct StepBack<'a, T: 'static> {
 /// The products of a group's state with the recurrent kernel of each gate, or with its transpose.
 #[derive(Clone, Copy)]
 pub struct Products<'a, T: 'static> {
+    /// One for each gate, or one for all of them.
     pub gates: &'a [Product<'a, T>],
     /// What the state is multiplied by for each gate.
     pub dropout: Option<[&'a [T]; 4]>,
@@ -61,6 +62,22 @@ impl<T: Float> Products<'_, T> {
         }
     }
 
+    /// Adds the state times the kernels of all gates to their sums; `room` as above.
+    pub fn add(&self, state: &[T], sums: &mut Sums<T>, room: &mut [T]) {
+        let (rows, units, width) = (state.len() / self.units.max(1), self.units, sums.width);
+        for (gate, product) in self.gates.iter().enumerate() {
+            let state = match self.dropout {
+                Some(dropout) => {
+                    multiply(state, dropout[gate], room);
+                    &*room
+                }
+                None => state,
+            };
+            let start = (gate * units).min(sums.rows.len());
+            product.of(rows, state, units, &mut sums.rows[start..], width, true);
+        }
+    }
+
     /// Adds what the gradients of a gate, whose rows stand `distance` apart, give the state.
     pub fn back(&self, gate: usize, grads: &[T], distance: usize, state: &mut [T], room: &mut [T]) {
         let rows = state.len() / self.units.max(1);
@@ -75,14 +92,21 @@ impl<T: Float> Products<'_, T> {
 }
 
 /// The sums of a group's step, the gates side by side.
-#[derive(Clone, Copy)]
 pub struct Sums<'a, T> {
-    pub rows: &'a [T],
+    pub rows: &'a mut [T],
     pub width: usize,
     pub units: usize,
 }
 
 impl<T: Float> Sums<'_, T> {
+    /// Copies those of a gate to its plane.
+    pub fn copy_to(&self, gate: usize, plane: &mut [T]) {
+        let from = gate * self.units..(gate + 1) * self.units;
+        for (plane, sums) in plane.chunks_exact_mut(self.units).zip(self.rows.chunks_exact(self.width)) {
+            plane.copy_from_slice(&sums[from.clone()]);
+        }
+    }
+
     /// Adds those of a gate to its plane.
     pub fn add_to(&self, gate: usize, plane: &mut [T]) {
         let from = gate * self.units..(gate + 1) * self.units;
