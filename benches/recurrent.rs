@@ -46,8 +46,9 @@ impl Case {
             Cell::SimpleRnn => 1,
         };
         let weight = |shape: &[usize]| normal(device, shape).mul_scalar(1.0 / (shape[0] as f64).sqrt());
-        let weights =
-            [weight(&[features, gates * units])?, weight(&[units, gates * units])?, weight(&[gates * units])?];
+        // A GRU's products have a bias of their own.
+        let bias = if matches!(cell, Cell::Gru) { vec![2, gates * units] } else { vec![gates * units] };
+        let weights = [weight(&[features, gates * units])?, weight(&[units, gates * units])?, weight(&bias)?];
         // Forward, the gradients of both kernels, and that of the state.
         let operations = 2 * batch * steps * gates * units * (2 * features + 3 * units);
         Ok(Case { cell, x: normal(device, &[batch, steps, features]), weights, operations })

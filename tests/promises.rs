@@ -129,7 +129,7 @@ fn dense() -> Sequential {
 fn recurrent() -> Sequential {
     let sequences = Sequential::new(WIDTH).add(Reshape::new([32, 8]));
     let lstm = sequences.add(LSTM::new(40).return_sequences(true));
-    lstm.add(GRU::new(33).return_sequences(true)).add(SimpleRNN::new(48))
+    lstm.add(Bidirectional::new(GRU::new(33).return_sequences(true))).add(SimpleRNN::new(48))
 }
 
 fn check_memory(name: &str, chain: Sequential, device: &Device, batch: usize, threads: usize) -> Result<()> {

@@ -19,7 +19,9 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         let whole = Tabular::of(&model.attach("feature_space.json", bytes)?);
         let value = serde_json::from_slice::<Value>(bytes).unwrap_or_default();
         let space = FeatureSpace::from_json(&value["inputs"]).map_err(wrong)?;
-        for cells in [["1", "-2.5e3", ""], ["a", "b a. a", ""]] {
+        // A few digits say how many numbers a text becomes: as many as the limit is for are tried.
+        let tables = if space.width() <= 4096 + bytes.len() { 2 } else { 0 };
+        for cells in [["1", "-2.5e3", ""], ["a", "b a. a", ""]].into_iter().take(tables) {
             let table = Table::from_columns(space.features().map(|(name, _)| (name, cells)));
             if let Ok(numbers) = table.and_then(|table| space.transform(&table)) {
                 assert_eq!(numbers.shape()[..], [3, space.width()]);

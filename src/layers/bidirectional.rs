@@ -206,6 +206,19 @@ impl Layer for Bidirectional {
         Ok(outputs)
     }
 
+    fn kept_spec(&self, inputs: &[Spec]) -> Vec<Spec> {
+        // What is merged has a place beside the result.
+        let outputs = |layer: &dyn Layer| match self.merge_mode {
+            Some(_) => layer.output_spec(&inputs[..inputs.len().min(1)]).unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let of = |inner: &Inner| {
+            let layer = inner.layer().layer();
+            [layer.kept_spec(inputs), outputs(layer)].concat()
+        };
+        [of(&self.forward), of(&self.backward)].concat()
+    }
+
     fn config(&self) -> Config {
         let name = Merge::ALL.into_iter().find(|(_, merge)| Some(*merge) == self.merge_mode).map(|(name, _)| name);
         let mut config = Config::from_iter([("merge_mode".into(), name.into())]);

@@ -18,8 +18,8 @@ impl<'a> Summary<'a> {
     /// About what ops on the CPU take beside activations while they run, in bytes for each thread: products and convolutions
     /// go through memory in pieces that stay in a core's cache, and each thread has pieces of its own.
     pub const SCRATCH_PER_THREAD: usize = 1 << 20;
-    /// About what recurrent layers take besides, in bytes, whatever their number: the gradients of some steps at a time, and
-    /// what the weights' gradients are made from.
+    /// About what recurrent layers take besides, in bytes, whatever their number, in batches of up to 512 and with up to some
+    /// 300 units, and more beyond: the gradients of some steps at a time, and what the weights' gradients are made from.
     pub const SCRATCH_OF_SEQUENCES: usize = 4 << 20;
 
     pub(crate) fn new(model: &'a Model) -> Summary<'a> {
@@ -73,8 +73,12 @@ impl<'a> Summary<'a> {
 
     /// About the bytes of scratch memory that training takes on the CPU with so many threads.
     pub fn scratch_bytes(&self, threads: usize) -> usize {
+        threads * Self::SCRATCH_PER_THREAD + self.scratch_of_sequences()
+    }
+
+    fn scratch_of_sequences(&self) -> usize {
         let sequences = self.model.graph.steps.iter().any(|step| !self.kept(step).is_empty());
-        threads * Self::SCRATCH_PER_THREAD + if sequences { Self::SCRATCH_OF_SEQUENCES } else { 0 }
+        if sequences { Self::SCRATCH_OF_SEQUENCES } else { 0 }
     }
 
     /// What a layer keeps beside its outputs.
@@ -140,8 +144,10 @@ impl fmt::Display for Summary<'_> {
             None => write!(f, "Activations      {:>12}  (batch of {})", "too many", self.batch)?,
         }
         if self.model.device.is_cpu() {
-            let besides = self.scratch_bytes(0);
-            let besides = if besides > 0 { format!(", and {} besides", bytes(besides)) } else { String::new() };
+            let besides = match self.scratch_of_sequences() {
+                0 => String::new(),
+                size => format!(", and {} besides", bytes(size)),
+            };
             let each = bytes(Self::SCRATCH_PER_THREAD);
             write!(f, "\nScratch memory   {each:>12}  (about, for each thread{besides})")?;
         }

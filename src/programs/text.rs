@@ -14,7 +14,7 @@ pub struct Network {
     pub about: &'static str,
     /// What it reads of a text.
     pub feature: Feature,
-    /// From what it reads, of which each number is below the second, to the features that an output adds up.
+    /// From what it reads, of a sequence numbers below the second, to the features that an output adds up.
     body: fn(&Symbol, usize) -> Result<Symbol>,
 }
 
@@ -54,6 +54,10 @@ impl Network {
             return Err(Error::Config(format!("{}: reads one column, got {}", self.name, features.join(", "))));
         };
         let vocabulary = tabular.space.vocabulary_size(column);
+        if vocabulary.is_some() != matches!(self.feature, Feature::TextSequence { .. }) {
+            let message = format!("{}: column `{column}` is not read as this network reads it", self.name);
+            return Err(Error::Config(message + ": take its `space`"));
+        }
         tabular.model_around(train, |words| (self.body)(words, vocabulary.unwrap_or(0)))
     }
 }

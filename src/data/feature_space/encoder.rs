@@ -11,6 +11,8 @@ const EPSILON: f64 = 1e-7;
 /// Numbers of a text's tokens that stand for no token of the vocabulary: 0 past its end, 1 for an unknown one.
 const RESERVED: usize = 2;
 const UNKNOWN: usize = 1;
+/// Tokens of a text that are read at most: a file may say how many, and each is a number in every row.
+const LONGEST: usize = 1 << 16;
 
 /// What was learnt of a column.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,11 +47,15 @@ impl Encoder {
                 Encoder::Text { tokens, ngrams, vocabulary: vocabulary_of(column, tokens, ngrams, max_tokens)? }
             }
             Feature::TextSequence { tokens, max_tokens, output_sequence_length: length } => {
-                if length == 0 {
-                    let message = "argument `output_sequence_length`: expected a positive integer, got 0";
-                    return Err(Error::Config(message.into()));
+                if !(1..=LONGEST).contains(&length) {
+                    let expected = format!("expected an integer from 1 to {LONGEST}, got {length}");
+                    return Err(Error::Config(format!("argument `output_sequence_length`: {expected}")));
                 }
-                let vocabulary = vocabulary_of(column, tokens, 1, max_tokens.saturating_sub(RESERVED))?;
+                if max_tokens <= RESERVED {
+                    let expected = format!("expected more than {RESERVED}, which are no words, got {max_tokens}");
+                    return Err(Error::Config(format!("argument `max_tokens`: {expected}")));
+                }
+                let vocabulary = vocabulary_of(column, tokens, 1, max_tokens - RESERVED)?;
                 Encoder::Sequence { tokens, vocabulary, length }
             }
         })
@@ -154,7 +160,6 @@ impl Encoder {
                 Some(Encoder::Text { tokens: tokens()?, ngrams: size("ngrams")?, vocabulary })
             }
             "text_sequence" => {
-                // So that the widths of all columns can be added.
                 let length = size("output_sequence_length").filter(|length| (1..=LONGEST).contains(length))?;
                 Some(Encoder::Sequence { tokens: tokens()?, vocabulary: vocabulary()?, length })
             }
@@ -162,9 +167,6 @@ impl Encoder {
         }
     }
 }
-
-/// Tokens of a text that are read at most.
-const LONGEST: usize = u32::MAX as usize;
 
 /// The most frequent tokens of a column's texts, of equally frequent ones the first by their characters.
 fn vocabulary_of(column: &Column, tokens: Tokens, ngrams: usize, most: usize) -> Result<Vec<String>> {

@@ -70,9 +70,9 @@ pub enum Feature {
     TextSequence {
         /// Words or letters.
         tokens: Tokens,
-        /// How many numbers there are, 0 and 1 among them.
+        /// How many numbers there are at most, 0 and 1 among them.
         max_tokens: usize,
-        /// The tokens of a text that are taken, from its beginning.
+        /// The tokens of a text that are taken, from its beginning: 65 536 at most.
         output_sequence_length: usize,
     },
 }
@@ -179,7 +179,7 @@ impl FeatureSpace {
             ));
         }
         let width = self.width();
-        let mut values = zeros(table.rows(), width)?;
+        let mut values = vec![0f32; table.rows() * width];
         let mut at = 0;
         for (name, encoder) in &self.features {
             let rows = values.chunks_exact_mut(width).map(|row| &mut row[at..at + encoder.width()]);
@@ -217,17 +217,6 @@ impl FeatureSpace {
         let features = features.iter().map(read).collect::<Result<_>>()?;
         Ok(FeatureSpace { features, ..FeatureSpace::default() })
     }
-}
-
-/// Zeros for vectors, which a file can say to be of any width.
-fn zeros(rows: usize, width: usize) -> Result<Vec<f32>> {
-    let mut values = Vec::new();
-    let reserved = rows.checked_mul(width).map(|n| values.try_reserve_exact(n));
-    if !matches!(reserved, Some(Ok(()))) {
-        return Err(Error::Data(format!("{rows} rows of {width} numbers do not fit in memory")));
-    }
-    values.resize(rows * width, 0.0);
-    Ok(values)
 }
 
 impl Kind {

@@ -6,11 +6,11 @@ use super::{Float, Scratch, threads};
 use crate::error::Result;
 use std::ops::Range;
 
-/// Samples that go through a sequence together: their numbers of a step, and the weights, then stay in the cache. Tiles of
-/// products have three, four, six or twelve rows.
+/// Samples that go through a sequence together: their numbers of a step, and the weights, then stay in the cache. They fill
+/// tiles of four, six and twelve rows.
 pub const GROUP: usize = 36;
 
-/// Calls `work` for groups of samples over the threads, each of which has as many samples and goes through its groups one by one,
+/// Calls `work` for groups of samples over the threads, each of which has about as many samples and goes through its groups one by one,
 /// with scratch memory of `of_group` elements and of `of_sample` for each sample of a group.
 ///
 /// No sample's numbers depend on which group it is in.

@@ -36,7 +36,6 @@ fn all() -> Vec<(Size, Recurrence)> {
         ([2, 2, 257], Recurrence { pass: backwards, initial: true, mask: true, dropout: Some(1.5), ..PLAIN }),
         ([2, 1, 257], PLAIN),
         ([70, 1, 3], Recurrence { mask: true, ..PLAIN }),
-        // More steps than a chunk of them on the CPU.
         ([530, 1, 2], Recurrence { pass: backwards, ..PLAIN }),
         ([2, 0, 3], PLAIN),
         (small, Recurrence { pass: Pass { reversed_output: true, ..backwards }, ..PLAIN }),

@@ -34,12 +34,13 @@ pub(super) fn weights<T: Float>(
 /// The dropout of a group for each gate.
 pub(super) fn dropout_of<'a, T>(
     dropout: Option<&'a [T]>,
-    cell: &Cell,
     layout: &Layout,
     samples: &Range<usize>,
 ) -> Option<[&'a [T]; 4]> {
     let dropout = dropout?;
-    Some(std::array::from_fn(|gate| if gate < cell.gates { &dropout[layout.elements(gate, samples)] } else { &[] }))
+    Some(std::array::from_fn(
+        |gate| if gate < layout.cell.gates { &dropout[layout.elements(gate, samples)] } else { &[] },
+    ))
 }
 
 /// What dropout multiplies units by.
@@ -90,7 +91,7 @@ fn pass<K: Kind, T: Float>(op: &Recurrence, layout: Layout, inputs: &Inputs, out
         let (sums, room) = scratch.split_at_mut(GROUP * width);
         // SAFETY: samples are in one group, and parts of one group that are in use at a time are different ones.
         let part = |range: Range<usize>| unsafe { kept.slice(range) };
-        let products = Products { gates: &products, dropout: dropout_of(dropout, cell, &layout, &samples), units };
+        let products = Products { gates: &products, dropout: dropout_of(dropout, &layout, &samples), units };
         for state in 0..cell.states {
             let to = part(layout.before(state, op.time(0, steps), &samples));
             match initial {

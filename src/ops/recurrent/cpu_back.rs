@@ -3,7 +3,7 @@
 use super::cpu::{dropout_of, factors, keep_masked, optional, rows_together, together, weights};
 use super::cpu_weights::{Chunk, WeightsGrad, chunk, chunks};
 use super::step::{Products, StepBack, SumsBack, planes};
-use super::{Cell, Extents, Grad, GradInputs, Kind, Layout};
+use super::{Extents, Grad, GradInputs, Kind, Layout};
 use crate::device::cpu::gemm::View;
 use crate::device::cpu::recurrent::{GROUP, Weights, groups};
 use crate::device::cpu::{Float, Scratch, threads};
@@ -35,8 +35,8 @@ pub(super) fn backward<K: Kind>(grad: &Grad, inputs: &GradInputs, outputs: &mut 
         let mut apart = Scratch::new(if cell.apart { rows * units } else { 0 })?;
         let mut dropout = factors::<T>(inputs.dropout)?;
         let dropout = dropout.as_mut().map(|factors| &*factors.elements());
-        let mut weights_grad = WeightsGrad::new((op, cell), layout, (inputs, dropout), d_weights.data_mut::<T>()?)?;
-        let mut pass = PassBack::<T>::new((grad, cell), layout, (inputs, dropout))?;
+        let mut weights_grad = WeightsGrad::new(op, (layout, chunk), (inputs, dropout), d_weights.data_mut::<T>()?)?;
+        let mut pass = PassBack::<T>::new(grad, layout, (inputs, dropout))?;
         let dx = if grad.dx { dx.data_mut::<T>()? } else { &mut [] };
         for places in chunks(steps, chunk).rev() {
             let (rows, last) = (places.len() * batch, places.end == steps);
@@ -57,7 +57,6 @@ pub(super) fn backward<K: Kind>(grad: &Grad, inputs: &GradInputs, outputs: &mut 
 /// A pass back, chunk by chunk.
 struct PassBack<'a, T: Float> {
     grad: &'a Grad,
-    cell: &'a Cell,
     layout: Layout,
     kept: &'a [T],
     dy: Option<&'a [T]>,
@@ -69,18 +68,13 @@ struct PassBack<'a, T: Float> {
 }
 
 impl<'a, T: Float> PassBack<'a, T> {
-    fn new(
-        (grad, cell): (&'a Grad, &'a Cell),
-        layout: Layout,
-        (inputs, dropout): (&GradInputs<'a>, Option<&'a [T]>),
-    ) -> Result<Self> {
-        let Extents { features, units, .. } = layout.at;
+    fn new(grad: &'a Grad, layout: Layout, (inputs, dropout): (&GradInputs<'a>, Option<&'a [T]>)) -> Result<Self> {
+        let (cell, Extents { features, units, .. }) = (&layout.cell, layout.at);
         let width = cell.gates * units;
         let of_input =
             grad.dx.then(|| Weights::new(View::new(inputs.kernel.data::<T>()?, width, true), width, features));
         Ok(PassBack {
             grad,
-            cell,
             layout,
             kept: inputs.kept.data::<T>()?,
             dy: optional::<T>(inputs.dy)?,
@@ -93,8 +87,8 @@ impl<'a, T: Float> PassBack<'a, T> {
 
     /// Goes back through the steps at these places, of which `first` is the earliest in time.
     fn chunk<K: Kind>(&mut self, places: Range<usize>, first: usize, outputs: [&mut [T]; 4]) -> Result<()> {
-        let PassBack { grad, cell, layout, kept, dy, mask, dropout, .. } = *self;
-        let op = &grad.recurrence;
+        let PassBack { grad, layout, kept, dy, mask, dropout, .. } = *self;
+        let (op, cell) = (&grad.recurrence, &layout.cell);
         let at @ Extents { steps, batch, features, units } = layout.at;
         let width = cell.gates * units;
         let of_input = self.of_input.as_mut().map(Weights::shared);
@@ -110,7 +104,7 @@ impl<'a, T: Float> PassBack<'a, T> {
             // SAFETY: samples are in one group; so below, where each step has its own rows.
             let state = |i: usize| unsafe { running.slice(layout.elements(i, &samples)) };
             let (h, c) = (state(0), if cell.states > 1 { state(1) } else { &mut [][..] });
-            let products = Products { gates: &products, dropout: dropout_of(dropout, cell, &layout, &samples), units };
+            let products = Products { gates: &products, dropout: dropout_of(dropout, &layout, &samples), units };
             for place in places.clone().rev() {
                 let time = op.time(place, steps);
                 let zeroed = |i| op.zeroed(mask, at, time, i);

@@ -1,7 +1,7 @@
 //! The gradients of a pass's weights on the CPU, from a chunk of steps at a time.
 
 use super::step::{multiply, scale, value_of};
-use super::{Cell, Extents, GradInputs, Layout, Recurrence};
+use super::{Extents, GradInputs, Layout, Recurrence};
 use crate::device::cpu::gemm::{View, gemm};
 use crate::device::cpu::{Float, Scratch, threads};
 use crate::error::Result;
@@ -24,7 +24,6 @@ pub(super) struct Chunk<'a, T> {
 /// or whose product has another gradient than their sum, have a product of their own, of 1 and their state.
 pub(super) struct WeightsGrad<'a, T: Float> {
     op: &'a Recurrence,
-    cell: &'a Cell,
     layout: Layout,
     kept: &'a [T],
     dropout: Option<&'a [T]>,
@@ -32,21 +31,21 @@ pub(super) struct WeightsGrad<'a, T: Float> {
     /// The left factors' columns, with the state's only where a gate needs them, and room for a chunk of them.
     columns: usize,
     factors: Scratch<T>,
-    /// The gates with a product of their own, its results, and room for a chunk of left factors.
+    /// The gates with a product of their own, its results, and room for a chunk of left factors where theirs are others.
     own: Range<usize>,
     parts: Scratch<T>,
-    own_factors: Scratch<T>,
+    own_factors: Option<Scratch<T>>,
 }
 
 impl<'a, T: Float> WeightsGrad<'a, T> {
     pub fn new(
-        (op, cell): (&'a Recurrence, &'a Cell),
-        layout: Layout,
+        op: &'a Recurrence,
+        (layout, chunk): (Layout, usize),
         (inputs, dropout): (&GradInputs<'a>, Option<&'a [T]>),
         out: &'a mut [T],
     ) -> Result<Self> {
-        let Extents { batch, features, units, .. } = layout.at;
-        let rows = chunk(layout.at, cell.gates * units) * batch;
+        let (cell, Extents { batch, features, units, .. }) = (layout.cell, layout.at);
+        let rows = chunk * batch;
         let resets = cell.recurrent < cell.gates;
         let own = match dropout {
             Some(_) => 0..cell.gates,
@@ -54,10 +53,9 @@ impl<'a, T: Float> WeightsGrad<'a, T> {
             None => cell.gates..cell.gates,
         };
         let columns = features + 2 + if own.start > 0 { units } else { 0 };
-        let own_rows = if dropout.is_some() || resets { rows } else { 0 };
+        let factors = || Scratch::new(rows * (1 + units));
         Ok(WeightsGrad {
             op,
-            cell,
             layout,
             kept: inputs.kept.data::<T>()?,
             dropout,
@@ -65,14 +63,15 @@ impl<'a, T: Float> WeightsGrad<'a, T> {
             columns,
             factors: Scratch::new(rows * columns)?,
             parts: Scratch::new(own.len() * (1 + units) * units)?,
-            own_factors: Scratch::new(own_rows * (1 + units))?,
+            own_factors: (dropout.is_some() || resets).then(factors).transpose()?,
             own,
         })
     }
 
     /// Adds what a chunk gives; the last is the first to come.
     pub fn add(&mut self, x: &[T], chunk: &Chunk<T>, last: bool) -> Result<()> {
-        let WeightsGrad { cell, layout, kept, columns, .. } = *self;
+        let WeightsGrad { layout, kept, columns, .. } = *self;
+        let cell = layout.cell;
         let Extents { batch, features, units, .. } = layout.at;
         let width = cell.gates * units;
         let first = layout.before(0, chunk.first, &(0..batch)).start;
@@ -87,11 +86,10 @@ impl<'a, T: Float> WeightsGrad<'a, T> {
                 true => View::new(chunk.apart, units, false),
                 false => View::new(&chunk.sums[(gate * units).min(chunk.sums.len())..], width, false),
             };
-            let own = &mut self.own_factors.elements()[..];
-            let left = match own.is_empty() {
-                true => View::new(&factors[(features + 1).min(factors.len())..], columns, true),
-                false => {
-                    let own = &mut own[..chunk.rows * (1 + units)];
+            let left = match &mut self.own_factors {
+                None => View::new(&factors[(features + 1).min(factors.len())..], columns, true),
+                Some(own) => {
+                    let own = &mut own.elements()[..chunk.rows * (1 + units)];
                     let resets = gate >= cell.recurrent;
                     let of_gate = OfGate { gate, resets, states, first: chunk.first };
                     of_gate.gather((self.op, layout, kept), self.dropout, own);
@@ -107,7 +105,8 @@ impl<'a, T: Float> WeightsGrad<'a, T> {
 
     /// Puts the parts of the gates with products of their own in their places.
     pub fn finish(self) {
-        let WeightsGrad { cell, layout, out, own, mut parts, .. } = self;
+        let WeightsGrad { layout, out, own, mut parts, .. } = self;
+        let cell = layout.cell;
         let Extents { features, units, .. } = layout.at;
         let width = cell.gates * units;
         let of_products = &mut out[(features + 1) * width..];

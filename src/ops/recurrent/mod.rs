@@ -1,7 +1,8 @@
 //! Recurrences over whole sequences: what the ops of the cells share.
 //!
-//! One op goes through all steps. The product of the input with its kernel needs no state, so it is made for many steps at once;
-//! then step by step comes the product of the state with the recurrent kernel, the gates, the next state.
+//! One op goes through all steps: the product of the input with its kernel, which needs no state (a card makes it for all steps
+//! at once, the CPU where a step's numbers are in its cache), that of the state with the recurrent kernel, the gates, the next
+//! state.
 
 mod cases;
 mod cpu;
@@ -14,6 +15,8 @@ mod layout;
 mod lstm;
 mod simple_rnn;
 mod step;
+#[cfg(test)]
+mod tests;
 
 pub use grad::Back;
 pub use gru::{Gru, GruGrad, ResetFirst, ResetFirstGrad};

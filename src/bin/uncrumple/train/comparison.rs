@@ -33,8 +33,13 @@ pub struct Options {
 }
 
 /// The values of an option that takes networks' names.
-pub fn names(names: impl Iterator<Item = &'static str>) -> PossibleValuesParser {
-    names.collect::<Vec<_>>().into()
+pub fn names(networks: impl Iterator<Item = &'static str>) -> PossibleValuesParser {
+    networks.collect::<Vec<_>>().into()
+}
+
+/// The networks of these names, or all if there are none.
+pub fn chosen<'a, N>(networks: &'a [N], program: &[String], name: impl Fn(&N) -> &'static str) -> Vec<&'a N> {
+    networks.iter().filter(|&n| program.is_empty() || program.iter().any(|p| name(n) == p)).collect()
 }
 
 /// What networks are compared by.
@@ -68,6 +73,11 @@ impl Measure {
             Measure::MeanAbsoluteError(unit) => format!("{value:.3} {unit}"),
             Measure::Accuracy => format!("{:.1} %", value * 100.0),
         }
+    }
+
+    /// Whether it is an error, of which a part of another one's says something.
+    fn is_error(self) -> bool {
+        matches!(self, Measure::MeanAbsoluteError(_))
     }
 
     fn better(self, value: f64, than: f64) -> bool {
@@ -104,6 +114,14 @@ pub struct Learnt {
     pub measured: [f64; 2],
 }
 
+/// A comparison whose baseline is not known yet.
+pub struct Start<'a> {
+    options: &'a Options,
+    task: Task,
+    device: Device,
+    out: PathBuf,
+}
+
 /// A comparison under way.
 pub struct Comparison<'a> {
     options: &'a Options,
@@ -134,23 +152,26 @@ impl Options {
     }
 
     /// Finds the device, which comes before all that computes, and makes the folder, for so many networks.
-    pub fn start(&self, task: Task, networks: usize) -> Result<Comparison<'_>> {
+    pub fn start(&self, task: Task, networks: usize) -> Result<Start<'_>> {
         if networks > 1 && self.run.profiles() {
             return Err(Error::Config("--profile: times one training; name the network by --program".into()));
         }
         let device = self.run.compute.start()?;
         let out = self.run.out(task.name)?;
-        Ok(Comparison { options: self, task, device, out, baseline: [f64::NAN; 2], rows: Vec::new(), best: None })
+        Ok(Start { options: self, task, device, out })
+    }
+}
+
+impl<'a> Start<'a> {
+    /// Holds networks against one who is as good as this in validation and test, and says where they are trained.
+    pub fn hold_against(self, baseline: [f64; 2]) -> Result<Comparison<'a>> {
+        let Start { options, task, device, out } = self;
+        say(format!("on       {}", describe(&device)))?;
+        Ok(Comparison { options, task, device, out, baseline, rows: Vec::new(), best: None })
     }
 }
 
 impl Comparison<'_> {
-    /// Holds networks against this, and says where they are trained.
-    pub fn hold_against(&mut self, baseline: [f64; 2]) -> Result<()> {
-        self.baseline = baseline;
-        say(format!("on       {}", describe(&self.device)))
-    }
-
     /// The model as the options have it: its seed, its precision, its device.
     pub fn prepare(&self, model: Model) -> Result<Model> {
         let Run { precision, compute, .. } = &self.options.run;
@@ -201,7 +222,7 @@ impl Comparison<'_> {
 
     /// The measure as a part of the baseline's, which says something of errors alone.
     fn ratio(&self, test: f64) -> Option<f64> {
-        matches!(self.task.measure, Measure::MeanAbsoluteError(_)).then_some(test / self.baseline[1])
+        self.task.measure.is_error().then_some(test / self.baseline[1])
     }
 
     fn text(&self) -> String {
@@ -215,7 +236,7 @@ impl Comparison<'_> {
             cells
         };
         let mut head = vec![String::new(), "parameters".into(), format!("validation {title}"), format!("test {title}")];
-        head.extend(self.ratio(1.0).map(|_| format!("of {baseline}")));
+        head.extend(measure.is_error().then(|| format!("of {baseline}")));
         head.push("s an epoch".into());
         let mut lines = vec![head, line(baseline, 0, self.baseline, None)];
         lines.extend(self.rows.iter().map(|row| line(row.name, row.parameters, row.measured, row.epoch)));
@@ -237,7 +258,7 @@ impl Comparison<'_> {
         let title = measure.title().to_lowercase();
         let ratio = |test: f64| self.ratio(test).map_or(String::new(), |ratio| format!(",{ratio}"));
         atomic_write(&self.out.join("results.csv"), |out| {
-            let head = if self.ratio(1.0).is_some() { ",ratio" } else { "" };
+            let head = if measure.is_error() { ",ratio" } else { "" };
             writeln!(out, "model,parameters,validation_{title},test_{title}{head},seconds_per_epoch")?;
             writeln!(out, "{baseline},0,{},{}{},", values[0], values[1], ratio(values[1]))?;
             for Row { name, parameters, measured: [validation, test], epoch } in &self.rows {

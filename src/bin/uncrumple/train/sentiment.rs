@@ -1,6 +1,6 @@
 //! `uncrumple train sentiment`: whether a critic liked a film, by networks that read a sentence in different ways.
 
-use super::comparison::{Comparison, Contender, Measure, Options, Task, names};
+use super::comparison::{Comparison, Contender, Measure, Options, Task, chosen, names};
 use super::parts::{Division, Parts, by_class};
 use super::{print_left, verdict};
 use crate::say;
@@ -30,8 +30,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { program, options } = arguments;
-    let chosen: Vec<&Network> =
-        NETWORKS.iter().filter(|n| program.is_empty() || program.iter().any(|name| n.name == name)).collect();
+    let chosen = chosen(NETWORKS, program, |network| network.name);
     let task = Task {
         name: "sentiment",
         measure: Measure::Accuracy,
@@ -40,7 +39,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         batch_size: 64,
         learning_rate: 1e-3,
     };
-    let mut comparison = options.start(task, chosen.len())?;
+    let start = options.start(task, chosen.len())?;
     let table = datasets::movie_reviews()?;
     let target = Target::new(&table, "sentiment", None)?;
     let split = |table: &Table| by_class(table, &target);
@@ -51,11 +50,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         .map(|network| Parts::new(&table, &target, network.space("text").exclude("sentiment"), &division))
         .collect::<Result<Vec<_>>>()?;
     let Some(first) = views.first() else { return Ok(()) };
-    let share = |part| verdict::common_sense(target.problem(), &first.train, part);
-    let majority = [share(&first.validation)?, share(&first.test)?].map(|(_, figures)| figures[0].1);
+    let share = |part: &Dataset| -> Result<f64> {
+        let (_, figures) = verdict::common_sense(target.problem(), &first.train, part)?;
+        Ok(figures.into_iter().find(|(name, _)| *name == "accuracy").map_or(f64::NAN, |(_, share)| share))
+    };
+    let majority = [share(&first.validation)?, share(&first.test)?];
     let [train, validation, test] = [&first.train, &first.validation, &first.test].map(Dataset::len);
     say(format!("rows     {train} to train on, {validation} for validation, {test} to be tested on (at random)"))?;
-    comparison.hold_against(majority)?;
+    let mut comparison = start.hold_against(majority)?;
     for (network, parts) in chosen.iter().zip(&views) {
         if !learn(&mut comparison, network, parts)? {
             return Ok(());

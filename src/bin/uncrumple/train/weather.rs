@@ -1,11 +1,11 @@
 //! `uncrumple train weather`: the temperature of tomorrow from five days of weather.
 
-use super::comparison::{Contender, Measure, Options, TOGETHER, Task, names};
+use super::comparison::{Contender, Measure, Options, TOGETHER, Task, chosen, names};
 use super::print_left;
 use crate::{plot, say};
 use clap::Args;
 use uncrumple::prelude::*;
-use uncrumple::programs::series::{AHEAD, FEATURES, HOURS, NETWORKS, Network, Weather};
+use uncrumple::programs::series::{AHEAD, FEATURES, HOURS, NETWORKS, Weather};
 
 /// Learn to foretell tomorrow's temperature, by several networks, and compare them
 #[derive(Args)]
@@ -30,8 +30,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { program, options } = arguments;
-    let chosen: Vec<&Network> =
-        NETWORKS.iter().filter(|n| program.is_empty() || program.iter().any(|name| n.name == name)).collect();
+    let chosen = chosen(NETWORKS, program, |network| network.name);
     let task = Task {
         name: "weather",
         measure: Measure::MeanAbsoluteError("°C"),
@@ -40,11 +39,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         batch_size: 128,
         learning_rate: 1e-3,
     };
-    let mut comparison = options.start(task, chosen.len())?;
+    let start = options.start(task, chosen.len())?;
     let weather = Weather::new(&datasets::weather()?)?;
     let parts = Parts::new(&weather)?;
     parts.describe(&weather)?;
-    comparison.hold_against(parts.persistence)?;
+    let mut comparison = start.hold_against(parts.persistence)?;
     for network in chosen {
         say(format!("\n{}: {}", network.name, network.about))?;
         let model = comparison.prepare(network.model(&parts.train)?)?;

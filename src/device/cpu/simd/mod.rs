@@ -117,8 +117,8 @@ pub unsafe fn store<V: Vector>(vector: V, to: *mut V::T, lanes: usize) {
 
 /// Work that is written once and compiled for each kind of vector.
 pub trait Body<T> {
-    /// Does it. Mark it `#[inline(always)]`, and all that it calls: only so the instructions reach it. A closure cannot be
-    /// marked where a `let` names it: none of those has to do with vectors.
+    /// Does it. Mark it `#[inline(always)]`, and all that it calls: only so the instructions reach it. A closure that a
+    /// `let` names cannot be marked, so none of them may touch vectors.
     ///
     /// # Safety
     /// The machine has V's instructions.

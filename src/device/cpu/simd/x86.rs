@@ -118,7 +118,7 @@ vector!(
 );
 
 /// What the functions of a vector are, inside of its `impl Lanes`.
-macro_rules! functions {
+macro_rules! activations {
     ($mul:ident) => {
         #[inline(always)]
         unsafe fn mul(self, other: Self) -> Self {
@@ -183,7 +183,7 @@ impl Lanes for __m512 {
         // SAFETY: as above.
         unsafe { _mm512_mask_blend_ps(mask, self, other) }
     }
-    functions!(_mm512_mul_ps);
+    activations!(_mm512_mul_ps);
     #[inline(always)]
     unsafe fn flush(self) -> Self {
         // SAFETY: as above.
@@ -225,7 +225,7 @@ impl Lanes for __m256 {
         // SAFETY: as above.
         unsafe { _mm256_blendv_ps(self, other, mask) }
     }
-    functions!(_mm256_mul_ps);
+    activations!(_mm256_mul_ps);
     #[inline(always)]
     unsafe fn flush(self) -> Self {
         // SAFETY: as above.
