@@ -128,6 +128,28 @@ fn dropout_drops_the_same_at_all_steps() -> Result<()> {
     Ok(())
 }
 
+/// Keras itself cannot: its ConvLSTM fails with any mask.
+#[test]
+fn a_convolutional_lstm_passes_masked_steps_over() -> Result<()> {
+    let x = values(&[1, 4, 5, 2])?;
+    let mask = Tensor::from_slice(&[true, false, true, true], [1, 4])?;
+    let rest = Tensor::concatenate(&[&x.slice(1, 0..1)?, &x.slice(1, 2..4)?], 1)?;
+    for layer in [ConvLSTM1D::new(3, 2), ConvLSTM1D::new(3, 2).go_backwards(true)] {
+        let layer = layer.return_state(true).shared();
+        let run = |x: &Tensor, mask: Option<Tensor>| -> Result<Vec<Vec<f32>>> {
+            let graph = graph_of(&layer, from_ref(x))?;
+            let weights = graph.weights.iter().map(|(_, spec)| values(&spec.shape)).collect::<Result<Vec<_>>>()?;
+            let (outputs, _) = graph.run_masked(&weights, &[x], &[mask], Mode::INFERENCE, &mut Updates::new())?;
+            outputs.iter().map(Tensor::to_vec::<f32>).collect()
+        };
+        let (masked, without) = (run(&x, Some(mask.clone()))?, run(&rest, None)?);
+        assert_eq!(masked.len(), 3);
+        assert_eq!(masked, without);
+        assert!(masked != run(&x, None)?);
+    }
+    Ok(())
+}
+
 #[test]
 fn the_bias_of_the_forget_gate_begins_at_one() -> Result<()> {
     let bias = |layer: LayerRef| -> Result<Vec<f32>> {
