@@ -105,7 +105,7 @@ impl<'a, T: Float> WeightsGrad<'a, T> {
 
     /// Puts the parts of the gates with products of their own in their places.
     pub fn finish(self) {
-        let WeightsGrad { layout, out, own, mut parts, .. } = self;
+        let WeightsGrad { op, layout, out, own, mut parts, .. } = self;
         let cell = layout.cell;
         let Extents { features, units, .. } = layout.at;
         let width = cell.gates * units;
@@ -115,8 +115,8 @@ impl<'a, T: Float> WeightsGrad<'a, T> {
                 out[gate * units..(gate + 1) * units].copy_from_slice(part);
             }
         }
-        // Other cells have no bias of the products.
-        if !cell.apart {
+        // Others have no bias of the products.
+        if !(op.bias && cell.apart) {
             of_products[..width].fill(T::ZERO);
         }
     }
