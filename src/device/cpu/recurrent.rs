@@ -10,8 +10,8 @@ use std::ops::Range;
 /// tiles of four, six and twelve rows.
 pub const GROUP: usize = 36;
 
-/// Calls `work` for groups of samples over the threads, each of which has about as many samples and goes through its groups one by one,
-/// with scratch memory of `of_group` elements and of `of_sample` for each sample of a group.
+/// Calls `work` for groups of samples over the threads, each of which has about as many samples and goes through its groups
+/// one by one, with scratch memory of `of_group` elements and of `of_sample` for each sample of a group.
 ///
 /// No sample's numbers depend on which group it is in.
 ///
