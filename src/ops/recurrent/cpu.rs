@@ -2,7 +2,7 @@
 
 use super::step::{Products, Step, Sums, planes};
 use super::{Cell, Extents, Inputs, Kind, Layout, Recurrence};
-use crate::device::cpu::gemm::View;
+use crate::device::cpu::gemm::{Left, View};
 use crate::device::cpu::recurrent::{GROUP, Weights, groups};
 use crate::device::cpu::{Float, Scratch, threads};
 use crate::dtype::Element;
@@ -109,7 +109,13 @@ fn pass<K: Kind, T: Float>(op: &Recurrence, layout: Layout, inputs: &Inputs, out
                     None => row.fill(T::ZERO),
                 });
                 if together == 1 {
-                    of_input.of(count, &x[op.time(place, steps) * features..], steps * features, sums, width, true);
+                    of_input.of(
+                        count,
+                        Left::Rows(&x[op.time(place, steps) * features..], steps * features),
+                        sums,
+                        width,
+                        true,
+                    );
                 } else {
                     let (x_rows, sum_rows) = rows_together(op, at, (places, count), width);
                     of_input.of_rows((x, &x_rows), (sums, &sum_rows), true);

@@ -4,7 +4,7 @@ use super::cpu::{dropout_of, factors, keep_masked, optional, rows_together, toge
 use super::cpu_weights::{Chunk, WeightsGrad, chunk, chunks};
 use super::step::{Products, StepBack, SumsBack, planes};
 use super::{Extents, Grad, GradInputs, Kind, Layout};
-use crate::device::cpu::gemm::View;
+use crate::device::cpu::gemm::{Left, View};
 use crate::device::cpu::recurrent::{GROUP, Weights, groups};
 use crate::device::cpu::{Float, Scratch, threads};
 use crate::error::{Error, Result};
@@ -150,7 +150,7 @@ impl<'a, T: Float> PassBack<'a, T> {
                     keep_masked(Some(mask), at, time, &samples, old_h, h);
                 }
                 if let ([all], None) = (products.gates, products.dropout) {
-                    all.of(count, rows, width, h, units, true);
+                    all.of(count, Left::Rows(rows, width), h, units, true);
                 } else {
                     for gate in 0..cell.recurrent {
                         let (grads, distance) = match cell.apart && gate == 2 {
@@ -164,7 +164,7 @@ impl<'a, T: Float> PassBack<'a, T> {
                 // SAFETY: as above.
                 let dx = unsafe { dx.slice(samples.start * steps * features..samples.end * steps * features) };
                 if together == 1 {
-                    of_input.of(count, rows, width, &mut dx[time * features..], steps * features, false);
+                    of_input.of(count, Left::Rows(rows, width), &mut dx[time * features..], steps * features, false);
                     continue;
                 }
                 let at_place = done % together * count * width;

@@ -4,7 +4,7 @@
 //! whatever the number of units.
 
 use crate::device::cpu::Float;
-use crate::device::cpu::recurrent::Product;
+use crate::device::cpu::gemm::{Left, Packed};
 use crate::ops::activation::Activation;
 use crate::ops::unary::SlopeOf;
 
@@ -43,7 +43,7 @@ pub struct StepBack<'a, T: 'static> {
 #[derive(Clone, Copy)]
 pub struct Products<'a, T: 'static> {
     /// One for each gate, or one for all of them.
-    pub gates: &'a [Product<'a, T>],
+    pub gates: &'a [Packed<'a, T>],
     /// What the state is multiplied by for each gate.
     pub dropout: Option<[&'a [T]; 4]>,
     pub units: usize,
@@ -56,9 +56,9 @@ impl<T: Float> Products<'_, T> {
         match self.dropout {
             Some(dropout) => {
                 multiply(state, dropout[gate], room);
-                self.gates[gate].of(rows, room, self.units, out, self.units, false);
+                self.gates[gate].of(rows, Left::Rows(room, self.units), out, self.units, false);
             }
-            None => self.gates[gate].of(rows, state, self.units, out, self.units, false),
+            None => self.gates[gate].of(rows, Left::Rows(state, self.units), out, self.units, false),
         }
     }
 
@@ -74,7 +74,7 @@ impl<T: Float> Products<'_, T> {
                 None => state,
             };
             let start = (gate * units).min(sums.rows.len());
-            product.of(rows, state, units, &mut sums.rows[start..], width, true);
+            product.of(rows, Left::Rows(state, units), &mut sums.rows[start..], width, true);
         }
     }
 
@@ -83,10 +83,10 @@ impl<T: Float> Products<'_, T> {
         let rows = state.len() / self.units.max(1);
         match self.dropout {
             Some(dropout) => {
-                self.gates[gate].of(rows, grads, distance, room, self.units, false);
+                self.gates[gate].of(rows, Left::Rows(grads, distance), room, self.units, false);
                 multiply_add(room, dropout[gate], state);
             }
-            None => self.gates[gate].of(rows, grads, distance, state, self.units, true),
+            None => self.gates[gate].of(rows, Left::Rows(grads, distance), state, self.units, true),
         }
     }
 }

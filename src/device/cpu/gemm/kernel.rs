@@ -56,6 +56,14 @@ pub struct Tile<T: 'static> {
     kernels: &'static [[[Raw<T>; 2]; 2]],
 }
 
+impl<T> Clone for Tile<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Tile<T> {}
+
 /// `(taps, depth, a, where its rows begin, the distance of its columns, b, b_rows, c, c_rows, width, accumulate)`
 type Raw<T> =
     unsafe fn(&[usize], usize, *const T, *const usize, usize, *const T, usize, *mut T, *const usize, usize, bool);

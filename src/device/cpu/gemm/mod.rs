@@ -8,10 +8,12 @@
 
 mod kernel;
 mod pack;
+mod packed;
 
 pub use kernel::Kernels;
 pub(super) use kernel::{MAX_ROWS, Rows, Step, Tile};
 pub(super) use pack::columns as pack_columns;
+pub use packed::{Left, Packed};
 
 use super::{Float, Scratch, threads};
 use crate::error::Result;
