@@ -19,6 +19,7 @@ mod window;
 
 pub use activation::Activation;
 pub use affine_transform::FillMode;
+pub use attention::Attend;
 pub(crate) use index::whole;
 pub use moving_statistics::moving_statistics;
 pub use random::Generator;
@@ -58,6 +59,7 @@ ops! {
     add: Add;
     affine_transform: AffineTransform;
     argmax: Argmax;
+    attention: Attention, AttentionGrad;
     average_pool: AveragePool, AveragePoolGrad;
     batch_norm: BatchNorm, BatchNormGrad;
     box_mask: BoxMask;
