@@ -83,6 +83,7 @@ ops! {
     layer_norm: LayerNorm, LayerNormGrad;
     leaky_relu: LeakyRelu, LeakyReluGrad;
     linear: Linear;
+    linear_cross_entropy: LinearCrossEntropy;
     log: Log, LogGrad;
     log_sigmoid: LogSigmoid, LogSigmoidGrad;
     log_softmax: LogSoftmax, LogSoftmaxGrad;
