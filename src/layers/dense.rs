@@ -2,7 +2,7 @@
 
 use super::activation_fn::{activation_setters, activations};
 use super::parameter::parameter_setters;
-use super::{ActivationFn, Call, Config, Layer, Parameter, Read, Spec, WeightSpec, object, one};
+use super::{ActivationFn, Call, Config, Head, Layer, Parameter, Read, Spec, WeightSpec, object, one};
 use crate::error::{Error, Result};
 use crate::initializers::{GlorotUniform, Zeros};
 use crate::shape::Shape;
@@ -111,6 +111,11 @@ impl Layer for Dense {
         self.kernel.write(&mut config);
         self.bias.write(&mut config);
         config
+    }
+
+    fn head(&self) -> Option<Head> {
+        let plain = self.activation == ActivationFn::default() || self.activation == ActivationFn::Softmax;
+        plain.then_some(Head { kernel: 0, transposed: false, bias: self.use_bias.then_some(1) })
     }
 
     fn output_activation(&self) -> Option<ActivationFn> {

@@ -94,6 +94,11 @@ pub trait Layer: fmt::Debug + Any + Send + Sync {
         None
     }
 
+    /// The product that the output is, up to its activation, so that a loss can be computed from what is multiplied.
+    fn head(&self) -> Option<Head> {
+        None
+    }
+
     /// Whether the layer computes in f32 under mixed precision.
     fn full_precision(&self) -> bool {
         false
@@ -143,6 +148,17 @@ pub trait Layer: fmt::Debug + Any + Send + Sync {
         let _ = training;
         false
     }
+}
+
+/// A layer's output as a product of its first input, `x · kernel + bias`, by the places of its weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The kernel, (features, classes).
+    pub kernel: usize,
+    /// Whether it stands transposed, (classes, features).
+    pub transposed: bool,
+    /// The bias, if there is one.
+    pub bias: Option<usize>,
 }
 
 /// A weight that a layer asks for.

@@ -7,6 +7,8 @@ mod reduction;
 
 pub use reduction::Reduction;
 
+pub(crate) use sparse_categorical_crossentropy::whole;
+
 use macros::{from_logits, label_smoothing, of_probabilities, of_values, plain};
 
 use crate::error::{Error, Result};
@@ -45,6 +47,12 @@ pub trait Loss: fmt::Debug + Send + Sync + 'static {
 
     /// Whether targets are labels, whole numbers below the number of classes, which training looks at beforehand.
     fn takes_labels(&self) -> bool {
+        false
+    }
+
+    /// Whether the loss is the cross-entropy of logits with labels, which [`Tensor::linear_cross_entropy`] computes from what the
+    /// logits are a product of.
+    fn takes_head(&self) -> bool {
         false
     }
 

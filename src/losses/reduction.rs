@@ -1,9 +1,11 @@
 //! How one number is made of the samples' losses.
 
 use super::weights_for;
+use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layers::{Config, Read};
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 use serde_json::Value;
 
@@ -77,6 +79,20 @@ impl Reduction {
         kept.mul(&weights)
     }
 
+    /// What each of so many losses counts in the loss of a batch: [`Reduction::apply`] is their sum, each times this. In f32.
+    ///
+    /// # Errors
+    /// As [`Reduction::apply`].
+    pub(crate) fn factors(self, shape: Shape, weights: Option<&Tensor>, device: &Device) -> Result<Tensor> {
+        let ones = Tensor::ones(device, shape, DType::F32)?;
+        let factors = Reduction::None.apply(&ones, weights)?;
+        match (self, weights) {
+            (Reduction::None | Reduction::Sum, _) => Ok(factors),
+            (Reduction::MeanWithSampleWeight, Some(weights)) => factors.div(&divisor(&weights.cast(DType::F32)?)?),
+            _ => factors.mul_scalar(1.0 / shape.size().max(1) as f64),
+        }
+    }
+
     /// The loss of a batch from those of its samples, each multiplied by its weight first, if there are any.
     ///
     /// Weights are one a sample, `(batch)` or `(batch, 1)`, or one for each loss. The mean divides by the number of
@@ -99,13 +115,14 @@ impl Reduction {
             Reduction::None => Ok(weighted),
             Reduction::Sum => weighted.sum(&[], false),
             Reduction::SumOverBatchSize | Reduction::Mean => weighted.mean(&[], false),
-            Reduction::MeanWithSampleWeight => {
-                let of_all = weights.sum(&[], false)?;
-                let [zero, huge] = [0.0, f64::INFINITY].map(|x| Tensor::full(&of_all.device(), (), of_all.dtype(), x));
-                // Where the weights add up to nothing, both the mean and its gradient are 0.
-                let divisor = of_all.equal(&zero?)?.select(&huge?, &of_all)?;
-                weighted.sum(&[], false)?.div(&divisor)
-            }
+            Reduction::MeanWithSampleWeight => weighted.sum(&[], false)?.div(&divisor(&weights)?),
         }
     }
+}
+
+/// What a sum of weighted losses is divided by. Where the weights add up to nothing, both the mean and its gradient are 0.
+fn divisor(weights: &Tensor) -> Result<Tensor> {
+    let of_all = weights.sum(&[], false)?;
+    let [zero, huge] = [0.0, f64::INFINITY].map(|x| Tensor::full(&of_all.device(), (), of_all.dtype(), x));
+    of_all.equal(&zero?)?.select(&huge?, &of_all)
 }

@@ -56,6 +56,10 @@ impl Loss for SparseCategoricalCrossentropy {
         true
     }
 
+    fn takes_head(&self) -> bool {
+        true
+    }
+
     fn config(&self) -> Config {
         object(json!({"from_logits": self.from_logits, "ignore_class": null}))
     }
@@ -63,7 +67,7 @@ impl Loss for SparseCategoricalCrossentropy {
 
 /// The labels as whole numbers. One that is none is an error on the CPU; on a CUDA card it becomes −1, which is no
 /// class.
-fn whole(y_true: &Tensor) -> Result<Tensor> {
+pub(crate) fn whole(y_true: &Tensor) -> Result<Tensor> {
     if !y_true.dtype().is_float() {
         return Ok(y_true.clone());
     }

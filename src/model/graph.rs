@@ -4,8 +4,8 @@ use crate::device::cuda;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layers::{
-    ActivationFn, Call, CallNode, LayerRef, Masks, Precision, SetMasks, Source, Spec, Symbol, Updates, WeightSpec,
-    check_mask, in_precision, output_masks,
+    ActivationFn, Call, CallNode, Head, LayerRef, Masks, Precision, SetMasks, Source, Spec, Symbol, Updates,
+    WeightSpec, check_mask, in_precision, output_masks,
 };
 use crate::ops::Generator;
 use crate::profile;
@@ -26,6 +26,8 @@ pub struct Mode<'a> {
     pub generator: Option<&'a Generator>,
     /// Outputs that are wanted before their last activation, as bits.
     pub logits: u64,
+    /// Outputs of which what their [head](crate::layers::Layer::head) multiplies is wanted instead, as bits.
+    pub features: u64,
     /// Whether the models around it, if it is nested, are trainable.
     pub trainable: bool,
     /// The place of its first weight among those of the outermost model.
@@ -39,6 +41,7 @@ impl Mode<'_> {
         precision: Precision::F32,
         generator: None,
         logits: 0,
+        features: 0,
         trainable: true,
         first_weight: 0,
     };
@@ -166,6 +169,15 @@ impl Graph {
         self.layers[step.layer].layer.output_activation()
     }
 
+    /// The layer of which an output is the [head](crate::layers::Layer::head), if [`Mode::features`] can ask for what it
+    /// multiplies.
+    pub fn output_head(&self, output: usize) -> Option<(&Entry, Head)> {
+        let step = self.steps.iter().find(|s| s.output == Some(output))?;
+        let entry = &self.layers[step.layer];
+        let head = entry.layer.layer().head().filter(|_| entry.layer.activity().is_none())?;
+        Some((entry, head))
+    }
+
     /// The inputs in the dtypes that the graph asks for, converted where they have others, as Keras does it.
     pub(crate) fn cast(&self, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 4]>> {
         let wanted = self.inputs.iter().map(|(_, spec)| Some(spec.dtype)).chain(std::iter::repeat(None));
@@ -230,12 +242,13 @@ impl Graph {
                 read.push(in_precision(value(&live, i)?, compute)?);
             }
             let given = masks_of(&masks, &step.inputs);
+            let wanted = |outputs: u64| step.output.is_some_and(|o| o < 64 && outputs >> o & 1 == 1);
             let mut call = Call {
                 weights: &weights[entry.weights.clone()],
                 first_weight: mode.first_weight + entry.weights.start,
                 training: mode.training,
                 trainable: mode.trainable && entry.layer.is_trainable(),
-                logits: step.output.is_some_and(|o| o < 64 && mode.logits >> o & 1 == 1),
+                logits: wanted(mode.logits),
                 compute,
                 generator: mode.generator,
                 updates,
@@ -243,7 +256,10 @@ impl Graph {
                 set: SetMasks::new(),
             };
             let borrowed: SmallVec<[&Tensor; 2]> = read.iter().collect();
-            let outputs = layer.forward(&mut call, &borrowed).map_err(|e| e.in_layer(&entry.name))?;
+            let outputs = match wanted(mode.features) {
+                true => Tensors::from_elem(read[0].clone(), 1),
+                false => layer.forward(&mut call, &borrowed).map_err(|e| e.in_layer(&entry.name))?,
+            };
             let set = call.set;
             if let Some(regularizer) = entry.layer.activity() {
                 outputs

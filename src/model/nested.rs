@@ -104,7 +104,7 @@ impl Layer for Nested {
     fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
         let (precision, logits) = (Precision::of(call.compute_dtype()), u64::from(call.wants_logits()));
         let Call { training, generator, trainable, first_weight, masks, .. } = *call;
-        let mode = Mode { training, precision, generator, logits, trainable, first_weight };
+        let mode = Mode { training, precision, generator, logits, features: 0, trainable, first_weight };
         let (outputs, mut made) = self.graph.run_masked(call.weights, inputs, masks, mode, call.updates)?;
         if !(masks.is_empty() && made.is_empty()) {
             made.resize(outputs.len(), None);

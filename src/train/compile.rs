@@ -1,5 +1,6 @@
 //! From a model to a trainer.
 
+use super::head::OutputHead;
 use super::{History, Trackers, Trainer, step};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -79,6 +80,8 @@ impl Trainer {
                 logits |= 1 << i;
             }
         }
+        let head = |i: usize| OutputHead::of(&model, i, &losses, &metrics[i]);
+        let heads = (0..outputs.min(64)).map(head).collect();
         Ok(Trainer {
             seed: model.seed,
             generator: Generator::new(model.seed, &device)?,
@@ -92,6 +95,7 @@ impl Trainer {
             step: None,
             mixing: None,
             logits,
+            heads,
             trackers,
             scratch: step::Scratch::default(),
             captures: Some(super::capture::Captures::default()),

@@ -10,6 +10,7 @@ mod evaluate;
 mod feed;
 mod find_learning_rate;
 mod fit;
+mod head;
 mod history;
 mod probe;
 mod save;
@@ -33,6 +34,7 @@ use crate::ops::Generator;
 use crate::optimizers::{self, Optimizer};
 use crate::schedules::LearningRate;
 use crate::tensor::Tensor;
+use smallvec::SmallVec;
 
 /// A model with all that training it needs: optimizer, losses, metrics, and their state on the device.
 ///
@@ -58,6 +60,8 @@ pub struct Trainer {
     mixing: Option<Box<dyn Mixing>>,
     /// Outputs that end with the activation that their loss undoes, as bits.
     logits: u64,
+    /// Those of the first outputs whose loss is computed without their logits.
+    heads: SmallVec<[Option<head::OutputHead>; 1]>,
     trackers: Trackers,
     scratch: step::Scratch,
     /// `None` where steps are not recorded.

@@ -37,7 +37,7 @@ impl Running<'_> {
     /// # Errors
     /// Inputs of another number or shape.
     pub fn call(&self, inputs: &[&Tensor]) -> Result<Tensors> {
-        self.call_logits(inputs, 0).map(|(outputs, _)| outputs)
+        self.call_before(inputs, [0, 0]).map(|(outputs, _)| outputs)
     }
 
     /// The same with the masks of the outputs, by which [`Reduction::mask`](crate::losses::Reduction::mask) weighs a loss.
@@ -45,12 +45,13 @@ impl Running<'_> {
     /// # Errors
     /// As [`Running::call`].
     pub fn call_masked(&self, inputs: &[&Tensor]) -> Result<(Tensors, Masks)> {
-        self.call_logits(inputs, 0)
+        self.call_before(inputs, [0, 0])
     }
 
-    fn call_logits(&self, inputs: &[&Tensor], logits: u64) -> Result<(Tensors, Masks)> {
+    /// The same where some outputs are wanted before their last activation, and some before their head, as bits.
+    fn call_before(&self, inputs: &[&Tensor], [logits, features]: [u64; 2]) -> Result<(Tensors, Masks)> {
         let (training, precision) = (self.training, self.precision);
-        let mode = Mode { training, precision, generator: Some(self.generator), logits, ..Mode::INFERENCE };
+        let mode = Mode { training, precision, generator: Some(self.generator), logits, features, ..Mode::INFERENCE };
         let inputs = self.graph.cast(inputs)?;
         let borrowed: SmallVec<[&Tensor; 4]> = inputs.iter().collect();
         self.graph.run_masked(self.weights, &borrowed, &[], mode, &mut self.updates.borrow_mut())
@@ -210,9 +211,11 @@ impl Trainer {
             }
             None => {
                 let inputs: SmallVec<[&Tensor; 4]> = batch.inputs().iter().collect();
-                let (outputs, masks) = running.call_logits(&inputs, self.logits)?;
+                let heads = self.heads.iter().enumerate().filter(|(_, head)| head.is_some());
+                let features = heads.fold(0, |bits, (i, _)| bits | 1 << i);
+                let (outputs, masks) = running.call_before(&inputs, [self.logits, features])?;
                 let _span = profile::layer("(loss)");
-                let (loss, losses) = self.loss(batch, &outputs, &masks)?;
+                let (loss, losses) = self.loss(batch, running.weights, &outputs, &masks)?;
                 Forward { loss, losses, outputs, masks }
             }
         };
@@ -229,7 +232,13 @@ impl Trainer {
     }
 
     /// The weighted sum of the outputs' losses, in f32, and where there are several each of them without its weight.
-    fn loss(&self, batch: &Batch, outputs: &[Tensor], masks: &[Option<Tensor>]) -> Result<(Tensor, Tensors)> {
+    fn loss(
+        &self,
+        batch: &Batch,
+        weights: &[Tensor],
+        outputs: &[Tensor],
+        masks: &[Option<Tensor>],
+    ) -> Result<(Tensor, Tensors)> {
         if batch.targets().len() != outputs.len() {
             let (targets, outputs) = (batch.targets().len(), outputs.len());
             return Err(Error::Data(format!(
@@ -241,10 +250,11 @@ impl Trainer {
         for (i, (output, target)) in outputs.iter().zip(batch.targets()).enumerate() {
             let Some(loss) = loss_of(&self.losses, i) else { break };
             let logits = self.logits >> i & 1 == 1 || loss.takes_logits();
-            let mut one = {
-                let losses = loss.call(target, &widened(output)?, logits)?;
-                let masked = weights_of(loss.reduction(), masks.get(i), batch.weights(i))?;
-                loss.reduction().apply(&losses, masked.as_ref().or(batch.weights(i)))?
+            let masked = weights_of(loss.reduction(), masks.get(i), batch.weights(i))?;
+            let samples = masked.as_ref().or(batch.weights(i));
+            let mut one = match self.heads.get(i) {
+                Some(Some(head)) => head.loss(loss, weights, (output, target), samples)?,
+                _ => loss.reduction().apply(&loss.call(target, &widened(output)?, logits)?, samples)?,
             };
             if outputs.len() > 1 {
                 losses.push(one.detach());
