@@ -4,12 +4,14 @@ mod cifar10;
 mod cmudict;
 mod fashion_mnist;
 mod movie_reviews;
+mod shakespeare;
 mod weather;
 
 pub use cifar10::{CIFAR10_CLASSES, cifar10};
 pub use cmudict::cmudict;
 pub use fashion_mnist::{FASHION_MNIST_CLASSES, fashion_mnist};
 pub use movie_reviews::movie_reviews;
+pub use shakespeare::{Work, shakespeare};
 pub use weather::weather;
 
 use super::{Dataset, Table};
