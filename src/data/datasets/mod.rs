@@ -8,7 +8,7 @@ mod shakespeare;
 mod weather;
 
 pub use cifar10::{CIFAR10_CLASSES, cifar10};
-pub use cmudict::cmudict;
+pub use cmudict::{Spoken, cmudict, pronunciations};
 pub use fashion_mnist::{FASHION_MNIST_CLASSES, fashion_mnist};
 pub use movie_reviews::movie_reviews;
 pub use shakespeare::{Work, shakespeare};
