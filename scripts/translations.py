@@ -1,7 +1,7 @@
-"""Takes sentences from LibreOffice's Spanish messages, for datasets/translations: scripts/translations.py MESSAGES FOLDER
+"""Takes texts from LibreOffice's Spanish messages, for datasets/translations: scripts/translations.py MESSAGES FOLDER
 
-MESSAGES is the folder of .mo files, FOLDER gets train.tsv and test.tsv: English, tab, Spanish. What is left out and why is in
-the README of the data set; what is left of how many is printed.
+MESSAGES is the folder of .mo files, FOLDER gets train.tsv and test.tsv: English, tab, Spanish. What is left out and why
+is in the README of the data set; what is left of how many is printed.
 """
 
 import collections

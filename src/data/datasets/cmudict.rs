@@ -15,9 +15,10 @@ pub struct Spoken {
     pub variants: Vec<Vec<String>>,
 }
 
-/// The CMU Pronouncing Dictionary (Carnegie Mellon University): the columns `word`, in capital letters, and `phonemes`, which
-/// of 39 American English sounds the word holds, without stress, in alphabetical order. Several pronunciations of one word
-/// are several rows. What is not made of the letters A to Z alone (apostrophes, digits, punctuation) is left out.
+/// The CMU Pronouncing Dictionary (Carnegie Mellon University): the columns `word`, in capital letters, and `phonemes`,
+/// which of 39 American English sounds the word holds, without stress, in alphabetical order. Several pronunciations of
+/// one word are several rows. What is not made of the letters A to Z alone (apostrophes, digits, punctuation) is left
+/// out.
 ///
 /// # Errors
 /// The folder `datasets/cmudict` is not there, or not what it was.
@@ -31,13 +32,13 @@ pub fn cmudict() -> Result<Table> {
     Table::from_columns([("word", words), ("phonemes", sounds)])
 }
 
-/// The same dictionary to learn from spelling what is spoken: 116 506 words, each once, in alphabetical order, with all its
-/// pronunciations, so that no split can put two of them on two sides.
+/// The same dictionary to learn from spelling what is spoken: 116 506 words, each once, in alphabetical order, with all
+/// its pronunciations, so that no split can put two of them on two sides.
 ///
-/// Phonemes are without stress, as usual where phoneme error rates of this dictionary are stated: pronunciations that differ
-/// in nothing else are one. What a network says is held against the nearest of the pronunciations
-/// ([`metrics::text::error_rate`](crate::metrics::text::error_rate)). Words with apostrophes are left out with all others
-/// that [`cmudict`] leaves out; nearly all of them are a possessive of a word that is there.
+/// Phonemes are without stress, as usual where phoneme error rates of this dictionary are stated: pronunciations that
+/// differ in nothing else are one. What a network says is held against the nearest of the pronunciations
+/// ([`metrics::text::error_rate`](crate::metrics::text::error_rate)). Words with apostrophes are left out with all
+/// others that [`cmudict`] leaves out; nearly all of them are a possessive of a word that is there.
 ///
 /// # Errors
 /// The folder `datasets/cmudict` is not there, or not what it was.
@@ -54,8 +55,8 @@ pub fn pronunciations() -> Result<Vec<Spoken>> {
     Ok(all)
 }
 
-/// Calls `take` with each word of the letters A to Z and one of its pronunciations, without stress. Those of one word follow
-/// each other.
+/// Calls `take` with each word of the letters A to Z and one of its pronunciations, without stress. Those of one word
+/// follow each other.
 fn each(take: impl FnMut(&str, &mut dyn Iterator<Item = &str>)) -> Result<()> {
     let path = folder()?.join("cmudict/dict.txt.gz");
     each_of(&unzipped(&path)?, &path, take)

@@ -12,11 +12,11 @@ pub struct Work {
     pub text: String,
 }
 
-/// Shakespeare: 37 plays and 5 poems, 5 057 239 letters, one after the other in the order of Project Gutenberg's names of
-/// them, which mixes comedies, histories and tragedies.
+/// Shakespeare: 37 plays and 5 poems, 5 057 239 letters, one after the other in the order of Project Gutenberg's names
+/// of them, which mixes comedies, histories and tragedies.
 ///
-/// The last four works (two comedies, a tragedy, a romance) are a tenth of the letters, which makes them the part to hold out:
-/// `works.split_at(38)`. Of their lines of 25 letters or more, 6 in 9730 stand in the other works too.
+/// The last four works (two comedies, a tragedy, a romance) are a tenth of the letters, which makes them the part to
+/// hold out: `works.split_at(38)`. Of their lines of 25 letters or more, 6 in 9730 stand in the other works too.
 ///
 /// # Errors
 /// The folder `datasets/shakespeare` is not there, or not what it was.

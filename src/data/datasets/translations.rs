@@ -13,11 +13,11 @@ pub struct Translation {
     pub spanish: String,
 }
 
-/// What LibreOffice says in English and in Spanish: 10 748 texts to train on and 1298 to test, from menu entries (`Insert Row`)
-/// to sentences that explain them; five words of English on average.
+/// What LibreOffice says in English and in Spanish: 10 748 texts to train on and 1298 to test, from menu entries
+/// (`Insert Row`) to sentences that explain them; five words of English on average.
 ///
-/// Both parts are in an order that chance made. No English and no Spanish text of one part is in the other, whatever its case,
-/// its punctuation and the numbers in it: texts that differ in nothing else are on one side.
+/// Both parts are in an order that chance made. No English and no Spanish text of one part is in the other, whatever
+/// its case, its punctuation and the numbers in it: texts that differ in nothing else are on one side.
 ///
 /// # Errors
 /// The folder `datasets/translations` is not there, or not what it was.

@@ -9,7 +9,8 @@ const ORDER: usize = 6;
 /// How many times as much recall counts as precision.
 const BETA: f64 = 2.0;
 
-/// chrF2 of a corpus, from 0 to 100: a score of translations, of which `references[i]` is what `hypotheses[i]` should be.
+/// chrF2 of a corpus, from 0 to 100: a score of translations, of which `references[i]` is what `hypotheses[i]` should
+/// be.
 ///
 /// ```text
 /// precision = mean over n of  |runs of n letters in both| / |runs of n letters of the hypotheses|
@@ -18,9 +19,9 @@ const BETA: f64 = 2.0;
 /// ```
 ///
 /// n is 1 to 6, letters are all signs but whitespace, and upper case is not lower case. A run counts as often as the
-/// hypothesis and its reference both have it; runs are counted over the whole corpus before anything is divided. An n for
-/// which either side has no run at all is left out of the means. This is what `sacrebleu` (2.x, `corpus_chrf`) computes by
-/// default; its signature is `nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no`.
+/// hypothesis and its reference both have it; runs are counted over the whole corpus before anything is divided. An n
+/// for which either side has no run at all is left out of the means. This is what `sacrebleu` (2.x, `corpus_chrf`)
+/// computes by default; its signature is `nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no`.
 ///
 /// Popović, [chrF: character n-gram F-score for automatic MT evaluation](https://aclanthology.org/W15-3049), 2015.
 ///

@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 /// How far sequences are from what they should be ([`error_rate`]).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ErrorRate {
-    /// Insertions, deletions and substitutions for each token of the references: the phoneme error rate where tokens are
-    /// phonemes, the word error rate where they are words. It is above 1 where too much was written.
+    /// Insertions, deletions and substitutions for each token of the references: the phoneme error rate where tokens
+    /// are phonemes, the word error rate where they are words. It is above 1 where too much was written.
     pub tokens: f64,
     /// The fraction of sequences that have any error: for spelling to sound the word error rate.
     pub sequences: f64,
@@ -21,8 +21,8 @@ pub struct ErrorRate {
 /// sequences = |hypotheses that are none of their references| / |hypotheses|
 /// ```
 ///
-/// The distance is Levenshtein's: the fewest insertions, deletions and substitutions of one token. Of references that are as
-/// near the first counts.
+/// The distance is Levenshtein's: the fewest insertions, deletions and substitutions of one token. Of references that
+/// are as near the first counts.
 ///
 /// ```
 /// use uncrumple::metrics::text::error_rate;

@@ -1,7 +1,7 @@
 //! Scores of texts and other sequences: what a network wrote held against what it should have written.
 //!
-//! Unlike the other metrics these are not gathered on the device while a model trains: they want whole sequences, which a
-//! decoder writes when training is done.
+//! Unlike the other metrics these are not gathered on the device while a model trains: they want whole sequences, which
+//! a decoder writes when training is done.
 
 mod chrf;
 mod error_rate;
