@@ -1,4 +1,4 @@
-//! Activations, losses, metrics, optimizers and initializers against Keras.
+//! Activations, losses, metrics, optimizers and initializers against Keras, chrF against sacrebleu.
 
 mod common;
 
@@ -303,6 +303,25 @@ fn accuracy_is_the_one_that_fits() {
 }
 
 #[test]
+fn chrf_is_sacrebleus() {
+    let texts = |value: &Value| -> Vec<String> { serde_json::from_value(value.clone()).unwrap() };
+    let cases = Golden::all("text");
+    for case in &cases {
+        let (hypotheses, references) = (texts(&case.about["hypotheses"]), texts(&case.about["references"]));
+        let agrees = |got: f64, want: &Value, what: &dyn std::fmt::Debug| {
+            let want = want.as_f64().unwrap();
+            assert!((got - want).abs() <= 1e-9, "{}: {what:?}: got {got}, expected {want}", case.name);
+        };
+        agrees(metrics::text::chrf(&hypotheses, &references).unwrap(), &case.about["score"], &"all");
+        for (i, want) in case.about["scores"].as_array().unwrap().iter().enumerate() {
+            let (hypothesis, reference) = (&hypotheses[i], &references[i]);
+            agrees(metrics::text::chrf(&[hypothesis], &[reference]).unwrap(), want, &(hypothesis, reference));
+        }
+    }
+    assert_eq!(cases.len(), 3);
+}
+
+#[test]
 fn schedules_are_kerass() {
     let (mut wrong, cases) = (Vec::new(), Golden::all("schedules"));
     for case in &cases {
@@ -459,7 +478,7 @@ fn the_lists_are_the_folders() {
         (
             "metrics",
             metrics::MODULES,
-            &["at_constraint", "confusion_matrix", "counts", "mean", "mod", "named", "overlap"],
+            &["at_constraint", "confusion_matrix", "counts", "mean", "mod", "named", "overlap", "text"],
         ),
         ("optimizers", optimizers::MODULES, OPTIMIZER_HELPERS),
         ("schedules", schedules::MODULES, &["mod"]),

@@ -8,6 +8,7 @@ mod counts;
 mod mean;
 mod named;
 mod overlap;
+pub mod text;
 
 pub use auc::{Curve, Summation};
 pub use confusion_matrix::confusion_matrix;

@@ -4,12 +4,16 @@ mod cifar10;
 mod cmudict;
 mod fashion_mnist;
 mod movie_reviews;
+mod shakespeare;
+mod translations;
 mod weather;
 
 pub use cifar10::{CIFAR10_CLASSES, cifar10};
-pub use cmudict::cmudict;
+pub use cmudict::{Spoken, cmudict, pronunciations};
 pub use fashion_mnist::{FASHION_MNIST_CLASSES, fashion_mnist};
 pub use movie_reviews::movie_reviews;
+pub use shakespeare::{Work, shakespeare};
+pub use translations::{Translation, translations};
 pub use weather::weather;
 
 use super::{Dataset, Table};
