@@ -65,6 +65,7 @@
 pub mod autograd;
 pub mod axes;
 pub mod callbacks;
+mod config;
 pub mod constraints;
 pub mod data;
 pub mod device;

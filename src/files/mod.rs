@@ -13,6 +13,7 @@ pub(crate) mod h5;
 mod hostile;
 pub mod idx;
 pub mod image;
+pub(crate) mod keras;
 pub mod npy;
 mod npy_rows;
 pub mod safetensors;
