@@ -59,6 +59,12 @@ pub(crate) fn integers(config: &Config, name: &str) -> Result<Option<Vec<i64>>> 
     list.map(Some).ok_or_else(|| wrong(name, "whole numbers", value))
 }
 
+/// The elements of a list, or of what Keras writes for a tuple.
+pub(crate) fn list(value: &Value) -> Option<&Vec<Value>> {
+    let tuple = value.get("class_name").and_then(Value::as_str) == Some("__tuple__");
+    if tuple { value.get("items")? } else { value }.as_array()
+}
+
 /// Checks that arguments which this engine lacks have the values that mean nothing.
 pub(crate) fn refuse(config: &Config, names: &[&str]) -> Result<()> {
     match names.iter().find_map(|&n| find(config, n).filter(|v| **v != Value::Bool(false)).map(|v| (n, v))) {

@@ -100,7 +100,12 @@ pub mod prelude {
     pub use crate::callbacks::Mode;
     pub use crate::callbacks::all::*;
     pub use crate::constraints::{MaxNorm, MinMaxNorm, NonNeg, UnitNorm};
-    pub use crate::data::{Dataset, Split, datasets};
+    #[cfg(feature = "tokenizers")]
+    pub use crate::data::Tokenizer;
+    pub use crate::data::{
+        Dataset, Hashing, IntegerLookup, Split, SplitOn, Standardize, StringLookup, Strings, TextVectorization,
+        datasets,
+    };
     pub use crate::device::Device;
     pub use crate::dtype::DType;
     pub use crate::error::{Error, Result};

@@ -76,6 +76,11 @@ pub(crate) fn input_layer(name: &str, shape: &[Option<usize>], dtype: &str) -> C
     }))
 }
 
+/// A layer's dtype policy.
+pub(crate) fn policy(name: &str) -> Value {
+    json!({"module": "keras", "class_name": "DTypePolicy", "config": {"name": name}, "registered_name": null})
+}
+
 /// A chain of layers, of which the first is an input of this shape.
 pub(crate) fn sequential(
     name: &str,
