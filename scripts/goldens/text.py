@@ -166,7 +166,8 @@ def write(folder):
             model_of(layer, name, inputs, FILES[name]).save(folder / f"{name}.keras")
             case["file"] = f"{name}.keras"
         golden[name] = case
-    lines = ",\n".join(f"{json.dumps(name)}:{json.dumps(case, separators=(",", ":"))}" for name, case in golden.items())
+    compact = lambda value: json.dumps(value, separators=(",", ":"))
+    lines = ",\n".join(f"{compact(name)}:{compact(case)}" for name, case in golden.items())
     made_with = json.dumps({"keras": keras.__version__, "tensorflow": tf.__version__})
     (folder / "text.json").write_text(f'{{"made_with": {made_with}, "cases": {{\n{lines}\n}}}}\n')
     print(f"{len(golden)} cases, {len(FILES)} files")

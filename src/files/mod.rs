@@ -56,7 +56,7 @@ fn open(path: &Path) -> Result<(File, u64)> {
 }
 
 /// Runs a parser that is not ours: should it panic on a damaged file, the panic becomes an error.
-fn guard<T>(path: &Path, what: &str, parse: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn guard<T>(path: &Path, what: &str, parse: impl FnOnce() -> Result<T>) -> Result<T> {
     // Nothing of a parser that panicked is looked at again, so that its broken invariants cannot be observed.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(parse))
         .unwrap_or_else(|_| Err(Error::file(path, format!("is damaged: the {what} reader gave up on it"))))

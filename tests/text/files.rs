@@ -32,7 +32,7 @@ fn write_all(folder: &Path) -> Result<usize> {
         layer.save(&path)?;
         let again = Layer::load(class, &path)?;
         assert_eq!(check(&again, case)?, None, "{name}");
-        let (output, shape) = match again.call(&case["inputs"])? {
+        let (output, shape): (Value, Value) = match again.call(&case["inputs"])? {
             Outputs::Strings(strings) => (strings.into(), case["shape"].clone()),
             Outputs::Numbers(tensor) if tensor.dtype() == DType::I64 => {
                 (tensor.to_vec::<i64>()?.into(), tensor.shape().to_vec().into())

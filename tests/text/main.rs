@@ -145,7 +145,9 @@ fn check(layer: &Layer, case: &Value) -> Result<Option<String>> {
     let (want, _) = flat(&case["output"]);
     let shape: Vec<usize> = case["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).collect();
     let wrong = match layer.call(&case["inputs"])? {
-        Outputs::Strings(got) => (want != got.iter().map(String::as_str).collect::<Vec<_>>()).then(|| format!("{got:?}")),
+        Outputs::Strings(got) => {
+            (want != got.iter().map(String::as_str).collect::<Vec<_>>()).then(|| format!("{got:?}"))
+        }
         Outputs::Numbers(got) if got.dtype() == DType::I64 => {
             let want: Vec<i64> = want.iter().map(|v| v.as_i64().unwrap()).collect();
             (got.shape()[..] != shape || got.to_vec::<i64>()? != want).then(|| format!("{got}"))

@@ -458,12 +458,17 @@ impl<K: Key> Lookup<K> {
     }
 
     /// Takes what a file has beside the arguments.
-    pub fn restore(&mut self, vocabulary: Option<&str>, weights: Option<Vec<f32>>) -> Result<()> {
+    pub fn restore(&mut self, State { config, vocabulary, weights, .. }: State) -> Result<()> {
         let weights = weights.filter(|_| self.output == Output::TfIdf);
+        let (vocabulary, size) = (vocabulary.as_deref(), find_size(&config, "vocabulary_size")?);
         if self.given.is_none() {
             let Some(text) = vocabulary else { return Ok(()) };
             let mut lines: Vec<&str> = split_lines(text).collect();
-            while lines.last().is_some_and(|line| line.is_empty()) {
+            if text.ends_with('\n') {
+                lines.push("");
+            }
+            // Keras takes away empty lines at the end, even one that is a term, as the size shows.
+            while Some(lines.len()) != size && lines.last().is_some_and(|line| line.is_empty()) {
                 lines.pop();
             }
             let terms = parse_lines(lines.into_iter())?;

@@ -203,7 +203,7 @@ macro_rules! lookup_methods {
 
             fn restored(state: State) -> Result<Self> {
                 let mut restored = Self::from_config(&state.config)?;
-                restored.lookup.restore(state.vocabulary.as_deref(), state.weights)?;
+                restored.lookup.restore(state)?;
                 Ok(restored)
             }
         }

@@ -390,7 +390,7 @@ impl Saved for TextVectorization {
 
     fn restored(state: State) -> Result<TextVectorization> {
         let mut restored = TextVectorization::from_config(&state.config)?;
-        restored.lookup.restore(state.vocabulary.as_deref(), state.weights)?;
+        restored.lookup.restore(state)?;
         Ok(restored)
     }
 }
