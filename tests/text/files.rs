@@ -14,7 +14,11 @@ fn files_of_keras_are_read() -> Result<()> {
         assert_eq!(check(&layer, case)?, None, "{name}");
         let path = folder.path().join(file);
         layer.save(&path)?;
-        assert_eq!(Layer::load(class, &path)?, layer, "{name}");
+        let again = Layer::load(class, &path)?;
+        assert_eq!(check(&again, case)?, None, "{name}");
+        // A last term that is empty makes the vocabulary an argument.
+        let lines = case.get("vocabulary").is_none_or(|terms| terms.as_array().unwrap().last().unwrap() != "");
+        assert!(again == layer || !lines, "{name}");
         read += 1;
     }
     assert!(read >= 12, "{read}");
