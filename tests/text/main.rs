@@ -78,8 +78,8 @@ impl Layer {
 
     fn adapt(&mut self, data: &Value) -> Result<()> {
         match self {
-            Layer::Text(layer) => layer.adapt(&strings(data)),
-            Layer::String(layer) => layer.adapt(&strings(data)),
+            Layer::Text(layer) => layer.adapt(strings(data)),
+            Layer::String(layer) => layer.adapt(strings(data)),
             Layer::Integer(layer) => layer.adapt(&numbers(data)),
             Layer::Hashing(_) => panic!("Hashing learns nothing"),
         }
@@ -89,15 +89,15 @@ impl Layer {
     fn call(&self, inputs: &Value) -> Result<Outputs> {
         let text = |strings: Strings<'_>| Outputs::Strings(strings.iter().map(String::from).collect());
         Ok(match self {
-            Layer::Text(layer) => Outputs::Numbers(layer.call(&strings(inputs))?),
+            Layer::Text(layer) => Outputs::Numbers(layer.call(strings(inputs))?),
             Layer::String(layer) if layer.config()["invert"] == true => text(layer.decode(&numbers(inputs))?),
-            Layer::String(layer) => Outputs::Numbers(layer.call(&strings(inputs))?),
+            Layer::String(layer) => Outputs::Numbers(layer.call(strings(inputs))?),
             Layer::Integer(layer) if layer.config()["invert"] == true => {
                 Outputs::Numbers(layer.decode(&numbers(inputs))?)
             }
             Layer::Integer(layer) => Outputs::Numbers(layer.call(&numbers(inputs))?),
             Layer::Hashing(layer) => Outputs::Numbers(match flat(inputs).0[0].is_string() {
-                true => layer.call(&strings(inputs))?,
+                true => layer.call(strings(inputs))?,
                 false => layer.call(&numbers(inputs))?,
             }),
         })

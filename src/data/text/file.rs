@@ -84,7 +84,8 @@ pub(super) fn save<T: Saved>(layer: &T, path: &Path) -> Result<()> {
         }
         assets.extend(state.vocabulary.as_ref().map(|lines| (vocabulary_entry(place), lines.as_bytes())));
     }
-    keras::write(path, model, tree, assets.iter().map(|(name, bytes)| (name.as_str(), *bytes)))
+    let assets: Vec<_> = assets.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
+    keras::write(path, model, tree, &assets)
 }
 
 /// Reads the one layer of its class that a file's model has.

@@ -79,12 +79,7 @@ impl Contents {
 ///
 /// # Errors
 /// A name that does not end in `.keras`; a file that cannot be written; a config too long to be read again.
-pub(crate) fn write<'a>(
-    path: &Path,
-    config: Config,
-    weights: h5::Tree,
-    rest: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-) -> Result<()> {
+pub(crate) fn write(path: &Path, config: Config, weights: h5::Tree, rest: &[(&str, &[u8])]) -> Result<()> {
     check_name(path)?;
     let metadata = json!({"keras_version": KERAS_VERSION, "date_saved": date(SystemTime::now())}).to_string();
     let config = Value::Object(config).to_string();
@@ -92,7 +87,7 @@ pub(crate) fn write<'a>(
     let packed = h5::write(&weights, path)?;
     drop(weights);
     let own = [(METADATA, metadata.as_bytes()), (CONFIG, config.as_bytes()), (WEIGHTS, &packed)];
-    archive::write(path, own.into_iter().chain(rest.into_iter().map(|(name, bytes)| (name, bytes))))
+    archive::write(path, own.iter().chain(rest).copied())
 }
 
 /// Keras opens a file as what its name says that it is.

@@ -121,7 +121,8 @@ pub fn write(path: impl AsRef<Path>, model: &Model, training: Option<Training<'_
         weights::write_optimizer(model, training.optimizer, training.iteration, training.slots, &mut tree)?;
     }
     config.insert("compile_config".into(), Value::Object(compiled));
-    file::write(path, config, tree, model.attachments.iter().map(|(name, bytes)| (name.as_str(), &**bytes)))
+    let attached: Vec<_> = model.attachments.iter().map(|(name, bytes)| (name.as_str(), &**bytes)).collect();
+    file::write(path, config, tree, &attached)
 }
 
 /// What a file would say of a model and of how it is being trained, but for numbers that training changes.
