@@ -116,3 +116,13 @@ fn configs_of_what_keras_cannot_mean() {
         refused(Layer::from_config(class, config.as_object().unwrap()), &words);
     }
 }
+
+/// Places that are there for their number alone take no memory.
+#[test]
+fn a_file_asks_for_no_memory_that_it_does_not_bring() -> Result<()> {
+    let config = json!({"max_tokens": i32::MAX, "pad_to_max_tokens": true, "output_mode": "tf_idf", "vocabulary": ["a"],
+        "idf_weights": [2.0]});
+    let lookup = StringLookup::from_config(config.as_object().unwrap())?;
+    assert_eq!(lookup.idf_weights(), Some(&[2.0f32, 2.0][..]));
+    Ok(())
+}
