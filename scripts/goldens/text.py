@@ -75,6 +75,9 @@ def cases():
     yield text("ngrams_list", ngrams=(2, 1))
     yield text("ngrams_two", ngrams=(2,), output_sequence_length=4)
     yield text("ngrams_characters", ngrams=2, split="character", max_tokens=40)
+    # Terms that the lines of a file cannot hold.
+    breaks = ["a\nb\u2028c\r\n\x1c", "\n \x85"]
+    yield "text_breaks", "TextVectorization", {"split": "character"}, breaks, breaks[::-1]
     given = ["tiger", "night", "é"]
     yield "text_given", "TextVectorization", {"vocabulary": given}, None, NEW
     special = ["", "[UNK]", *given]
