@@ -1,4 +1,4 @@
-//! Their files: Keras's are read, our own are what Keras opens (`scripts/goldens/text.py --check`), damaged ones are errors.
+//! Their files: Keras's are read, our own are what Keras opens (`scripts/goldens/text_input.py --check`), damaged ones are errors.
 
 use super::*;
 use std::path::Path;
@@ -25,7 +25,7 @@ fn files_of_keras_are_read() -> Result<()> {
     Ok(())
 }
 
-/// Writes every case as a file, for Keras to open: `scripts/goldens/text.py --check FOLDER`.
+/// Writes every case as a file, for Keras to open: `scripts/goldens/text_input.py --check FOLDER`.
 fn write_all(folder: &Path) -> Result<usize> {
     let mut written = 0;
     for (name, case) in &cases() {

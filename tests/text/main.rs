@@ -16,7 +16,7 @@ use uncrumple::files::repository;
 use uncrumple::{DType, Result, Tensor};
 
 fn goldens() -> PathBuf {
-    repository().join("tests/goldens/text")
+    repository().join("tests/goldens/text_input")
 }
 
 /// The cases that Keras computed, by their names.

@@ -1,6 +1,6 @@
 """What Keras makes of texts and categories: TextVectorization, StringLookup, IntegerLookup and Hashing, and files of them.
 
-    PYTHON scripts/goldens/text.py tests/goldens/text
+    PYTHON scripts/goldens/text_input.py tests/goldens/text_input
 
 These layers need TensorFlow, which the pinned environment of the other goldens does not have (it is half a gigabyte, and
 nothing else asks for it). PYTHON is that of an environment of its own:
@@ -10,7 +10,7 @@ nothing else asks for it). PYTHON is that of an environment of its own:
 One file, `text.json`: for each case the class, what it is made of (`arguments`), what it adapts to (`adapt`), its inputs
 and outputs, its vocabulary, and its config as Keras writes it. Beside it the `.keras` files of some of them.
 
-    PYTHON scripts/goldens/text.py --check FOLDER
+    PYTHON scripts/goldens/text_input.py --check FOLDER
 
 is the other direction: it opens the `.keras` files that this engine wrote into FOLDER, and compares with the `.json` beside
 each what their layers compute and which vocabulary they have.
