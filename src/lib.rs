@@ -44,7 +44,7 @@
 //! | [`callbacks`] | early stopping, checkpoints, progress: what looks on while a model trains |
 //! | [`explain`] | what a model goes by: Grad-CAM |
 //! | [`train`] | [`train::Trainer`]: the step, the loop around it, evaluation, prediction, history |
-//! | [`data`] | data sets, their splits and batches, and those that come with the project |
+//! | [`data`] | data sets, their splits and batches, texts as numbers, and the sets that come with the project |
 //! | [`model`] | [`model::Model`]: the graph of layers with its weights, the summary, the `.keras` file |
 //! | [`layers`], [`losses`], [`metrics`], [`optimizers`], [`schedules`], [`initializers`], [`regularizers`], [`constraints`] | what models are made of and trained with, under Keras's names and with its defaults |
 //! | [`ops`] | one file per op: formula, shape rule, CPU code, CUDA launch, backward, test cases |
@@ -65,6 +65,7 @@
 pub mod autograd;
 pub mod axes;
 pub mod callbacks;
+mod config;
 pub mod constraints;
 pub mod data;
 pub mod device;
@@ -99,7 +100,12 @@ pub mod prelude {
     pub use crate::callbacks::Mode;
     pub use crate::callbacks::all::*;
     pub use crate::constraints::{MaxNorm, MinMaxNorm, NonNeg, UnitNorm};
-    pub use crate::data::{Dataset, Split, datasets};
+    #[cfg(feature = "tokenizers")]
+    pub use crate::data::Tokenizer;
+    pub use crate::data::{
+        Dataset, Hashing, IntegerLookup, Split, SplitOn, Standardize, StringLookup, Strings, TextVectorization,
+        datasets,
+    };
     pub use crate::device::Device;
     pub use crate::dtype::DType;
     pub use crate::error::{Error, Result};

@@ -9,6 +9,7 @@ mod mark;
 mod source;
 mod split;
 mod table;
+mod text;
 mod time_series;
 mod tokens;
 
@@ -19,5 +20,11 @@ pub use image_folder::ImageFolder;
 pub use source::{NpyFiles, Source};
 pub use split::{Parts, Split};
 pub use table::{Column, ColumnKind, Table};
+#[cfg(feature = "tokenizers")]
+pub use text::{Encoding, Tokenizer};
+pub use text::{
+    Hashing, IntegerLookup, Keys, MaskValue, Ngrams, Salt, SplitOn, Standardize, StringLookup, Strings,
+    TextVectorization,
+};
 pub use time_series::TimeSeries;
 pub use tokens::Tokens;

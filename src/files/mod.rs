@@ -13,6 +13,7 @@ pub(crate) mod h5;
 mod hostile;
 pub mod idx;
 pub mod image;
+pub(crate) mod keras;
 pub mod npy;
 mod npy_rows;
 pub mod safetensors;
@@ -55,7 +56,7 @@ fn open(path: &Path) -> Result<(File, u64)> {
 }
 
 /// Runs a parser that is not ours: should it panic on a damaged file, the panic becomes an error.
-fn guard<T>(path: &Path, what: &str, parse: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn guard<T>(path: &Path, what: &str, parse: impl FnOnce() -> Result<T>) -> Result<T> {
     // Nothing of a parser that panicked is looked at again, so that its broken invariants cannot be observed.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(parse))
         .unwrap_or_else(|_| Err(Error::file(path, format!("is damaged: the {what} reader gave up on it"))))

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::ops::Generator;
 use crate::regularizers::Regularizer;
 use crate::tensor::Tensor;
-use serde_json::{Value, json};
+use serde_json::Value;
 use smallvec::SmallVec;
 
 /// What a run of layers leaves beside its outputs.
@@ -89,8 +89,7 @@ impl Precision {
 
     /// Keras's serialized form of the policy.
     pub(crate) fn serialized(self) -> Value {
-        let config = json!({"name": self.name()});
-        json!({"module": "keras", "class_name": "DTypePolicy", "config": config, "registered_name": null})
+        crate::files::keras::object::policy(self.name())
     }
 
     /// Keras's name of the policy: `mixed_bfloat16`.

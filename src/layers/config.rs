@@ -1,14 +1,13 @@
 //! Keras's configs: reading them, with errors that name the argument.
 
+use crate::config::{self, wrong};
+pub use crate::config::{Config, object};
 use crate::constraints::{self, Constraint};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::initializers::{self, Initializer};
 use crate::registry::registered_name;
 use crate::regularizers::{self, Regularizer};
-use serde_json::{Map, Value};
-
-/// The arguments of a layer, loss, optimizer, … as JSON, under Keras's names.
-pub type Config = Map<String, Value>;
+use serde_json::Value;
 
 /// Reads arguments; one that is absent or null has its default.
 pub trait Read {
@@ -34,15 +33,6 @@ pub trait Read {
     fn refuse(&self, names: &[&str]) -> Result<()>;
 }
 
-fn wrong(name: &str, expected: &str, got: &Value) -> Error {
-    let mut got = got.to_string();
-    if got.len() > 80 {
-        got.truncate((0..=80).rev().find(|&i| got.is_char_boundary(i)).unwrap_or(0));
-        got.push('…');
-    }
-    Error::Config(format!("argument `{name}`: expected {expected}, got {got}"))
-}
-
 /// The class and the arguments of a serialized object, or of one that is a name alone.
 fn class_and_config<'a>(
     config: &'a Config,
@@ -61,14 +51,11 @@ fn class_and_config<'a>(
 
 impl Read for Config {
     fn find(&self, name: &str) -> Option<&Value> {
-        self.get(name).filter(|v| !v.is_null())
+        config::find(self, name)
     }
 
     fn size(&self, name: &str) -> Result<usize> {
-        let value = self.find(name).ok_or_else(|| Error::Config(format!("argument `{name}` is missing")))?;
-        let whole =
-            value.as_u64().or_else(|| value.as_f64().filter(|x| x.fract() == 0.0 && *x >= 0.0).map(|x| x as u64));
-        whole.and_then(|n| usize::try_from(n).ok()).ok_or_else(|| wrong(name, "a whole number", value))
+        config::size(self, name)
     }
 
     fn number(&self, name: &str, default: f64) -> Result<f64> {
@@ -76,24 +63,15 @@ impl Read for Config {
     }
 
     fn flag(&self, name: &str, default: bool) -> Result<bool> {
-        self.find(name).map_or(Ok(default), |v| v.as_bool().ok_or_else(|| wrong(name, "true or false", v)))
+        config::flag(self, name, default)
     }
 
     fn word(&self, name: &str, default: &str) -> Result<String> {
-        let Some(value) = self.find(name) else { return Ok(default.to_string()) };
-        let object = |key| value.get(key).and_then(Value::as_str);
-        let function = || (object("class_name") == Some("function")).then(|| object("config")).flatten();
-        let word = value.as_str().or_else(function).or_else(|| object("class_name"));
-        word.map(String::from).ok_or_else(|| wrong(name, "a word", value))
+        config::word(self, name, default)
     }
 
     fn integers(&self, name: &str) -> Result<Option<Vec<i64>>> {
-        let Some(value) = self.find(name) else { return Ok(None) };
-        let list = match value {
-            Value::Array(items) => items.iter().map(Value::as_i64).collect(),
-            one => one.as_i64().map(|n| vec![n]),
-        };
-        list.map(Some).ok_or_else(|| wrong(name, "whole numbers", value))
+        config::integers(self, name)
     }
 
     fn initializer(&self, name: &str, default: &str) -> Result<Box<dyn Initializer>> {
@@ -115,17 +93,6 @@ impl Read for Config {
     }
 
     fn refuse(&self, names: &[&str]) -> Result<()> {
-        match names.iter().find_map(|&n| self.find(n).filter(|v| **v != Value::Bool(false)).map(|v| (n, v))) {
-            Some((name, value)) => Err(wrong(name, "null, since this engine does not have it", value)),
-            None => Ok(()),
-        }
-    }
-}
-
-/// The object that a `json!({…})` literal makes.
-pub fn object(value: Value) -> Config {
-    match value {
-        Value::Object(map) => map,
-        _ => Config::new(),
+        config::refuse(self, names)
     }
 }

@@ -1,8 +1,8 @@
 //! The compile config: optimizer, losses, metrics.
 
-use super::object::{clip, named, short};
 use super::{Training, TrainingState};
 use crate::error::{Error, Result};
+use crate::files::keras::object::{clip, named, short};
 use crate::layers::{Config, object};
 use crate::losses::{self, Loss};
 use crate::metrics::{self, Metric, Named};

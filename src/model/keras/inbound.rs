@@ -1,7 +1,7 @@
 //! Where the calls of a functional config read from: their inbound nodes, and the model's inputs and outputs.
 
-use super::object::{class_of, clip, short};
 use crate::error::{Error, Result};
+use crate::files::keras::object::{class_of, clip, short};
 use serde_json::Value;
 use std::collections::HashSet;
 

@@ -6,7 +6,6 @@
 
 mod compile;
 mod inbound;
-mod object;
 mod order;
 mod read_config;
 pub(super) mod weights;
@@ -14,26 +13,17 @@ mod write_config;
 
 use super::Model;
 use crate::error::{Error, Result};
-use crate::files::{archive, h5};
+use crate::files::h5;
+pub(super) use crate::files::keras::ENTRIES;
+pub(crate) use crate::files::keras::check_name;
+use crate::files::keras::{self as file, Contents};
 use crate::layers::Config;
 use crate::losses::Loss;
 use crate::metrics::Metric;
 use crate::optimizers::Optimizer;
 use crate::tensor::Tensor;
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use serde_json::Value;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
-
-const METADATA: &str = "metadata.json";
-const CONFIG: &str = "config.json";
-const WEIGHTS: &str = "model.weights.h5";
-/// What every file holds.
-pub(super) const ENTRIES: [&str; 3] = [METADATA, CONFIG, WEIGHTS];
-/// The version whose format this is.
-const KERAS_VERSION: &str = "3.15.1";
-/// Bytes of a config: far more than any model has, and little enough to be held as a tree of values.
-const MAX_CONFIG: usize = 8 << 20;
 
 /// What is in a `.keras` file.
 #[derive(Debug)]
@@ -131,12 +121,8 @@ pub fn write(path: impl AsRef<Path>, model: &Model, training: Option<Training<'_
         weights::write_optimizer(model, training.optimizer, training.iteration, training.slots, &mut tree)?;
     }
     config.insert("compile_config".into(), Value::Object(compiled));
-    let metadata = json!({"keras_version": KERAS_VERSION, "date_saved": date(SystemTime::now())}).to_string();
-    let config = Value::Object(config).to_string();
-    let weights = h5::write(&tree, path)?;
-    drop(tree);
-    let own = [(METADATA, metadata.as_bytes()), (CONFIG, config.as_bytes()), (WEIGHTS, &weights)];
-    archive::write(path, own.into_iter().chain(model.attachments.iter().map(|(name, bytes)| (name.as_str(), &**bytes))))
+    let attached: Vec<_> = model.attachments.iter().map(|(name, bytes)| (name.as_str(), &**bytes)).collect();
+    file::write(path, config, tree, &attached)
 }
 
 /// What a file would say of a model and of how it is being trained, but for numbers that training changes.
@@ -159,7 +145,7 @@ pub(crate) fn describe(model: &Model, training: &Training<'_>) -> Result<Value> 
 /// missing, left over, or of another shape or dtype than the config says.
 pub fn read(path: impl AsRef<Path>) -> Result<Loaded> {
     let path = path.as_ref();
-    loaded(archive::read(path)?, path)
+    loaded(Contents::read(path)?, path)
 }
 
 /// What is in the bytes of a whole `.keras` file; `path` is its name in errors.
@@ -167,87 +153,26 @@ pub fn read(path: impl AsRef<Path>) -> Result<Loaded> {
 /// # Errors
 /// As [`read`].
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Loaded> {
-    loaded(archive::parse(bytes, path)?, path)
+    loaded(Contents::parse(bytes, path)?, path)
 }
 
-fn loaded(mut entries: BTreeMap<String, Vec<u8>>, path: &Path) -> Result<Loaded> {
+fn loaded(mut contents: Contents, path: &Path) -> Result<Loaded> {
     // Errors of the config name the layer; which file it was in belongs to them too.
-    let in_file = |e: Error| match e {
-        Error::File { .. } | Error::Io { .. } => e,
-        other => Error::file(path, other.to_string()),
-    };
-    let metadata = json(archive::take(&mut entries, METADATA, path)?, METADATA, path)?;
-    let version = metadata.get("keras_version").and_then(Value::as_str).unwrap_or("");
-    if version.split('.').next() != Some("3") {
-        let message = format!("was written by Keras `{}`; files of Keras 3 can be read", object::clip(version));
-        return Err(Error::file(path, message));
-    }
-    let config = json(archive::take(&mut entries, CONFIG, path)?, CONFIG, path)?;
-    let described = read_config::read(&config).map_err(in_file)?;
-    let mut tree = h5::read(archive::take(&mut entries, WEIGHTS, path)?, path)?;
-    let values = weights::read(&mut tree, &described.graph, described.sequential, path).map_err(in_file)?;
+    let described = read_config::read(&contents.config).map_err(|e| contents.in_file(e))?;
+    let mut tree = contents.weights()?;
+    let values =
+        weights::read(&mut tree, &described.graph, described.sequential, path).map_err(|e| contents.in_file(e))?;
     let mut model = Model::from_graph(described.graph, values)?.named(&described.name).precision(described.precision);
     model.sequential = described.sequential;
-    let compiled = config.get("compile_config").and_then(Value::as_object).filter(|c| !c.is_empty());
+    let compiled = contents.config.get("compile_config").and_then(Value::as_object).filter(|c| !c.is_empty());
     let training = compiled.map(|compiled| {
         let mut training = compile::read(compiled, &model)?;
         (training.iteration, training.slots) = weights::read_optimizer(&tree, &model, &mut *training.optimizer, path)?;
         Ok(training)
     });
+    let training = training.map(|t| t.map_err(|e| contents.in_file(e)));
     // What layers of Keras's keep in folders is theirs; a plain entry is somebody's attachment.
-    entries.retain(|name, _| !name.contains('/'));
-    model.attachments = entries.into_iter().map(|(name, bytes)| (name, bytes.into())).collect();
-    Ok(Loaded { model, training: training.map(|t| t.map_err(in_file)) })
-}
-
-/// Keras opens a file as what its name says that it is.
-pub(crate) fn check_name(path: &Path) -> Result<()> {
-    if path.extension().is_some_and(|e| e == "keras") {
-        return Ok(());
-    }
-    Err(Error::file(path, "expected a name that ends in .keras, as Keras does"))
-}
-
-fn json(bytes: Vec<u8>, name: &str, path: &Path) -> Result<Value> {
-    if bytes.len() > MAX_CONFIG {
-        return Err(Error::file(path, format!("`{name}` has {} bytes; at most {MAX_CONFIG} are read", bytes.len())));
-    }
-    serde_json::from_slice(&bytes).map_err(|e| Error::file(path, format!("`{name}` is no whole JSON: {e}")))
-}
-
-/// `2026-01-31@23:59:59`, in UTC.
-fn date(now: SystemTime) -> String {
-    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let (days, time) = (seconds / 86_400, seconds % 86_400);
-    let mut year = 1970;
-    let leap = |y: u64| y.is_multiple_of(4) && (!y.is_multiple_of(100) || y.is_multiple_of(400));
-    let mut left = days;
-    while left >= 365 + u64::from(leap(year)) {
-        left -= 365 + u64::from(leap(year));
-        year += 1;
-    }
-    let months = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let mut month = 0;
-    while left >= months[month] {
-        left -= months[month];
-        month += 1;
-    }
-    let (h, m, s) = (time / 3600, time / 60 % 60, time % 60);
-    format!("{year:04}-{:02}-{:02}@{h:02}:{m:02}:{s:02}", month + 1, left + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::date;
-    use std::time::{Duration, UNIX_EPOCH};
-
-    #[test]
-    fn dates() {
-        let at = |seconds| date(UNIX_EPOCH + Duration::from_secs(seconds));
-        assert_eq!(at(0), "1970-01-01@00:00:00");
-        assert_eq!(at(951_782_400), "2000-02-29@00:00:00");
-        assert_eq!(at(1_767_225_599), "2025-12-31@23:59:59");
-        assert_eq!(at(4_107_542_399), "2100-02-28@23:59:59");
-        assert_eq!(at(4_107_542_400), "2100-03-01@00:00:00");
-    }
+    let plain = contents.rest().into_iter().filter(|(name, _)| !name.contains('/'));
+    model.attachments = plain.map(|(name, bytes)| (name, bytes.into())).collect();
+    Ok(Loaded { model, training })
 }

@@ -1,10 +1,10 @@
 //! config.json to a graph, without drawing a weight.
 
 use super::inbound::{Inbound, MaskOps, calls, ends};
-use super::object::{Object, class_of, clip, short};
 use super::order::members;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::files::keras::object::{Object, class_of, clip, short};
 use crate::layers::{self, Config, Input, LayerRef, Precision, Read, Spec, Symbol};
 use crate::model::Graph;
 use crate::model::nested::Nested;

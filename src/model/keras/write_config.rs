@@ -2,6 +2,7 @@
 
 use super::order::{Member, members};
 use crate::error::{Error, Result};
+use crate::files::keras::object::{input_layer, sequential as sequence};
 use crate::layers::{Config, LayerRef, Precision, RNN, Spec, object, serialized};
 use crate::model::nested::Nested;
 use crate::model::{Graph, Model};
@@ -22,36 +23,24 @@ impl Writer {
     fn model(&self, graph: &Graph, name: &str, sequential: bool, trainable: bool) -> Result<Config> {
         check_names(graph, name)?;
         let order = members(graph);
-        let shape = |spec: &Spec| json!(spec.dims);
-        Ok(object(if sequential {
-            let input = shape(&graph.inputs[0].1);
-            let inputs = graph.inputs.iter().map(|(name, spec)| Ok(Value::Object(input_layer(name, spec))));
+        let input = |(name, spec): &(String, Spec)| input_layer(name, &spec.dims, spec.dtype.name());
+        Ok(if sequential {
+            let inputs = graph.inputs.iter().map(|i| Ok(Value::Object(input(i))));
             let layers = (0..graph.layers.len()).map(|l| self.layer(graph, l, trainable).map(Value::Object));
-            json!({
-                "module": "keras",
-                "class_name": "Sequential",
-                "config": {
-                    "name": name,
-                    "trainable": trainable,
-                    "dtype": self.policy.serialized(),
-                    "layers": inputs.chain(layers).collect::<Result<Vec<Value>>>()?,
-                    "build_input_shape": input,
-                },
-                "registered_name": null,
-                "build_config": {"input_shape": input},
-            })
+            let layers = inputs.chain(layers).collect::<Result<_>>()?;
+            sequence(name, trainable, self.policy.serialized(), &graph.inputs[0].1.dims, layers)
         } else {
             let calls = Calls::new(graph);
             let layers = order.iter().map(|&member| {
                 let mut layer = match member {
-                    Member::Input(i) => input_layer(&graph.inputs[i].0, &graph.inputs[i].1),
+                    Member::Input(i) => input(&graph.inputs[i]),
                     Member::Layer(l) => self.layer(graph, l, trainable)?,
                 };
                 layer.insert("name".into(), member.name(graph).into());
                 layer.insert("inbound_nodes".into(), calls.inbound_nodes(member));
                 Ok(Value::Object(layer))
             });
-            json!({
+            object(json!({
                 "module": "keras.src.models.functional",
                 "class_name": "Functional",
                 "config": {
@@ -63,8 +52,8 @@ impl Writer {
                 },
                 "registered_name": "Functional",
                 "build_config": {"input_shape": null},
-            })
-        }))
+            }))
+        })
     }
 
     fn layer(&self, graph: &Graph, place: usize, trainable: bool) -> Result<Config> {
@@ -97,18 +86,6 @@ impl Writer {
         }
         Ok(object(serialized(layer.layer().class_name(), config)))
     }
-}
-
-fn input_layer(name: &str, spec: &Spec) -> Config {
-    object(json!({
-        "module": "keras.layers",
-        "class_name": "InputLayer",
-        "config": {
-            "batch_shape": spec.dims, "dtype": spec.dtype.name(), "sparse": false, "ragged": false, "name": name,
-            "optional": false,
-        },
-        "registered_name": null,
-    }))
 }
 
 fn one_or_all(mut values: Vec<Value>) -> Value {

@@ -1,13 +1,13 @@
 //! Keras's serialized objects: `{"module": …, "class_name": …, "config": {…}, "registered_name": …}`.
 
+use crate::config::{self, Config};
 use crate::error::{Error, Result};
-use crate::layers::Config;
 use crate::registry::registered_name;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// An object that a file names: of Keras's own class, or of one that is registered.
 #[derive(Clone, Copy)]
-pub(super) struct Object<'a> {
+pub(crate) struct Object<'a> {
     /// The class, or the name under which it is registered.
     pub class: &'a str,
     pub config: &'a Config,
@@ -46,12 +46,12 @@ fn refuse_code(value: &Value) -> Result<()> {
 }
 
 /// The class that a serialized object names.
-pub(super) fn class_of(value: &Value) -> Option<&str> {
+pub(crate) fn class_of(value: &Value) -> Option<&str> {
     value.get("class_name").and_then(Value::as_str)
 }
 
 /// A name alone, an object, or a function of Keras's, as compile configs have them: the name and the arguments.
-pub(super) fn named<'a>(value: &'a Value, what: &str) -> Result<(&'a str, Option<&'a Config>)> {
+pub(crate) fn named<'a>(value: &'a Value, what: &str) -> Result<(&'a str, Option<&'a Config>)> {
     if let Some(name) = value.as_str() {
         return Ok((name, None));
     }
@@ -64,13 +64,53 @@ pub(super) fn named<'a>(value: &'a Value, what: &str) -> Result<(&'a str, Option
     Ok((object.class, Some(object.config)))
 }
 
+/// What a value of a model comes from that a call gives it.
+pub(crate) fn input_layer(name: &str, shape: &[Option<usize>], dtype: &str) -> Config {
+    config::object(json!({
+        "module": "keras.layers",
+        "class_name": "InputLayer",
+        "config": {
+            "batch_shape": shape, "dtype": dtype, "sparse": false, "ragged": false, "name": name, "optional": false,
+        },
+        "registered_name": null,
+    }))
+}
+
+/// A layer's dtype policy.
+pub(crate) fn policy(name: &str) -> Value {
+    json!({"module": "keras", "class_name": "DTypePolicy", "config": {"name": name}, "registered_name": null})
+}
+
+/// A chain of layers, of which the first is an input of this shape.
+pub(crate) fn sequential(
+    name: &str,
+    trainable: bool,
+    policy: Value,
+    shape: &[Option<usize>],
+    layers: Vec<Value>,
+) -> Config {
+    config::object(json!({
+        "module": "keras",
+        "class_name": "Sequential",
+        "config": {
+            "name": name,
+            "trainable": trainable,
+            "dtype": policy,
+            "layers": layers,
+            "build_input_shape": shape,
+        },
+        "registered_name": null,
+        "build_config": {"input_shape": shape},
+    }))
+}
+
 /// JSON for an error.
-pub(super) fn short(value: &Value) -> String {
+pub(crate) fn short(value: &Value) -> String {
     clip(&value.to_string())
 }
 
 /// Text of a file for an error.
-pub(super) fn clip(text: &str) -> String {
+pub(crate) fn clip(text: &str) -> String {
     let mut clipped: String = text.chars().take(80).collect();
     if clipped.len() < text.len() {
         clipped.push('…');
