@@ -1,7 +1,7 @@
 //! A sequence gone through in both directions.
 
-use super::traversal::{Traversal, first};
-use super::{Call, Config, Inner, Layer, LayerRef, Mask, Read, ReadLayer, Spec, WeightSpec};
+use super::traversal::{SEQUENCES, Traversal, first};
+use super::{Call, Config, Inner, Layer, LayerRef, Mask, Read, ReadLayer, Signature, Spec, WeightSpec};
 use crate::error::{Error, Result};
 use crate::tensor::{Tensor, Tensors};
 use smallvec::SmallVec;
@@ -227,8 +227,8 @@ impl Layer for Bidirectional {
         config
     }
 
-    fn takes_states(&self) -> bool {
-        true
+    fn signature(&self) -> Signature {
+        SEQUENCES
     }
 
     fn supports_masking(&self) -> bool {

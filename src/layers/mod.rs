@@ -20,6 +20,7 @@ mod parameter;
 mod pooling;
 mod recurrent;
 mod recurrent_cell;
+mod signature;
 mod spatial;
 mod symbol;
 mod tone;
@@ -46,6 +47,7 @@ pub use parameter::Parameter;
 pub use pooling::{GlobalPooling, Pool, Pooling};
 pub use recurrent::Recurrent;
 pub use recurrent_cell::{CellKind, Gated, Parts, RecurrentCell};
+pub use signature::{Argument, Signature};
 pub use spatial::PerAxis;
 pub(crate) use symbol::snake_case;
 pub use symbol::{CallNode, Input, Inputs, LayerRef, Source, Spec, Symbol};
@@ -63,6 +65,7 @@ use crate::shape::Shape;
 use crate::tensor::{Tensor, Tensors};
 use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
 /// A function of tensors with weights.
 ///
@@ -132,9 +135,15 @@ pub trait Layer: fmt::Debug + Any + Send + Sync {
         None
     }
 
-    /// Whether inputs behind the first are the states before the first step, which Keras's calls name `initial_state`.
-    fn takes_states(&self) -> bool {
-        false
+    /// How Keras's `call` names what the layer is called on, and what the layer was told of it.
+    fn signature(&self) -> Signature {
+        Signature::PLAIN
+    }
+
+    /// The same layer, told so; `None` where there is nothing to tell.
+    fn with_signature(&self, signature: Signature) -> Option<Arc<dyn Layer>> {
+        let _ = signature;
+        None
     }
 
     /// The layers that this one holds, which a model file writes with it.

@@ -1,6 +1,6 @@
 //! What layers are called on before there is data: symbols, and the graph that calls grow.
 
-use super::{ActivationFn, Config, Layer, Mask, Precision, Read, Traversal, object};
+use super::{ActivationFn, Config, Layer, Mask, Precision, Read, Signature, Traversal, object};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::regularizers::Regularizer;
@@ -259,6 +259,14 @@ impl LayerRef {
     /// The same recurrent layer going through its sequences in another way; another layer as it is.
     pub(crate) fn traversed(self, traversal: Traversal) -> LayerRef {
         match self.layer().recurrent().map(|layer| layer.traversed(traversal)) {
+            Some(layer) => self.edit(|cell| cell.layer = layer),
+            None => self,
+        }
+    }
+
+    /// The same layer told how it is called; another layer as it is.
+    pub(crate) fn called(self, signature: Signature) -> LayerRef {
+        match self.layer().with_signature(signature) {
             Some(layer) => self.edit(|cell| cell.layer = layer),
             None => self,
         }

@@ -1,6 +1,6 @@
 //! How layers with a state go through their sequences.
 
-use super::{Call, Config, Layer, Mask, Read, Spec, WeightSpec, in_precision, mask};
+use super::{Argument, Call, Config, Layer, Mask, Read, Signature, Spec, WeightSpec, in_precision, mask};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::initializers::Zeros;
@@ -184,6 +184,14 @@ impl Traversal {
     }
 }
 
+/// What recurrences are called on.
+pub(super) const SEQUENCES: Signature = Signature::new(&[
+    Argument::Input("sequences"),
+    Argument::Inputs("initial_state"),
+    Argument::Other("mask"),
+    Argument::Other("training"),
+]);
+
 /// The input before the states that may follow it.
 pub(super) fn first(inputs: &[Spec]) -> Result<&Spec> {
     inputs.first().ok_or_else(|| Error::Input("expected an input, got none".into()))
@@ -262,8 +270,8 @@ macro_rules! traverses {
             Some(self)
         }
 
-        fn takes_states(&self) -> bool {
-            true
+        fn signature(&self) -> $crate::layers::Signature {
+            $crate::layers::traversal::SEQUENCES
         }
 
         fn supports_masking(&self) -> bool {

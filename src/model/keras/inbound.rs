@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::files::keras::object::{class_of, clip, short};
+use crate::layers::{Argument, Signature};
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -15,54 +16,86 @@ pub(super) struct Inbound<'a> {
     pub masked: bool,
 }
 
-/// What each call of a layer reads: its inbound nodes; `masks` are what Keras computes masks by.
-pub(super) fn calls<'a>(value: &'a Value, masks: &MaskOps) -> Result<Vec<Inbound<'a>>> {
+/// What each call of a layer reads: its inbound nodes; `masks` are what Keras computes masks by. And the layer's signature with
+/// what its calls say.
+pub(super) fn calls<'a>(
+    value: &'a Value,
+    masks: &MaskOps,
+    signature: Signature,
+) -> Result<(Vec<Inbound<'a>>, Signature)> {
     let nodes = match value.get("inbound_nodes") {
-        None => return Ok(Vec::new()),
+        None => return Ok((Vec::new(), signature)),
         Some(Value::Array(nodes)) => nodes,
         Some(other) => return Err(Error::Config(format!("expected a list of inbound nodes, got {}", short(other)))),
     };
-    nodes.iter().map(|node| call(node, masks)).collect()
+    let calls = nodes.iter().map(|node| call(node, masks, signature)).collect::<Result<Vec<_>>>()?;
+    let (calls, told): (Vec<_>, Vec<_>) = calls.into_iter().unzip();
+    if told.windows(2).any(|pair| pair[0] != pair[1]) {
+        let message = "is called several times and in several ways, which are arguments of the layer here";
+        return Err(Error::Config(format!("{message}: give each way a layer of its own")));
+    }
+    Ok((calls, told.first().copied().unwrap_or(signature)))
 }
 
-fn call<'a>(node: &'a Value, masks: &MaskOps) -> Result<Inbound<'a>> {
+fn call<'a>(node: &'a Value, masks: &MaskOps, mut signature: Signature) -> Result<(Inbound<'a>, Signature)> {
     let (Some(args), Some(kwargs)) =
         (node.get("args").and_then(Value::as_array), node.get("kwargs").and_then(Value::as_object))
     else {
         let message = format!("expected a call's args and kwargs, as Keras 3 writes them, got {}", short(node));
         return Err(Error::Config(message));
     };
-    let mask = kwargs.get("mask").is_some_and(|mask| masks.made(mask));
-    // What the model is called with overrides `training`, and a mask that is null means none.
-    let known = |key: &str, v: &Value| match key {
-        "training" => v.is_boolean(),
-        "mask" => mask,
-        "initial_state" => true,
-        _ => false,
-    };
-    let meant = kwargs.iter().find(|(key, v)| !(v.is_null() || known(key, v)));
-    if let Some((key, v)) = meant {
-        return Err(Error::Config(format!(
-            "is called with `{}` = {}, which this engine cannot pass on",
-            clip(key),
-            short(v)
-        )));
+    let arguments = signature.arguments();
+    if args.len() > arguments.len() {
+        return Err(Error::Config(format!("expected at most {} arguments, got {}", arguments.len(), short(node))));
     }
-    let mut args = args.iter().filter(|a| !a.is_null());
-    let mut inputs = match (args.next(), args.next()) {
-        (Some(Value::Array(list)), None) => list.iter().map(history).collect::<Result<Vec<_>>>()?,
-        (Some(one), None) => vec![history(one)?],
-        _ => {
-            return Err(Error::Config(format!("expected a call on one tensor or a list of them, got {}", short(node))));
-        }
+    let unknown = |key: &str, v: &Value| {
+        let message = format!("is called with `{}` = {}, which this engine cannot pass on", clip(key), short(v));
+        Err(Error::Config(message))
     };
+    let mut masked = false;
+    // What the model is called with overrides `training`.
+    for (key, value) in kwargs.iter().filter(|(_, v)| !v.is_null()) {
+        match arguments.iter().find(|a| a.name() == key) {
+            Some(Argument::Other(_)) | None if key == "training" && value.is_boolean() => {}
+            Some(Argument::Other(_)) if masks.made(value) => masked = true,
+            None if key == "mask" && masks.made(value) => masked = true,
+            Some(Argument::Other(_)) | None => return unknown(key, value),
+            Some(_) => {}
+        }
+    }
+    let mut inputs = Vec::new();
+    let mut positional = 0;
+    let mut missing = None;
+    for (i, &argument) in arguments.iter().enumerate() {
+        let value = args.get(i).or_else(|| kwargs.get(argument.name())).filter(|v| !v.is_null());
+        match (argument, value) {
+            (Argument::Input(name), None) => missing = missing.or(Some(name)),
+            (_, None) => {}
+            (Argument::Input(_) | Argument::Inputs(_), Some(_)) if missing.is_some() => {
+                let missing = missing.unwrap_or_default();
+                return Err(Error::Config(format!("is called with `{}` and without `{missing}`", argument.name())));
+            }
+            (Argument::Input(_), Some(value)) => inputs.push(history(value)?),
+            (Argument::Inputs(_), Some(value)) => flatten(value, 0, &mut inputs)?,
+            (Argument::Optional(name), Some(value)) => {
+                inputs.push(history(value)?);
+                signature = signature.tell(name, true);
+            }
+            (Argument::Flag(name, _), Some(Value::Bool(told))) => signature = signature.tell(name, *told),
+            (Argument::Other(_), Some(_)) if i >= args.len() => {}
+            (Argument::Flag(..) | Argument::Other(_), Some(value)) => return unknown(argument.name(), value),
+        }
+        if i < args.len() {
+            positional = inputs.len();
+        }
+    }
     if inputs.is_empty() {
         return Err(Error::Config("is called on nothing".into()));
     }
-    if let Some(states) = kwargs.get("initial_state").filter(|v| !v.is_null()) {
-        flatten(states, 0, &mut inputs)?;
+    if signature != Signature::PLAIN {
+        signature = signature.with_positional(positional);
     }
-    Ok(Inbound { inputs, masked: mask })
+    Ok((Inbound { inputs, masked }, signature))
 }
 
 /// The tensors of a list, or of lists in a list as cells one upon the other have them.

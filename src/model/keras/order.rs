@@ -31,7 +31,9 @@ fn nodes(graph: &Graph) -> Vec<Parents> {
     let mut made_by: Vec<usize> = (0..inputs).collect();
     let mut nodes: Vec<Parents> = vec![Parents::new(); inputs];
     for (i, step) in graph.steps.iter().enumerate() {
-        nodes.push(step.inputs.iter().map(|&value| made_by[value]).collect());
+        let signature = graph.layers[step.layer].layer.layer().signature();
+        let order = signature.by_name(step.inputs.len());
+        nodes.push(order.into_iter().map(|at| made_by[step.inputs[at]]).collect());
         made_by.extend(step.outputs.clone().map(|_| inputs + i));
     }
     // The node of each value's mask.

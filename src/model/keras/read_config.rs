@@ -5,7 +5,7 @@ use super::order::members;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::files::keras::object::{Object, class_of, clip, short};
-use crate::layers::{self, Config, Input, LayerRef, Precision, Read, Spec, Symbol};
+use crate::layers::{self, Config, Input, LayerRef, Precision, Read, Signature, Spec, Symbol};
 use crate::model::Graph;
 use crate::model::nested::Nested;
 use serde_json::Value;
@@ -129,12 +129,13 @@ impl Reader {
         let masks = MaskOps::of(layers);
         for (i, value) in layers.iter().filter(|layer| !masks.contains(layer)).enumerate() {
             let name = checked_name(value)?;
-            let calls = calls(value, &masks).map_err(|e| e.in_layer(name))?;
-            let (source, cost) = if class_of(value) == Some("InputLayer") {
-                (Listing::Input(input(value)?), 0)
+            let calls = |signature| calls(value, &masks, signature).map_err(|e| e.in_layer(name));
+            let (source, calls, cost) = if class_of(value) == Some("InputLayer") {
+                (Listing::Input(input(value)?), calls(Signature::PLAIN)?.0, 0)
             } else {
                 let (layer, cost) = self.layer(value, depth, frozen)?;
-                (Listing::Layer(layer), cost)
+                let (calls, signature) = calls(layer.layer().signature())?;
+                (Listing::Layer(layer.called(signature)), calls, cost)
             };
             let first_call = usize::from(class_of(value) == Some("Functional"));
             listed.push(Listed { name, source, calls, first_call, cost });

@@ -3,9 +3,9 @@
 use super::order::{Member, members};
 use crate::error::{Error, Result};
 use crate::files::keras::object::{input_layer, sequential as sequence};
-use crate::layers::{Config, LayerRef, Precision, RNN, Spec, object, serialized};
+use crate::layers::{Argument, Config, LayerRef, Precision, RNN, Spec, object, serialized};
 use crate::model::nested::Nested;
-use crate::model::{Graph, Model};
+use crate::model::{Entry, Graph, Model};
 use serde_json::{Value, json};
 use std::any::Any;
 
@@ -60,10 +60,15 @@ impl Writer {
         let entry = &graph.layers[place];
         let mut value = self.described(&entry.layer, &entry.name, trainable)?;
         if !entry.weights.is_empty() && Nested::of(&entry.layer).is_none() {
-            // First states build nothing.
-            let built = if entry.layer.layer().takes_states() { &entry.inputs[..1] } else { &entry.inputs };
-            let shapes: Vec<Value> = built.iter().map(|spec| json!(spec.dims)).collect();
-            value.insert("build_config".into(), json!({"input_shape": one_or_all(shapes)}));
+            let config = match &entry.layer.layer().signature().built(&entry.inputs)[..] {
+                [] => json!({"input_shape": one_or_all(entry.inputs.iter().map(|spec| json!(spec.dims)).collect())}),
+                [(_, spec)] => json!({"input_shape": spec.dims}),
+                several => {
+                    let shapes = several.iter().map(|(name, spec)| (format!("{name}_shape"), json!(spec.dims)));
+                    json!({"shapes_dict": shapes.collect::<Config>()})
+                }
+            };
+            value.insert("build_config".into(), config);
         }
         Ok(value)
     }
@@ -135,6 +140,15 @@ impl<'a> Calls<'a> {
         json!([member.name(self.graph), call + usize::from(functional), output])
     }
 
+    /// The first states of a recurrence, of cells one upon the other those of each in a list.
+    fn grouped(&self, entry: &Entry, states: Vec<Value>) -> Vec<Value> {
+        let any: &dyn Any = entry.layer.layer();
+        let groups = any.downcast_ref::<RNN>().and_then(|rnn| rnn.state_groups(&entry.inputs[0]));
+        let Some(groups) = groups.filter(|_| !states.is_empty()) else { return states };
+        let mut rest = states.into_iter();
+        groups.into_iter().map(|n| Value::Array(rest.by_ref().take(n).collect())).collect()
+    }
+
     fn inbound_nodes(&self, member: Member) -> Value {
         let Member::Layer(layer) = member else { return json!([]) };
         let tensor = |&value: &usize| {
@@ -150,17 +164,35 @@ impl<'a> Calls<'a> {
         };
         let steps = self.graph.steps.iter().filter(|s| s.layer == layer);
         let entry = &self.graph.layers[layer];
-        let node = |mut inputs: Vec<Value>| {
-            if !entry.layer.layer().takes_states() || inputs.len() < 2 {
-                return json!({"args": [one_or_all(inputs)], "kwargs": {}});
+        let signature = entry.layer.layer().signature();
+        let node = |inputs: Vec<Value>| {
+            let positional = signature.positional(inputs.len());
+            let (mut args, mut kwargs) = (Vec::new(), Config::new());
+            let mut left = signature.names(inputs.len()).into_iter().zip(inputs).enumerate().peekable();
+            for &argument in signature.arguments() {
+                let mut own = Vec::new();
+                let mut named = true;
+                while let Some((i, (_, input))) = left.next_if(|(_, (name, _))| *name == argument.name()) {
+                    named = i >= positional;
+                    own.push(input);
+                }
+                let value = match argument {
+                    Argument::Inputs("initial_state") => Value::Array(self.grouped(entry, own)),
+                    Argument::Flag(name, default) if signature.is(name) != default => Value::Bool(!default),
+                    _ => one_or_all(own),
+                };
+                if value == json!([]) {
+                    // What stands before one without a name.
+                    if left.peek().is_some_and(|(i, _)| *i < positional) {
+                        args.push(Value::Null);
+                    }
+                } else if named {
+                    kwargs.insert(argument.name().into(), value);
+                } else {
+                    args.push(value);
+                }
             }
-            let mut states = inputs.split_off(1);
-            let any: &dyn Any = entry.layer.layer();
-            if let Some(groups) = any.downcast_ref::<RNN>().and_then(|rnn| rnn.state_groups(&entry.inputs[0])) {
-                let mut rest = states.into_iter();
-                states = groups.into_iter().map(|n| Value::Array(rest.by_ref().take(n).collect())).collect();
-            }
-            json!({"args": inputs, "kwargs": {"initial_state": states}})
+            json!({"args": args, "kwargs": kwargs})
         };
         steps.map(|s| node(s.inputs.iter().map(tensor).collect())).collect()
     }
