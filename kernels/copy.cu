@@ -21,6 +21,15 @@ __device__ void copy_pad(T* out, const T* x, i64 n, i64 width, i64 to, i64 pitch
     }
 }
 
+// out[i] is x[i] where its column is at most its row, in matrices of height rows and width columns, and the diagonal; else 0.
+template <class T>
+__device__ void copy_tril(T* out, const T* x, i64 n, i64 height, i64 width, i64 diagonal) {
+    GRID_STRIDE(i, n) {
+        const i64 row = i / width, column = i - row * width;
+        out[i] = column <= row % height + diagonal ? x[i] : static_cast<T>(0);
+    }
+}
+
 // out[i] is the element of x that the index of i along the axes names by their strides.
 template <class T>
 __device__ void copy_strided(T* out, const T* x, i64 n, const Eight& extents, const Eight (&strides)[1]) {
@@ -39,6 +48,9 @@ __device__ void copy_strided(T* out, const T* x, i64 n, const Eight& extents, co
     extern "C" __global__ void copy_pad_##S(T* out, const T* x, i64 n, i64 width, i64 to, i64 pitch,                  \
                                             i64 value) {                                                              \
         copy_pad(out, x, n, width, to, pitch, value);                                                                 \
+    }                                                                                                                 \
+    extern "C" __global__ void copy_tril_##S(T* out, const T* x, i64 n, i64 height, i64 width, i64 diagonal) {        \
+        copy_tril(out, x, n, height, width, diagonal);                                                                \
     }                                                                                                                 \
     extern "C" __global__ void copy_strided_##S(T* out, const T* x, i64 n, EIGHT(d), EIGHT(s)) {                      \
         copy_strided(out, x, n, EIGHT_OF(d), {EIGHT_OF(s)});                                                          \

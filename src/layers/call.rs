@@ -209,6 +209,16 @@ impl Call<'_> {
             .ok_or_else(|| Error::Config("random layers need a generator: call the model by a trainer".into()))
     }
 
+    /// In training x with a fraction of its elements dropped, and the others scaled up; at other times x.
+    pub(super) fn dropout(&self, x: &Tensor, rate: f64) -> Result<Tensor> {
+        match rate {
+            _ if !self.training || rate == 0.0 => Ok(x.clone()),
+            // Nothing is drawn, nor scaled by 1 / 0; what comes before still has a gradient, 0.
+            1.0 => x.mul_scalar(0.0),
+            _ => x.dropout(rate, self.generator()?),
+        }
+    }
+
     /// Sets a weight to `value` once the step is done.
     pub fn update(&mut self, i: usize, value: Tensor) {
         self.updates.values.push((self.first_weight + i, value));

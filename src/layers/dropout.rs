@@ -63,14 +63,11 @@ impl Layer for Dropout {
     fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
         let x = inputs[0];
         let y = match &self.noise_shape {
-            _ if !call.training() || self.rate == 0.0 => x.clone(),
-            // Nothing is drawn, nor scaled by 1 / 0; what comes before still has a gradient, 0.
-            _ if self.rate == 1.0 => x.mul_scalar(0.0)?,
-            None => x.dropout(self.rate, call.generator()?)?,
-            Some(noise) => {
+            Some(noise) if call.training() && self.rate > 0.0 && self.rate < 1.0 => {
                 let ones = Tensor::ones(&x.device(), concrete(noise, x)?, x.dtype())?;
                 x.mul(&ones.dropout(self.rate, call.generator()?)?)?
             }
+            _ => call.dropout(x, self.rate)?,
         };
         Ok(Tensors::from_elem(y, 1))
     }

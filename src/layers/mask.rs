@@ -34,6 +34,11 @@ pub(super) fn either(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     a.select(a, b)
 }
 
+/// True where both of two masks are; they broadcast.
+pub(super) fn both(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    a.select(b, a)
+}
+
 /// Checks that a mask is one, and for a tensor of this shape.
 ///
 /// # Errors

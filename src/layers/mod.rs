@@ -4,12 +4,14 @@
 
 mod activation_fn;
 mod affine;
+mod attend;
 mod call;
 mod config;
 mod constant;
 mod convolution;
 mod encoding;
 mod frame;
+mod heads;
 mod image;
 mod inner;
 mod mask;
@@ -24,10 +26,13 @@ mod signature;
 mod spatial;
 mod symbol;
 mod tone;
+mod transformer;
 mod traversal;
 mod warp;
+mod weighing;
 
 pub use activation_fn::ActivationFn;
+pub use attention::ScoreMode;
 pub use bidirectional::Merge;
 pub use call::{Call, Precision, Updates};
 pub(crate) use call::{SetMasks, in_precision, output_masks};
@@ -37,6 +42,7 @@ pub use conv_lstm::ConvLSTM;
 pub use convolution::{Convolution, Kind};
 pub use cropping::Cropping;
 pub use frame::Frame;
+pub use heads::HeadedAttention;
 pub use image::Factor;
 pub use inner::{Inner, ReadLayer};
 pub use lambda::register_function;
@@ -53,6 +59,7 @@ pub(crate) use symbol::snake_case;
 pub use symbol::{CallNode, Input, Inputs, LayerRef, Source, Spec, Symbol};
 pub use traversal::{Traversal, Traverse};
 pub use up_sampling::UpSampling;
+pub use weighing::WeighingAttention;
 pub use zero_padding::ZeroPadding;
 
 use crate::constraints::Constraint;
@@ -213,13 +220,16 @@ fn one(inputs: &[Spec]) -> Result<&Spec> {
     }
 }
 
-/// The kinds of [`Convolution`], of [`Pooling`] and of [`Recurrent`].
+/// The kinds of [`Convolution`], of [`Pooling`], of [`Recurrent`], of [`HeadedAttention`] and of [`WeighingAttention`].
 pub mod kinds {
+    pub use super::additive_attention::Additive;
     pub use super::conv::Full;
     pub use super::conv_transpose::Transposed;
     pub use super::depthwise_conv::Depthwise;
+    pub use super::group_query_attention::GroupQuery;
     pub use super::gru::Gru;
     pub use super::lstm::Lstm;
+    pub use super::multi_head_attention::MultiHead;
     pub use super::pooling::{Average, Max};
     pub use super::separable_conv::Separable;
     pub use super::simple_rnn::Simple;
@@ -320,8 +330,18 @@ pub fn deserialize(value: &serde_json::Value) -> Result<LayerRef> {
 
 /// Keras's serialized form of a layer of this class.
 pub(crate) fn serialized(class_name: &str, config: Config) -> serde_json::Value {
-    REGISTRY.serialized(class_name, config)
+    let mut serialized = REGISTRY.serialized(class_name, config);
+    if let Some(name) = PACKAGED.iter().find(|name| name.ends_with(&format!(">{class_name}"))) {
+        // Where that package has it, so that Keras finds it by itself.
+        let module = format!("keras_hub.src.layers.modeling.{}", snake_case(class_name));
+        serialized["module"] = module.into();
+        serialized["registered_name"] = (*name).into();
+    }
+    serialized
 }
+
+/// The listed layers that Keras has in a package of its own, by the names under which they are registered there.
+const PACKAGED: [&str; 2] = ["keras_hub>TransformerDecoder", "keras_hub>TransformerEncoder"];
 
 /// Lists the layers: `module: Layer "alias" …, …;`, the other names that Keras has for the class; `over` stands behind those that
 /// hold other layers.
@@ -407,7 +427,9 @@ layers! {
     activation: Activation;
     activity_regularization: ActivityRegularization;
     add: Add;
+    additive_attention: AdditiveAttention;
     alpha_dropout: AlphaDropout;
+    attention: Attention;
     average: Average;
     average_pooling: AveragePooling1D "AvgPool1D", AveragePooling2D "AvgPool2D", AveragePooling3D "AvgPool3D";
     batch_normalization: BatchNormalization;
@@ -436,6 +458,7 @@ layers! {
     global_max_pooling: GlobalMaxPooling1D "GlobalMaxPool1D", GlobalMaxPooling2D "GlobalMaxPool2D",
         GlobalMaxPooling3D "GlobalMaxPool3D";
     group_normalization: GroupNormalization;
+    group_query_attention: GroupQueryAttention "GroupedQueryAttention";
     gru: GRU, GRUCell;
     lambda: Lambda;
     layer_normalization: LayerNormalization;
@@ -446,6 +469,7 @@ layers! {
     maximum: Maximum;
     minimum: Minimum;
     mix_up: MixUp;
+    multi_head_attention: MultiHeadAttention;
     multiply: Multiply;
     normalization: Normalization;
     permute: Permute;
@@ -472,6 +496,8 @@ layers! {
     stacked_rnn_cells: StackedRNNCells over;
     subtract: Subtract;
     time_distributed: TimeDistributed over;
+    transformer_decoder: TransformerDecoder "keras_hub>TransformerDecoder" "keras_nlp>TransformerDecoder";
+    transformer_encoder: TransformerEncoder "keras_hub>TransformerEncoder" "keras_nlp>TransformerEncoder";
     unit_normalization: UnitNormalization;
     up_sampling: UpSampling1D, UpSampling2D, UpSampling3D;
     zero_padding: ZeroPadding1D, ZeroPadding2D, ZeroPadding3D;

@@ -142,6 +142,35 @@ impl Signature {
     }
 }
 
+/// The setters of what the field `signature` is told.
+macro_rules! told {
+    ($($(#[$doc:meta])+ $name:ident;)+) => {$(
+        $(#[$doc])+
+        pub fn $name(mut self, $name: bool) -> Self {
+            self.signature = self.signature.tell(stringify!($name), $name);
+            self
+        }
+    )+};
+}
+pub(super) use told;
+
+/// What is the same in `impl Layer` of every layer with the field `signature`.
+macro_rules! signed {
+    () => {
+        fn signature(&self) -> $crate::layers::Signature {
+            self.signature
+        }
+
+        fn with_signature(
+            &self,
+            signature: $crate::layers::Signature,
+        ) -> Option<std::sync::Arc<dyn $crate::layers::Layer>> {
+            Some(std::sync::Arc::new(Self { signature, ..self.clone() }))
+        }
+    };
+}
+pub(super) use signed;
+
 #[cfg(test)]
 mod tests {
     use super::{Argument, Signature};

@@ -450,6 +450,8 @@ fn provisional_name(layer: &LayerRef, inputs: &[Symbol]) -> String {
 
 /// `BatchNormalization` → `batch_normalization`, `Conv2D` → `conv2d`, as Keras does it.
 pub(crate) fn snake_case(class: &str) -> String {
+    // Exported under one name and called by another.
+    let class = if class == "GroupQueryAttention" { "GroupedQueryAttention" } else { class };
     let chars: Vec<char> = class.chars().collect();
     let mut out = String::new();
     for (i, &c) in chars.iter().enumerate() {
@@ -507,6 +509,7 @@ mod tests {
             ("ReLU", "re_lu"),
             ("MaxPooling2D", "max_pooling2d"),
             ("LSTM", "lstm"),
+            ("GroupQueryAttention", "grouped_query_attention"),
             ("GlobalAveragePooling1D", "global_average_pooling1d"),
         ];
         for (class, name) in pairs {

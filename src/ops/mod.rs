@@ -137,4 +137,5 @@ ops! {
     tanh: Tanh, TanhGrad;
     tanh_shrink: TanhShrink, TanhShrinkGrad;
     transpose: Transpose;
+    tril: Tril;
 }
