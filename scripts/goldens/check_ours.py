@@ -16,6 +16,7 @@ import sys
 import warnings
 
 import common
+import hub  # noqa: F401, which registers its layers
 from common import keras, np
 
 RELATIVE, ABSOLUTE = 1e-4, 1e-6

@@ -1,11 +1,12 @@
-"""The layers of KerasHub that this project has, imported one by one: the package as a whole wants TensorFlow for its texts."""
+"""The layers of KerasHub that this project has, imported one by one: the package as a whole wants TensorFlow for its texts.
+And the names of what they hold."""
 
 import importlib.util
 import pathlib
 import sys
 import types
 
-import common  # noqa: F401, which fixes the backend
+from common import keras
 
 _root = pathlib.Path(importlib.util.find_spec("keras_hub").origin).parent
 # Packages whose own modules would import everything.
@@ -16,3 +17,21 @@ for _name in ("", ".src", ".src.layers", ".src.layers.modeling", ".src.vllm"):
 
 from keras_hub.src.layers.modeling.transformer_decoder import TransformerDecoder
 from keras_hub.src.layers.modeling.transformer_encoder import TransformerEncoder
+
+
+def names_of(layer, prefix=""):
+    """The names of a layer's variables by identity, behind the attributes under which files have the layers inside."""
+    names = {id(v): f"{prefix}{v.name}" for v in layer._trainable_variables + layer._non_trainable_variables}
+    # As in files: public names first.
+    for attribute in sorted(dir(layer), key=lambda name: (name.startswith("_"), name)):
+        inside = getattr(type(layer), attribute, None)
+        if attribute.startswith("__") or not (inside is None or isinstance(inside, property)):
+            continue
+        try:
+            inside = getattr(layer, attribute)
+        except Exception:
+            continue
+        if isinstance(inside, keras.Layer) and inside is not layer:
+            for variable, name in names_of(inside, f"{prefix}{attribute}/").items():
+                names.setdefault(variable, name)
+    return names
