@@ -264,8 +264,8 @@ impl LayerRef {
         }
     }
 
-    /// The same layer told how it is called; another layer as it is.
-    pub(crate) fn called(self, signature: Signature) -> LayerRef {
+    /// The layer told how it is called, as its [`Layer::signature`] can be; another layer as it is.
+    pub fn called(self, signature: Signature) -> LayerRef {
         match self.layer().with_signature(signature) {
             Some(layer) => self.edit(|cell| cell.layer = layer),
             None => self,

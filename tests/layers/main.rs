@@ -1,5 +1,6 @@
 //! Every layer against Keras: outputs, gradients, weights, configs.
 
+mod attention;
 #[path = "../common/mod.rs"]
 mod common;
 mod drawing;
@@ -36,7 +37,7 @@ fn graph_of(layer: &layers::LayerRef, inputs: &[Tensor]) -> Result<Graph> {
 
 /// The goldens of layers.
 fn goldens() -> Vec<Golden> {
-    ["layers", "recurrent"].into_iter().flat_map(Golden::all).collect()
+    ["layers", "recurrent", "attention"].into_iter().flat_map(Golden::all).collect()
 }
 
 /// What a graph gives.
@@ -121,6 +122,13 @@ fn check(golden: &Golden) -> Result<Vec<String>> {
         Tensor::concatenate(&[&x[0].add(x[1])?, &x[0].mul(x[1])?], -1)
     })?;
     let layer = layers::from_config(golden.class(), golden.config())?;
+    let told = golden.about.get("call").and_then(Value::as_object).into_iter().flatten();
+    let signature = told.fold(layer.layer().signature(), |signature, (name, told)| {
+        let signature = signature.tell(name, told.as_bool().unwrap());
+        assert_eq!(Value::Bool(signature.is(name)), *told, "{name} is no argument of the call");
+        signature
+    });
+    let layer = layer.called(signature);
     let mut wrong = Vec::new();
 
     // The handle adds these.
@@ -183,6 +191,13 @@ fn check(golden: &Golden) -> Result<Vec<String>> {
         }
         let mut unchanged = 0;
         let mut compare = |what: &str, got: &Tensor| -> Result<()> {
+            // What is 0 but for roundings.
+            if let Some(bound) = golden.about.get("vanishing").and_then(|bounds| bounds.get(what)) {
+                let bound = bound.as_f64().unwrap();
+                let within = common::wide(got)?.into_iter().all(|x| x.abs() <= bound);
+                wrong.extend((!within).then(|| format!("{what} on {device} is not within ±{bound:e}")));
+                return Ok(());
+            }
             let got = golden.stored(what, got)?;
             let off = difference(&got, &golden.tensor(what)?, tolerance([DType::F32]))?;
             wrong.extend(off.map(|off| format!("{what} on {device}: {off}")));
@@ -254,12 +269,14 @@ fn the_list_of_layers_is_the_folder() {
     let helpers = [
         "activation_fn",
         "affine",
+        "attend",
         "call",
         "config",
         "constant",
         "convolution",
         "encoding",
         "frame",
+        "heads",
         "image",
         "inner",
         "mask",
@@ -271,11 +288,14 @@ fn the_list_of_layers_is_the_folder() {
         "pooling",
         "recurrent",
         "recurrent_cell",
+        "signature",
         "spatial",
         "symbol",
         "tone",
+        "transformer",
         "traversal",
         "warp",
+        "weighing",
     ];
     let folder = std::fs::read_dir(uncrumple::files::repository().join("src/layers")).unwrap();
     let files = folder.map(|f| f.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned());
