@@ -173,17 +173,20 @@ impl Heads {
 
     /// What training keeps of an attention of these.
     pub fn kept(&self, query: &Spec, key: &Spec, scores: bool) -> Vec<Spec> {
-        let of = |x: &Spec, extents: usize| Spec { dims: vec![x.dims[0], x.dims[1], Some(extents)], dtype: x.dtype };
+        let of = |x: &Spec, heads: usize, size: usize| {
+            let extents = Some(heads.saturating_mul(size));
+            Spec { dims: vec![x.dims[0], x.dims[1], extents], dtype: x.dtype }
+        };
         let mut kept = vec![
-            of(query, self.heads * self.size),
-            of(key, self.key_heads * self.size),
-            of(key, self.key_heads * self.value_size),
-            of(query, self.heads * self.value_size),
+            of(query, self.heads, self.size),
+            of(key, self.key_heads, self.size),
+            of(key, self.key_heads, self.value_size),
+            of(query, self.heads, self.value_size),
         ];
         match scores {
             // Products, probabilities, and those that were not dropped.
             true => kept.extend(vec![scores_spec(Some(self.heads), query, key); 3]),
-            false => kept.push(of(query, self.heads)),
+            false => kept.push(of(query, self.heads, 1)),
         }
         kept
     }
@@ -344,7 +347,8 @@ impl<K: HeadKind> HeadedAttention<K> {
 
     /// What a config says of what all kinds have.
     pub(super) fn reading(self, config: &Config) -> Result<Self> {
-        config.refuse(&["sliding_window"])?;
+        // What Keras's penalizes are the projections.
+        config.refuse(&["sliding_window", "activity_regularizer"])?;
         Ok(HeadedAttention {
             heads: Heads {
                 use_bias: config.flag("use_bias", true)?,

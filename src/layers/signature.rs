@@ -88,7 +88,7 @@ impl Signature {
     }
 
     /// The name of each of so many inputs.
-    pub(crate) fn names(&self, inputs: usize) -> SmallVec<[&'static str; 4]> {
+    pub(crate) fn names(&self, inputs: usize) -> SmallVec<[&'static str; 8]> {
         let mut left = self.required(inputs);
         let mut names = SmallVec::new();
         for argument in self.arguments {
@@ -128,15 +128,15 @@ impl Signature {
     }
 
     /// The inputs in the order in which Keras goes through them: those without names, then the others by their names.
-    pub(crate) fn by_name(&self, inputs: usize) -> SmallVec<[usize; 4]> {
+    pub(crate) fn by_name(&self, inputs: usize) -> SmallVec<[usize; 8]> {
         let (names, positional) = (self.names(inputs), self.positional(inputs));
-        let mut order: SmallVec<[usize; 4]> = (0..inputs).collect();
+        let mut order: SmallVec<[usize; 8]> = (0..inputs).collect();
         order[positional..].sort_by_key(|&i| names.get(i));
         order
     }
 
     /// The inputs that Keras's `build` is told the shapes of, each with its name; none where it is told them in one list.
-    pub(crate) fn built<'a>(&self, inputs: &'a [Spec]) -> SmallVec<[(&'static str, &'a Spec); 4]> {
+    pub(crate) fn built<'a>(&self, inputs: &'a [Spec]) -> SmallVec<[(&'static str, &'a Spec); 8]> {
         let own = |name| self.arguments.contains(&Argument::Input(name));
         self.names(inputs.len()).into_iter().zip(inputs).filter(|(name, _)| own(name)).collect()
     }

@@ -52,7 +52,8 @@ impl TransformerEncoder {
         /// Whether the last input is a mask of which keys each query sees; by default not.
         attention_mask;
         /// Whether the probabilities are a second output; by default not.
-        /// [`LayerRef::call_all`](crate::layers::LayerRef::call_all) returns both.
+        /// [`LayerRef::call_all`](crate::layers::LayerRef::call_all) returns both. Keras opens no model file with such a layer, whose
+        /// calls on symbols have one output there.
         return_attention_scores;
     }
 

@@ -390,3 +390,43 @@ fn damaged_models_are_errors_in_bounded_memory() {
     assert!(out.status.success() && text.contains("refused: done"), "{}\n{text}\n{log}", out.status);
     println!("{}", text.lines().find(|l| l.contains("refused: done")).unwrap());
 }
+
+#[test]
+fn calls_that_this_engine_cannot_pass_on_are_refused() {
+    fn node<'a>(config: &'a mut Value, name: &str) -> &'a mut Value {
+        let layers = config["config"]["layers"].as_array_mut().unwrap();
+        &mut layers.iter_mut().find(|layer| layer["name"] == json!(name)).unwrap()["inbound_nodes"][0]
+    }
+    let changed = |change: &dyn Fn(&mut Value)| refused("attention.keras", |c| change(c));
+    let refused = |name: &str, change: &dyn Fn(&mut Value)| changed(&|c| change(node(c, name)));
+    let cache = refused("upper", &|node| node["kwargs"]["self_attention_cache"] = node["args"][0].clone());
+    assert_says(&cache, &["upper", "self_attention_cache", "cannot pass on"]);
+    let mask = refused("mixing", &|node| node["kwargs"]["query_mask"] = node["kwargs"]["attention_mask"].clone());
+    assert_says(&mask, &["mixing", "query_mask", "cannot pass on"]);
+    let word = refused("mixing", &|node| node["kwargs"]["use_causal_mask"] = json!("yes"));
+    assert_says(&word, &["mixing", "use_causal_mask", "yes"]);
+    let missing = refused("sharing", &|node| drop(node["kwargs"].as_object_mut().unwrap().remove("value")));
+    assert_says(&missing, &["sharing", "called with `key` and without `value`"]);
+    let many = refused("mixing", &|node| node["args"] = json!(vec![node["args"][0].clone(); 40]));
+    assert_says(&many, &["mixing", "at most 10 arguments"]);
+    let flag = refused("mixing", &|node| {
+        let args = node["args"].as_array_mut().unwrap();
+        args.resize(7, Value::Null);
+        args.push(json!(3));
+    });
+    assert_says(&flag, &["mixing", "return_attention_scores", "cannot pass on"]);
+    let twice = changed(&|c| {
+        let layers = c["config"]["layers"].as_array_mut().unwrap();
+        let mixing = layers.iter_mut().find(|layer| layer["name"] == json!("mixing")).unwrap();
+        let mut other = mixing["inbound_nodes"][0].clone();
+        other["kwargs"]["use_causal_mask"] = json!(false);
+        mixing["inbound_nodes"].as_array_mut().unwrap().push(other);
+    });
+    assert_says(&twice, &["mixing", "several ways"]);
+    let window = changed(&|c| {
+        let layers = c["config"]["layers"].as_array_mut().unwrap();
+        let mixing = layers.iter_mut().find(|layer| layer["name"] == json!("mixing")).unwrap();
+        mixing["config"]["sliding_window"] = json!(2);
+    });
+    assert_says(&window, &["mixing", "sliding_window"]);
+}
