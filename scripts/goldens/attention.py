@@ -1,5 +1,5 @@
-"""Attention layers and the layers of transformers: outputs, probabilities, masks, and the gradients of every input and weight for
-random upstream gradients of all outputs.
+"""Attention layers, the layers of transformers, and products by equations: outputs, probabilities, masks, and the gradients of
+every input and weight for random upstream gradients of all outputs.
 
 Inputs, weights and upstream gradients come from `draw`. What a call is told beside its tensors, and which of them are masks, is
 `call`, under Keras's names.
@@ -82,7 +82,7 @@ def write_layer(folder, name, layer, shapes, masks=None, flags=None, flowing=(),
 
 
 RAGGED = np.array([[1, 1, 0, 1, 0], [1, 0, 0, 0, 0], [1, 1, 1, 1, 1]], bool)
-OTHERS = np.array([[1, 0, 0, 1], [1, 1, 1, 1], [0, 0, 1, 0]], bool)
+OTHERS = np.array([[1, 0, 0, 1], [1, 1, 1, 1], [0, 0, 1, 1]], bool)
 STEPS, SHAPE, OTHER = 5, (3, 5, 6), (3, 4, 7)
 
 
@@ -157,7 +157,7 @@ def heads(folder):
     grouped("default")
     grouped("one", key_heads=1)
     grouped("all", key_heads=4)
-    grouped("size_33", [(2, 3, 4), (2, 2, 4)], 2, 1, 33)
+    grouped("size_33", [(2, 4, 4), (2, 3, 4)], 2, 1, 33)
     grouped("key", [SHAPE, (3, 4, 6), (3, 4, 5)])
     grouped("no_bias", own={"use_bias": False}, flags=causal)
     grouped("gate", own={"use_gate": True} | options_of() | {"seed": 5})
@@ -238,8 +238,25 @@ def transformers(folder):
     decoder("options", own=options, training=True)
 
 
+def products(folder):
+    def case(name, equation, output_shape, shape, **options):
+        layer = layers.EinsumDense(equation, output_shape, **options, name="layer")
+        write_layer(folder, f"einsum_dense_{name}", layer, [shape])
+
+    case("default", "ab,bc->ac", (4,), (3, 5))
+    case("heads", "abc,cde->abde", (None, 2, 4), (3, 5, 6), bias_axes="de", activation="relu")
+    case("joined", "abcd,cde->abe", (None, 6), (3, 4, 2, 5), bias_axes="e", activation="gelu")
+    case("front", "...x,xy->...y", (4,), (3, 2, 5, 6), bias_axes="y")
+    case("behind", "ab...,bc->ac...", (4,), (3, 5, 2, 6), bias_axes="c", activation="tanh")
+    case("turned", "abc,dc->adb", (4, 5), (3, 5, 6), bias_axes="d")
+    case("both_biases", "abc,cd->abd", (5, 4), (3, 5, 6), bias_axes="bd", **options_of())
+    case("softmax", "abc,cd->abd", (None, 4), (2, 5, 6), bias_axes="d", activation="softmax")
+    case("kernel_turned", "abcd,edc->abe", (None, 6), (3, 4, 2, 5))
+
+
 def main():
     folder = common.output_folder()
+    products(folder)
     heads(folder)
     one_head(folder)
     transformers(folder)

@@ -148,7 +148,9 @@ pub fn check(inputs: &[Spec]) -> Result<[&Spec; 3]> {
         x.known(-1)?;
     }
     if !agree(value.dims[1], key.dims[1]) {
-        return Err(Error::Input(format!("expected a key of as many steps as the value, got shapes {key} and {value}")));
+        return Err(Error::Input(format!(
+            "expected a key of as many steps as the value, got shapes {key} and {value}"
+        )));
     }
     if [value, key].iter().any(|x| x.dtype != query.dtype || !agree(x.dims[0], query.dims[0])) {
         let list = super::merge::list(inputs);
@@ -174,7 +176,8 @@ pub fn check_mask(mask: &Spec, heads: usize, query: &Spec, key: &Spec) -> Result
         return Ok(());
     }
     let expected = Spec { dims: vec![query.dims[0], queries, keys], dtype: DType::Bool };
-    let message = format!("expected an attention mask of shape {expected}, or with an axis of {heads} heads behind the batch");
+    let message =
+        format!("expected an attention mask of shape {expected}, or with an axis of {heads} heads behind the batch");
     Err(Error::Input(format!("{message}, got shape {mask}")))
 }
 

@@ -202,7 +202,7 @@ fn with_rows(y: &Tensor) -> Result<Shape> {
 
 /// The first values of a kernel whose inputs or outputs have several axes: as Keras's `EinsumDense`, an initializer that looks at
 /// how many there are counts them all. No file names it.
-fn as_matrix(initializer: Box<dyn Initializer>, matrix: [usize; 2]) -> Box<dyn Initializer> {
+pub(super) fn as_matrix(initializer: Box<dyn Initializer>, matrix: [usize; 2]) -> Box<dyn Initializer> {
     const COUNTING: [&str; 3] = ["Glorot", "He", "Lecun"];
     let class = initializer.class_name();
     match class == "VarianceScaling" || COUNTING.iter().any(|name| class.starts_with(name)) {

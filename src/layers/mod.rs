@@ -448,6 +448,7 @@ layers! {
     discretization: Discretization;
     dot: Dot;
     dropout: Dropout;
+    einsum_dense: EinsumDense;
     elu: ELU;
     embedding: Embedding;
     flatten: Flatten;

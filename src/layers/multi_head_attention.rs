@@ -88,9 +88,9 @@ impl HeadKind for MultiHead {
 
     fn check(&self, _: &Spec, _: &Spec) -> Result<()> {
         match self.output() {
-            Some(shape) if shape.is_empty() || shape.contains(&0) || shape.len() > 6 => {
-                Err(Error::Config(format!("argument `output_shape`: expected 1 to 6 extents of at least 1, got {shape:?}")))
-            }
+            Some(shape) if shape.is_empty() || shape.contains(&0) || shape.len() > 6 => Err(Error::Config(format!(
+                "argument `output_shape`: expected 1 to 6 extents of at least 1, got {shape:?}"
+            ))),
             _ => Ok(()),
         }
     }

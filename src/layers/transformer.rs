@@ -154,13 +154,7 @@ impl Block {
     }
 
     /// The part with attention, whose weights begin at `first`, and its probabilities if they are wanted.
-    pub fn attention(
-        &self,
-        call: &Call,
-        first: usize,
-        x: &Tensor,
-        of: Attention,
-    ) -> Result<(Tensor, Option<Tensor>)> {
+    pub fn attention(&self, call: &Call, first: usize, x: &Tensor, of: Attention) -> Result<(Tensor, Option<Tensor>)> {
         let heads = self.heads(x.shape().last());
         let mut shown = None;
         let y = self.residual(call, first + heads.count(), x, |query| {

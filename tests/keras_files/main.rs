@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use uncrumple::files::{Array, repository, safetensors};
 use uncrumple::layers::ScoreMode;
-use uncrumple::ops::Activation;
 use uncrumple::losses;
 use uncrumple::model::keras::{self, Loaded};
+use uncrumple::ops::Activation;
 use uncrumple::prelude::*;
 
 fn goldens() -> PathBuf {

@@ -75,7 +75,8 @@ fn a_query_that_sees_no_key_gives_zeros() -> Result<()> {
             assert_eq!(row.to_vec::<f32>()?, weights[7].to_vec::<f32>()?, "the bias alone");
         }
     }
-    let nothing = [None, Some(Tensor::from_slice(&[true, true, true, true, true, false, false, false, false, false], [2, 5])?)];
+    let nothing =
+        [None, Some(Tensor::from_slice(&[true, true, true, true, true, false, false, false, false, false], [2, 5])?)];
     for mode in [ScoreMode::Dot, ScoreMode::Concat] {
         let y = outputs(Attention::new().score_mode(mode).shared(), &[query.clone(), value.clone()], &nothing)?;
         assert!(y[0].slice(0, 1..2)?.to_vec::<f32>()?.iter().all(|&x| x == 0.0));
