@@ -146,7 +146,7 @@ impl<'a> MaskOps<'a> {
                     .and_then(|x| history(x).ok())
                     .zip(argument(layer, 1).and_then(Value::as_f64).map(f64::to_bits))
                     .is_some_and(|pair| makers.contains(&pair)),
-                "Any" | "ExpandDims" => made(0),
+                "Any" | "ConvertToTensor" | "ExpandDims" => made(0),
                 "LogicalOr" => made(0) && made(1),
                 "Concatenate" => {
                     argument(layer, 0).and_then(Value::as_array).is_some_and(|all| all.iter().all(|x| ops.made(x)))

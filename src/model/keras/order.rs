@@ -85,14 +85,17 @@ fn mask_of(
     if !layer.gives_mask(output, &masked) {
         return None;
     }
-    if let Mask::Of(input) = layer.layer().compute_mask(output, &masked) {
-        return read.get(input).copied().flatten();
-    }
     let mut op = |reads: &[usize]| {
         nodes.push(reads.iter().copied().collect());
         nodes.len() - 1
     };
-    match layer.layer().class_name() {
+    let class = layer.layer().class_name();
+    if let Mask::Of(input) = layer.layer().compute_mask(output, &masked) {
+        let mask = read.get(input).copied().flatten()?;
+        // These convert what they hand on.
+        return Some(if matches!(class, "AdditiveAttention" | "Attention") { op(&[mask]) } else { mask });
+    }
+    match class {
         "Embedding" => Some(op(from)),
         "Masking" => {
             let other = op(from);
