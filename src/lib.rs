@@ -43,6 +43,7 @@
 //! | [`programs`] | the named programs, the same wherever they are measured |
 //! | [`callbacks`] | early stopping, checkpoints, progress: what looks on while a model trains |
 //! | [`explain`] | what a model goes by: Grad-CAM |
+//! | [`generate`] | sequences that a model writes token by token |
 //! | [`train`] | [`train::Trainer`]: the step, the loop around it, evaluation, prediction, history |
 //! | [`data`] | data sets, their splits and batches, texts as numbers, and the sets that come with the project |
 //! | [`model`] | [`model::Model`]: the graph of layers with its weights, the summary, the `.keras` file |
@@ -73,6 +74,7 @@ pub mod dtype;
 pub mod error;
 pub mod explain;
 pub mod files;
+pub mod generate;
 pub mod initializers;
 pub mod layers;
 pub mod losses;
@@ -109,6 +111,7 @@ pub mod prelude {
     pub use crate::device::Device;
     pub use crate::dtype::DType;
     pub use crate::error::{Error, Result};
+    pub use crate::generate::{Generate, Sampler};
     pub use crate::initializers::{
         GlorotNormal, GlorotUniform, HeNormal, HeUniform, Identity, LecunNormal, LecunUniform, Ones, Orthogonal,
         RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling, Zeros,

@@ -57,4 +57,8 @@ impl Layer for ActivityRegularization {
     fn supports_masking(&self) -> bool {
         true
     }
+
+    fn stepwise(&self, _: &[bool]) -> bool {
+        true
+    }
 }

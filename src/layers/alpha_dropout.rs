@@ -94,4 +94,8 @@ impl Layer for AlphaDropout {
     fn is_samplewise(&self, _: bool) -> bool {
         self.noise_shape.is_none()
     }
+
+    fn stepwise(&self, _: &[bool]) -> bool {
+        true
+    }
 }

@@ -74,6 +74,14 @@ fn steps(mask: &Tensor, place: impl Fn(usize, usize) -> [usize; 4]) -> Result<Te
     }
 }
 
+/// The mask of all steps that there were, of one of these steps; `place` is what it is kept under, beside weights.
+pub fn all_steps(call: &Call, place: usize, mask: Option<&Tensor>) -> Result<Option<Tensor>> {
+    match (call.steps(), mask) {
+        (Some(steps), Some(mask)) => steps.all(usize::MAX - place, mask).map(Some),
+        (_, mask) => Ok(mask.cloned()),
+    }
+}
+
 /// Where numbers are not 0.
 pub fn as_bool(x: &Tensor) -> Result<Tensor> {
     if x.dtype() == DType::Bool { Ok(x.clone()) } else { x.not_equal(&Tensor::zeros(&x.device(), (), x.dtype())?) }
@@ -88,8 +96,11 @@ pub fn attend(
     dropout: f64,
 ) -> Result<Tensor> {
     let dropout = if call.training() && dropout > 0.0 { Some((dropout, call.generator()?)) } else { None };
-    let (mask, causal) = (sight.mask.as_ref(), sight.causal.then_some(0));
-    query.attention(key, value, Attend { mask, scale: Some(scale), causal, keys: None, dropout })
+    // Where a sequence comes a few steps at a time, a causal attention is to all that there were.
+    let first = call.first_step();
+    let keys = call.steps().filter(|_| sight.causal).map(|_| first + query.shape()[1]);
+    let (mask, causal) = (sight.mask.as_ref(), sight.causal.then_some(first));
+    query.attention(key, value, Attend { mask, scale: Some(scale), causal, keys, dropout })
 }
 
 /// The same with the probabilities `(batch, heads, queries, keys)`, before some are dropped.

@@ -1,6 +1,6 @@
 //! What a layer works with when it is called on data.
 
-use super::{Layer, Mask, Masks};
+use super::{Layer, Mask, Masks, Steps};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::ops::Generator;
@@ -120,6 +120,7 @@ pub struct Call<'a> {
     pub(crate) updates: &'a mut Updates,
     pub(crate) masks: &'a [Option<Tensor>],
     pub(crate) set: SetMasks,
+    pub(crate) steps: Option<&'a Steps>,
 }
 
 /// The masks that a call gave its outputs, or said that they have none: the output's number and its mask.
@@ -143,7 +144,17 @@ pub(crate) fn output_masks(layer: &dyn Layer, given: &[Option<Tensor>], mut set:
     (0..outputs).map(mask).collect()
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    /// What the call keeps of the steps before, where a sequence comes a few steps at a time.
+    pub fn steps(&self) -> Option<&'a Steps> {
+        self.steps
+    }
+
+    /// How many steps of the sequence were before those that the layer is called on.
+    pub fn first_step(&self) -> usize {
+        self.steps.map_or(0, Steps::first)
+    }
+
     /// A weight by its place in the layer's list, in the dtype that the layer computes in.
     pub fn weight(&self, i: usize) -> Result<Tensor> {
         let weight = self.raw_weight(i)?;

@@ -129,4 +129,8 @@ impl Layer for Dense {
     fn is_samplewise(&self, _: bool) -> bool {
         true
     }
+
+    fn stepwise(&self, _: &[bool]) -> bool {
+        true
+    }
 }

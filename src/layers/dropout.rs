@@ -83,6 +83,10 @@ impl Layer for Dropout {
     fn is_samplewise(&self, _: bool) -> bool {
         self.noise_shape.is_none()
     }
+
+    fn stepwise(&self, _: &[bool]) -> bool {
+        true
+    }
 }
 
 /// The argument `noise_shape`: extents, of which null is the input's.

@@ -1,6 +1,8 @@
 //! Attention of several heads: projections to them, attention, and a projection back.
 
-use super::attend::{Sight, attend, attend_and_show, check, check_dropout, check_mask, scores_spec, with_last};
+use super::attend::{
+    Sight, all_steps, attend, attend_and_show, check, check_dropout, check_mask, scores_spec, with_last,
+};
 use super::parameter::parameter_setters;
 use super::signature::{signed, told};
 use super::{Argument, Call, Config, Layer, Mask, Parameter, Read, Signature, Spec, WeightSpec, object};
@@ -37,6 +39,8 @@ pub struct Attended<'a> {
     pub query_mask: Option<&'a Tensor>,
     /// Whether the probabilities are wanted too.
     pub scores: bool,
+    /// Whether key and value come with the query where a sequence comes a few steps at a time.
+    pub grows: bool,
 }
 
 /// What the weights of projections are.
@@ -131,7 +135,15 @@ impl Heads {
     pub fn forward(&self, call: &Call, first: usize, on: Attended) -> Result<Tensors> {
         let step = self.step();
         let query = self.project(call, first, on.query, [self.heads, self.size])?;
-        let [key, value] = self.keys_and_values(call, first, on.key, on.value)?;
+        let new = || self.keys_and_values(call, first, on.key, on.value);
+        let [key, value] = match call.steps() {
+            None => new()?,
+            Some(steps) if on.grows => {
+                let [key, value] = new()?;
+                [steps.append(first, &key)?, steps.append(first + 1, &value)?]
+            }
+            Some(steps) => steps.once(first, new)?,
+        };
         let scale = 1.0 / (self.size as f64).sqrt();
         let (projected, mut shown) = ([&query, &key, &value], None);
         let mut y = if on.scores {
@@ -404,10 +416,14 @@ impl<K: HeadKind> Layer for HeadedAttention<K> {
         let [query, value, ..] = *attended else { return Err(Error::Internal("no query and value".into())) };
         let key = attended.get(2);
         let sight = Sight::new(self.signature.is("use_causal_mask"));
-        let sight = sight.keys(call.mask(1))?.keys(key.and_then(|_| call.mask(2)))?.given(mask.copied())?;
+        let grows = call.steps().is_some_and(|steps| steps.grows(1));
+        let all =
+            |input: usize| if grows { all_steps(call, input, call.mask(input)) } else { Ok(call.mask(input).cloned()) };
+        let of_key = if key.is_some() { all(2)? } else { None };
+        let sight = sight.keys(all(1)?.as_ref())?.keys(of_key.as_ref())?.given(mask.copied())?;
         let (key, query_mask) = (key.copied().unwrap_or(value), call.mask(0));
         let scores = self.signature.is("return_attention_scores");
-        self.heads.forward(call, 0, Attended { query, value, key, sight, query_mask, scores })
+        self.heads.forward(call, 0, Attended { query, value, key, sight, query_mask, scores, grows })
     }
 
     fn kept_spec(&self, inputs: &[Spec]) -> Vec<Spec> {
@@ -442,5 +458,12 @@ impl<K: HeadKind> Layer for HeadedAttention<K> {
 
     fn is_samplewise(&self, _: bool) -> bool {
         true
+    }
+
+    fn stepwise(&self, grows: &[bool]) -> bool {
+        let is = |name| self.signature.is(name);
+        // A query sees none behind its own place, or keys that are all there.
+        let sees = if is("use_causal_mask") { grows[1..].iter().all(|&g| g) } else { !grows[1..].contains(&true) };
+        grows[0] && sees && !is("attention_mask") && !is("return_attention_scores")
     }
 }

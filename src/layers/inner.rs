@@ -156,6 +156,7 @@ impl Inner {
             updates: &mut *call.updates,
             masks,
             set: SetMasks::new(),
+            steps: None,
         };
         let outputs = layer.forward(&mut own, &borrowed).map_err(|e| e.in_layer(&self.name()))?;
         let set = own.set;

@@ -116,4 +116,8 @@ impl Layer for LayerNormalization {
     fn is_samplewise(&self, _: bool) -> bool {
         true
     }
+
+    fn stepwise(&self, _: &[bool]) -> bool {
+        self.axis.list() == [-1]
+    }
 }

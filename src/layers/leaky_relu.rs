@@ -74,4 +74,8 @@ impl Layer for LeakyReLU {
     fn is_samplewise(&self, _: bool) -> bool {
         true
     }
+
+    fn stepwise(&self, _: &[bool]) -> bool {
+        true
+    }
 }

@@ -191,6 +191,10 @@ macro_rules! merging {
             fn compute_mask(&self, _: usize, masked: &[bool]) -> crate::layers::Mask {
                 if masked.contains(&false) { crate::layers::Mask::None } else { crate::layers::Mask::Set }
             }
+
+            fn stepwise(&self, grows: &[bool]) -> bool {
+                !grows.contains(&false)
+            }
         }
     };
 }

@@ -24,6 +24,7 @@ mod recurrent;
 mod recurrent_cell;
 mod signature;
 mod spatial;
+mod steps;
 mod symbol;
 mod tone;
 mod transformer;
@@ -55,6 +56,7 @@ pub use recurrent::Recurrent;
 pub use recurrent_cell::{CellKind, Gated, Parts, RecurrentCell};
 pub use signature::{Argument, Signature};
 pub use spatial::PerAxis;
+pub use steps::Steps;
 pub(crate) use symbol::snake_case;
 pub use symbol::{CallNode, Input, Inputs, LayerRef, Source, Spec, Symbol};
 pub use traversal::{Traversal, Traverse};
@@ -151,6 +153,16 @@ pub trait Layer: fmt::Debug + Any + Send + Sync {
     fn with_signature(&self, signature: Signature) -> Option<Arc<dyn Layer>> {
         let _ = signature;
         None
+    }
+
+    /// Whether the layer can be called on a few steps of a sequence at a time, with what [`Call::steps`] keeps of those before,
+    /// and then gives what it gives for these steps of the whole: no step's output depends on one behind it. `grows` says which
+    /// inputs come so; the others stay.
+    ///
+    /// Where all layers of a model say so, it writes sequences without going through the steps before again.
+    fn stepwise(&self, grows: &[bool]) -> bool {
+        let _ = grows;
+        false
     }
 
     /// The layers that this one holds, which a model file writes with it.

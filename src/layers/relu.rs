@@ -105,4 +105,8 @@ impl Layer for ReLU {
     fn is_samplewise(&self, _: bool) -> bool {
         true
     }
+
+    fn stepwise(&self, _: &[bool]) -> bool {
+        true
+    }
 }

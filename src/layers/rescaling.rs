@@ -79,4 +79,8 @@ impl Layer for Rescaling {
     fn is_samplewise(&self, _: bool) -> bool {
         true
     }
+
+    fn stepwise(&self, _: &[bool]) -> bool {
+        true
+    }
 }

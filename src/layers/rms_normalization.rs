@@ -84,4 +84,8 @@ impl Layer for RMSNormalization {
     fn is_samplewise(&self, _: bool) -> bool {
         true
     }
+
+    fn stepwise(&self, _: &[bool]) -> bool {
+        self.axis.list() == [-1]
+    }
 }

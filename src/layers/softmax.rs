@@ -106,4 +106,8 @@ impl Layer for Softmax {
     fn is_samplewise(&self, _: bool) -> bool {
         true
     }
+
+    fn stepwise(&self, _: &[bool]) -> bool {
+        self.axis.list() == [-1]
+    }
 }

@@ -159,8 +159,9 @@ impl Block {
         let mut shown = None;
         let y = self.residual(call, first + heads.count(), x, |query| {
             let Attention { value, sight, query_mask, scores } = of;
+            let grows = value.is_none();
             let value = value.unwrap_or(query);
-            let on = Attended { query, value, key: value, sight, query_mask, scores };
+            let on = Attended { query, value, key: value, sight, query_mask, scores, grows };
             let mut outputs = heads.forward(call, first, on)?.into_iter();
             let y = outputs.next().ok_or_else(|| Error::Internal("attention has an output".into()))?;
             shown = outputs.next();

@@ -1,6 +1,6 @@
 //! A layer of a transformer's decoder.
 
-use super::attend::{Sight, as_bool};
+use super::attend::{Sight, all_steps, as_bool};
 use super::signature::{signed, told};
 use super::transformer::{Attention, Block, DENSE, NORM, block_setters};
 use super::transformer_encoder::{check_masks, given};
@@ -142,7 +142,8 @@ impl Layer for TransformerDecoder {
     fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
         let (&x, encoder) = self.split(inputs)?;
         let part = self.block.heads(x.shape()[2]).count() + NORM;
-        let sight = self.sight(inputs, DECODER_MASKS, call.mask(0), self.signature.is("use_causal_mask"))?;
+        let own = all_steps(call, 0, call.mask(0))?;
+        let sight = self.sight(inputs, DECODER_MASKS, own.as_ref(), self.signature.is("use_causal_mask"))?;
         let of = Attention { value: None, sight, query_mask: None, scores: false };
         let (mut x, _) = self.block.attention(call, 0, x, of)?;
         let mut dense = part;
@@ -180,5 +181,10 @@ impl Layer for TransformerDecoder {
 
     fn is_samplewise(&self, _: bool) -> bool {
         true
+    }
+
+    fn stepwise(&self, grows: &[bool]) -> bool {
+        let masks = DECODER_MASKS.iter().chain(&ENCODER_MASKS[1..]).any(|name| self.signature.is(name));
+        grows[0] && !grows[1..].contains(&true) && self.signature.is("use_causal_mask") && !masks
     }
 }

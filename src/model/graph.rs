@@ -1,5 +1,6 @@
 //! The graph of a model: which layers are called, in which order, on what.
 
+use super::incremental::Calls;
 use crate::device::cuda;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -223,9 +224,25 @@ impl Graph {
         masks: &[Option<Tensor>],
         mode: Mode,
         updates: &mut Updates,
+        seen: impl FnMut(usize, Tensors) -> Result<Tensors>,
+    ) -> Result<(Tensors, Masks)> {
+        self.run_calls(weights, inputs, masks, mode, updates, None, seen)
+    }
+
+    /// The same where an input comes a few steps at a time, with what `calls` keep of those before; of the outputs the last of
+    /// these steps is wanted then.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn run_calls(
+        &self,
+        weights: &[Tensor],
+        inputs: &[&Tensor],
+        masks: &[Option<Tensor>],
+        mode: Mode,
+        updates: &mut Updates,
+        calls: Option<&Calls>,
         mut seen: impl FnMut(usize, Tensors) -> Result<Tensors>,
     ) -> Result<(Tensors, Masks)> {
-        self.check_inputs(inputs, masks)?;
+        self.check_inputs(inputs, masks, calls.is_some())?;
         // Few values are needed at a time, however long the graph is: each with its number.
         let mut live: SmallVec<[(usize, Tensor); 16]> = inputs.iter().map(|x| (*x).clone()).enumerate().collect();
         // Most have no mask.
@@ -233,6 +250,13 @@ impl Graph {
         let mut masks: SmallVec<[(usize, Tensor); 2]> = given.collect();
         for (at, step) in self.steps.iter().enumerate() {
             let entry = &self.layers[step.layer];
+            if let Some(made) = calls.and_then(|calls| calls.made(at)) {
+                for (i, (output, mask)) in step.outputs.clone().zip(made) {
+                    masks.extend(mask.map(|mask| (i, mask)));
+                    live.push((i, output));
+                }
+                continue;
+            }
             let _range = cuda::Range::open(&entry.name);
             let _span = profile::layer(&entry.name);
             let layer = entry.layer.layer();
@@ -242,6 +266,11 @@ impl Graph {
                 read.push(in_precision(value(&live, i)?, compute)?);
             }
             let given = masks_of(&masks, &step.inputs);
+            let steps = calls.and_then(|calls| calls.steps(at));
+            if steps.is_some() && step.output.is_some() && layer.head().is_some() {
+                // Only what is looked at is worth a product with many columns.
+                read[0] = last_step(&read[0])?;
+            }
             let wanted = |outputs: u64| step.output.is_some_and(|o| o < 64 && outputs >> o & 1 == 1);
             let mut call = Call {
                 weights: &weights[entry.weights.clone()],
@@ -254,6 +283,7 @@ impl Graph {
                 updates,
                 masks: &given,
                 set: SetMasks::new(),
+                steps,
             };
             let borrowed: SmallVec<[&Tensor; 2]> = read.iter().collect();
             let outputs = match wanted(mode.features) {
@@ -268,12 +298,20 @@ impl Graph {
                     .map_err(|e| e.in_layer(&entry.name))?;
             }
             let made = output_masks(layer, &given, set, outputs.len());
+            if let Some(calls) = calls {
+                let mask = |i: usize| made.get(i).cloned().flatten();
+                calls.keep(at, outputs.iter().cloned().enumerate().map(|(i, output)| (output, mask(i))));
+            }
             masks.extend(step.outputs.clone().zip(made).filter_map(|(i, mask)| Some((i, mask?))));
             masks.retain(|(i, _)| !step.last_uses.contains(i));
             live.extend(step.outputs.clone().zip(seen(at, outputs)?));
             live.retain(|(i, _)| !step.last_uses.contains(i));
         }
-        let outputs = self.outputs.iter().map(|&i| value(&live, i).cloned()).collect::<Result<_>>()?;
+        let output = |&i: &usize| match calls {
+            Some(_) => last_step(value(&live, i)?),
+            None => value(&live, i).cloned(),
+        };
+        let outputs = self.outputs.iter().map(output).collect::<Result<_>>()?;
         Ok((outputs, masks_of(&masks, &self.outputs)))
     }
 
@@ -294,14 +332,18 @@ impl Graph {
         (masked, destroying)
     }
 
-    fn check_inputs(&self, inputs: &[&Tensor], masks: &[Option<Tensor>]) -> Result<()> {
+    /// Checks what is given; of a sequence that comes a few steps at a time there are fewer than the graph may ask for.
+    fn check_inputs(&self, inputs: &[&Tensor], masks: &[Option<Tensor>], some_steps: bool) -> Result<()> {
         if inputs.len() != self.inputs.len() {
             return Err(Error::shape("model", format!("expected {} inputs, got {}", self.inputs.len(), inputs.len())));
         }
         for ((name, spec), tensor) in self.inputs.iter().zip(inputs) {
             let shape = tensor.shape();
-            let fits = shape.rank() == spec.rank()
-                && spec.dims.iter().zip(shape.iter()).all(|(want, got)| want.is_none_or(|w| w == *got));
+            let fits =
+                shape.rank() == spec.rank()
+                    && spec.dims.iter().zip(shape.iter()).enumerate().all(|(axis, (want, got))| {
+                        want.is_none_or(|w| w == *got || some_steps && axis == 1 && w >= *got)
+                    });
             if !fits {
                 return Err(Error::shape(
                     "model",
@@ -324,6 +366,14 @@ fn masks_of(masks: &[(usize, Tensor)], values: &[usize]) -> Masks {
         return Masks::new();
     }
     values.iter().map(|i| masks.iter().find(|(at, _)| at == i).map(|(_, mask)| mask.clone())).collect()
+}
+
+/// The last step of `(batch, steps, …)`.
+fn last_step(x: &Tensor) -> Result<Tensor> {
+    match x.shape().get(1) {
+        Some(&steps) if steps > 1 => x.slice(1, steps - 1..steps),
+        _ => Ok(x.clone()),
+    }
 }
 
 /// The value of this number among those that are needed yet.

@@ -2,6 +2,7 @@
 
 mod diagram;
 mod graph;
+mod incremental;
 pub mod keras;
 mod nested;
 mod sequential;
@@ -11,6 +12,7 @@ mod weights_file;
 pub use diagram::Diagram;
 pub(crate) use graph::unique;
 pub use graph::{Entry, Graph, Mode, Step};
+pub use incremental::Incremental;
 pub(crate) use nested::Nested;
 pub use sequential::Sequential;
 pub use summary::Summary;

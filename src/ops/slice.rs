@@ -1,6 +1,7 @@
 //! A part of a tensor along an axis.
 
 use super::copy::{Along, Block, with_word, words, words_mut};
+use crate::device::Device;
 use crate::device::cuda::CudaDevice;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -23,6 +24,37 @@ impl Tensor {
     /// An axis that the tensor does not have, a range that reaches past its extent or runs backwards.
     pub fn slice(&self, axis: isize, range: Range<usize>) -> Result<Tensor> {
         apply_one(Slice { axis, start: range.start, end: range.end }, &[self])
+    }
+}
+
+impl Tensor {
+    /// Writes `part` into the elements of this one from `start` on along `axis`, in place where nothing else shares them: for
+    /// memory that grows, which no tape records.
+    ///
+    /// # Errors
+    /// A part of another dtype or shape, or one that reaches past the end.
+    pub(crate) fn write_slice(&mut self, axis: usize, start: usize, part: &Tensor) -> Result<()> {
+        let (shape, of) = (self.shape(), part.shape());
+        let end = start + of.get(axis).copied().unwrap_or(0);
+        let fits = axis < shape.rank()
+            && shape.rank() == of.rank()
+            && end <= shape[axis]
+            && of.with(axis, shape[axis])? == shape
+            && self.dtype() == part.dtype();
+        if !fits {
+            let message =
+                format!("{} does not fit into {} from {start} on along axis {axis}", part.meta(), self.meta());
+            return Err(Error::shape("write_slice", message));
+        }
+        self.make_unique()?;
+        let Along { outer, count, inner } = Along::new(&shape, axis);
+        let width = of[axis] * inner;
+        let block = Block { rows: outer, width, from: (0, width), to: (start * inner, count * inner) };
+        match self.device() {
+            Device::Cpu => with_word!(part.dtype(), W => block.cpu::<W>(words(part)?, words_mut(self)?)),
+            Device::Cuda(device) => block.cuda(&device, part, self)?,
+        }
+        Ok(())
     }
 }
 
