@@ -114,6 +114,7 @@ ops! {
     rescale: Rescale;
     reshape: Reshape;
     resize: Resize;
+    rotate: Rotate;
     select: Select;
     selu: Selu, SeluGrad;
     sigmoid: Sigmoid, SigmoidGrad;
