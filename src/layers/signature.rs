@@ -14,6 +14,8 @@ pub enum Argument {
     Optional(&'static str),
     /// A truth value that the layer was told, and its default.
     Flag(&'static str, bool),
+    /// A number that the layer was told, and 0 by default; there is one at most.
+    Number(&'static str),
     /// What the engine knows by itself, such as the masks of inputs, or does not have.
     Other(&'static str),
 }
@@ -23,14 +25,14 @@ impl Argument {
     pub fn name(self) -> &'static str {
         match self {
             Argument::Input(name) | Argument::Inputs(name) | Argument::Optional(name) | Argument::Other(name) => name,
-            Argument::Flag(name, _) => name,
+            Argument::Flag(name, _) | Argument::Number(name) => name,
         }
     }
 }
 
 /// What Keras's `call` of a layer takes, in its order, and what the layer was told of its calls: which of the inputs that may be
-/// missing there are, and its truth values. In Keras each call says that; here it is an argument of the layer, and a
-/// model file is where the two meet.
+/// missing there are, its truth values and its number. In Keras each call says that; here it is an argument of the layer or,
+/// where its calls differ, of a [handle](super::LayerRef::told) of it.
 ///
 /// Inputs stand in the order of the arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub struct Signature {
     arguments: &'static [Argument],
     /// What was told, a bit for each argument.
     told: u32,
+    /// The number that was told.
+    number: u64,
     /// How many of the inputs stand without their names in the file that the layer is from.
     positional: Option<usize>,
 }
@@ -55,7 +59,7 @@ impl Signature {
             }
             i += 1;
         }
-        Signature { arguments, told, positional: None }
+        Signature { arguments, told, number: 0, positional: None }
     }
 
     /// The arguments.
@@ -74,6 +78,21 @@ impl Signature {
             self.told = self.told & !(1 << i) | u32::from(told) << i;
         }
         self
+    }
+
+    /// The number, 0 where the call takes none.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The same, told a value under a name: whether an input is there, a truth value as 0 or 1, or a number; `None` where it is
+    /// no such argument or no such value.
+    pub fn tell_value(self, name: &str, value: i64) -> Option<Signature> {
+        match self.arguments.iter().find(|a| a.name() == name)? {
+            Argument::Number(_) => u64::try_from(value).ok().map(|number| Signature { number, ..self }),
+            Argument::Optional(_) | Argument::Flag(..) if (0..=1).contains(&value) => Some(self.tell(name, value == 1)),
+            _ => None,
+        }
     }
 
     fn at(&self, name: &str) -> Option<usize> {
@@ -142,8 +161,16 @@ impl Signature {
     }
 }
 
-/// The setters of what the field `signature` is told.
+/// The setters of what the field `signature` is told, and of its number.
 macro_rules! told {
+    ($(#[$doc:meta])+ number $name:ident;) => {
+        $(#[$doc])+
+        pub fn $name(mut self, $name: u32) -> Self {
+            let told = self.signature.tell_value(stringify!($name), $name.into());
+            self.signature = told.unwrap_or(self.signature);
+            self
+        }
+    };
     ($($(#[$doc:meta])+ $name:ident;)+) => {$(
         $(#[$doc])+
         pub fn $name(mut self, $name: bool) -> Self {
@@ -203,5 +230,16 @@ mod tests {
         assert!(CALL.is("use_causal_mask") && !CALL.tell("use_causal_mask", false).is("use_causal_mask"));
         assert!(!CALL.is("query") && !CALL.is("unknown"));
         assert_eq!(CALL.tell("query", true), CALL);
+    }
+
+    #[test]
+    fn values_have_names() {
+        const AT: Signature = Signature::new(&[Argument::Input("inputs"), Argument::Number("start_index")]);
+        assert_eq!((AT.number(), AT.tell_value("start_index", 7).map(|s| s.number())), (0, Some(7)));
+        assert!(CALL.tell_value("use_causal_mask", 0).is_some_and(|s| !s.is("use_causal_mask")));
+        assert!(CALL.tell_value("attention_mask", 1).is_some_and(|s| s.is("attention_mask")));
+        let unfit = [("start_index", -1), ("inputs", 1), ("other", 1)];
+        assert!(unfit.iter().all(|(name, value)| AT.tell_value(name, *value).is_none()));
+        assert!(CALL.tell_value("use_causal_mask", 2).is_none());
     }
 }

@@ -206,7 +206,11 @@ impl Input {
 /// A layer with what every layer has: a name and whether it is trainable. A cheap handle: calls of its clones share the
 /// weights.
 #[derive(Clone)]
-pub struct LayerRef(Arc<Cell>);
+pub struct LayerRef {
+    cell: Arc<Cell>,
+    /// The same layer told otherwise for the calls of this handle.
+    told: Option<Arc<dyn Layer>>,
+}
 
 #[derive(Clone)]
 struct Cell {
@@ -217,21 +221,25 @@ struct Cell {
     precision: Option<Precision>,
     /// A penalty on its outputs.
     activity: Option<Box<dyn Regularizer>>,
-    /// What it was first called on, which decides the shapes of the weights.
-    built: OnceLock<Vec<Spec>>,
+    /// What it was first called on, which decides the shapes of the weights, and these.
+    built: OnceLock<(Vec<Spec>, Vec<Shape>)>,
 }
 
 impl LayerRef {
     /// A handle of a layer.
     pub fn new(layer: impl Layer) -> LayerRef {
-        LayerRef(Arc::new(Cell {
+        LayerRef::of(Cell {
             layer: Arc::new(layer),
             name: None,
             trainable: true,
             precision: None,
             activity: None,
             built: OnceLock::new(),
-        }))
+        })
+    }
+
+    fn of(cell: Cell) -> LayerRef {
+        LayerRef { cell: Arc::new(cell), told: None }
     }
 
     /// A layer of the same arguments under a name of one's own. It shares no weights with this one.
@@ -273,14 +281,37 @@ impl LayerRef {
     }
 
     fn edit(self, edit: impl FnOnce(&mut Cell)) -> LayerRef {
-        let mut cell = Cell { built: OnceLock::new(), ..Arc::unwrap_or_clone(self.0) };
+        let mut cell = Cell { built: OnceLock::new(), ..Arc::unwrap_or_clone(self.cell) };
+        cell.layer = self.told.unwrap_or(cell.layer);
         edit(&mut cell);
-        LayerRef(Arc::new(cell))
+        LayerRef::of(cell)
     }
 
-    /// The layer.
+    /// A handle of the same layer, with the same weights, whose calls are told otherwise: what Keras says as `layer(x,
+    /// reverse=True)` is `layer.told("reverse", true)?.call(&x)?` here.
+    ///
+    /// # Errors
+    /// A name that Keras's `call` of the layer does not have, or a value that it does not take.
+    pub fn told(&self, argument: &str, value: impl Into<i64>) -> Result<LayerRef> {
+        let value = value.into();
+        match self.layer().signature().tell_value(argument, value) {
+            Some(signature) => Ok(self.in_calls(signature)),
+            None => {
+                let class = self.layer().class_name();
+                Err(Error::Config(format!("a call of `{class}` takes no `{argument}` of the value {value}")))
+            }
+        }
+    }
+
+    /// A handle of the same layer whose calls are told so.
+    pub(crate) fn in_calls(&self, signature: Signature) -> LayerRef {
+        let told = (signature != self.layer().signature()).then(|| self.layer().with_signature(signature)).flatten();
+        LayerRef { cell: self.cell.clone(), told: told.or_else(|| self.told.clone()) }
+    }
+
+    /// The layer, told what the calls of this handle are.
     pub fn layer(&self) -> &dyn Layer {
-        &*self.0.layer
+        &**self.told.as_ref().unwrap_or(&self.cell.layer)
     }
 
     /// Whether an output has a mask, `masked` being which inputs have one.
@@ -296,22 +327,22 @@ impl LayerRef {
 
     /// The name that the user gave.
     pub fn given_name(&self) -> Option<&str> {
-        self.0.name.as_deref()
+        self.cell.name.as_deref()
     }
 
     /// Whether training may change the weights.
     pub fn is_trainable(&self) -> bool {
-        self.0.trainable
+        self.cell.trainable
     }
 
     /// What it computes in, if not in what the model does.
     pub(crate) fn own_precision(&self) -> Option<Precision> {
-        self.0.precision
+        self.cell.precision
     }
 
     /// The dtype that it computes in, where what is around it computes in `precision`.
     pub(crate) fn compute_dtype(&self, precision: Precision) -> DType {
-        let own = self.0.precision.unwrap_or(precision);
+        let own = self.cell.precision.unwrap_or(precision);
         if self.layer().full_precision() { DType::F32 } else { own.compute_dtype() }
     }
 
@@ -342,7 +373,7 @@ impl LayerRef {
 
     /// The penalty on its outputs.
     pub(crate) fn activity(&self) -> Option<&dyn Regularizer> {
-        self.0.activity.as_deref()
+        self.cell.activity.as_deref()
     }
 
     /// The activation that the output went through last, if a loss can be computed from what it was applied to: not
@@ -353,12 +384,12 @@ impl LayerRef {
 
     /// The layer's identity, for looking it up.
     pub(crate) fn id(&self) -> usize {
-        Arc::as_ptr(&self.0) as *const () as usize
+        Arc::as_ptr(&self.cell) as *const () as usize
     }
 
     /// The name that Keras would give: the class in snake case.
     pub fn base_name(&self) -> String {
-        self.0.name.clone().unwrap_or_else(|| snake_case(self.0.layer.class_name()))
+        self.cell.name.clone().unwrap_or_else(|| snake_case(self.cell.layer.class_name()))
     }
 
     /// Calls the layer on symbols; its first output.
@@ -395,9 +426,8 @@ impl LayerRef {
         self.activity().map_or(Ok(()), |r| r.check())?;
         let outputs = self.layer().output_spec(inputs)?;
         let wanted = shapes(inputs)?;
-        let first = self.0.built.get_or_init(|| inputs.to_vec());
-        let have = shapes(first)?;
-        if wanted == have {
+        let (first, have) = self.cell.built.get_or_init(|| (inputs.to_vec(), wanted.clone()));
+        if wanted == *have {
             return Ok(outputs);
         }
         // The axis that must be another one for the weights to fit, if it is one alone.
@@ -407,7 +437,7 @@ impl LayerRef {
                 let mut other = inputs.to_vec();
                 let place = x.axis(axis)?;
                 other[at].dims[place] = extent;
-                if let (Some(extent), Ok(true)) = (extent, shapes(&other).map(|shapes| shapes == have)) {
+                if let (Some(extent), Ok(true)) = (extent, shapes(&other).map(|shapes| shapes == *have)) {
                     return Err(Error::Input(format!(
                         "expected axis {axis} of the input to be {extent}, got shape {x}"
                     )));
@@ -422,7 +452,7 @@ impl LayerRef {
 
 impl fmt::Debug for LayerRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.layer.fmt(f)
+        self.layer().fmt(f)
     }
 }
 

@@ -66,6 +66,8 @@ pub struct Entry {
 pub struct Step {
     /// The layer, as a place in the graph's list.
     pub layer: usize,
+    /// The same as it was told how it is called here.
+    pub called: LayerRef,
     /// The values it reads.
     pub inputs: SmallVec<[usize; 2]>,
     /// The values it writes.
@@ -167,7 +169,7 @@ impl Graph {
     /// another layer reads the output too.
     pub fn output_activation(&self, output: usize) -> Option<ActivationFn> {
         let step = self.steps.iter().find(|s| s.output == Some(output))?;
-        self.layers[step.layer].layer.output_activation()
+        step.called.output_activation()
     }
 
     /// The layer of which an output is the [head](crate::layers::Layer::head), if [`Mode::features`] can ask for what it
@@ -259,8 +261,8 @@ impl Graph {
             }
             let _range = cuda::Range::open(&entry.name);
             let _span = profile::layer(&entry.name);
-            let layer = entry.layer.layer();
-            let compute = entry.layer.compute_dtype(mode.precision);
+            let layer = step.called.layer();
+            let compute = step.called.compute_dtype(mode.precision);
             let mut read: SmallVec<[Tensor; 2]> = SmallVec::new();
             for &i in &step.inputs {
                 read.push(in_precision(value(&live, i)?, compute)?);
@@ -322,7 +324,7 @@ impl Graph {
         masked.resize(self.inputs.len(), false);
         let mut destroying = SmallVec::new();
         for (at, step) in self.steps.iter().enumerate() {
-            let layer = &self.layers[step.layer].layer;
+            let layer = &step.called;
             let read: SmallVec<[bool; 4]> = step.inputs.iter().map(|&i| masked[i]).collect();
             masked.extend((0..step.outputs.len()).map(|output| layer.gives_mask(output, &read)));
             if read.contains(&true) && !layer.layer().supports_masking() {
@@ -464,6 +466,7 @@ impl Builder {
         self.graph.values += call.outputs.len();
         self.graph.steps.push(Step {
             layer,
+            called: call.layer.clone(),
             inputs,
             outputs: first..self.graph.values,
             specs: call.outputs.clone(),

@@ -1,6 +1,7 @@
 //! A model used as a layer of another one.
 
-use super::{Entry, Graph, Mode, Model};
+use super::graph::Step;
+use super::{Graph, Mode, Model};
 use crate::device::cpu::philox::Philox;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -124,8 +125,8 @@ impl Layer for Nested {
 
     fn is_samplewise(&self, training: bool) -> bool {
         let open = |spec: &Spec| spec.dims.first() == Some(&None);
-        let alone = |entry: &Entry| entry.layer.activity().is_none() && entry.layer.layer().is_samplewise(training);
-        self.graph.inputs.iter().all(|(_, spec)| open(spec)) && self.graph.layers.iter().all(alone)
+        let alone = |step: &Step| step.called.activity().is_none() && step.called.layer().is_samplewise(training);
+        self.graph.inputs.iter().all(|(_, spec)| open(spec)) && self.graph.steps.iter().all(alone)
     }
 
     /// The model file writes the layers themselves; they are no arguments.
@@ -152,7 +153,7 @@ impl Graph {
         for step in &self.steps {
             let entry = &self.layers[step.layer];
             let read: Vec<Spec> = step.inputs.iter().map(|&i| specs[i].clone()).collect();
-            let layer = entry.layer.layer();
+            let layer = step.called.layer();
             let outputs = layer.output_spec(&read).map_err(|e| e.in_layer(&entry.name))?;
             let wanted = layer.weights(&read).map_err(|e| e.in_layer(&entry.name))?;
             let have = &self.weights[entry.weights.clone()];

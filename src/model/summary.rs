@@ -85,7 +85,7 @@ impl<'a> Summary<'a> {
     fn kept(&self, step: &Step) -> Vec<Spec> {
         let graph = &self.model.graph;
         let inputs: Vec<Spec> = step.inputs.iter().filter_map(|&i| graph.spec(i).cloned()).collect();
-        graph.layers[step.layer].layer.layer().kept_spec(&inputs)
+        step.called.layer().kept_spec(&inputs)
     }
 }
 

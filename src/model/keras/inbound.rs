@@ -12,32 +12,22 @@ pub(super) type History<'a> = (&'a str, usize, usize);
 /// What a call reads.
 pub(super) struct Inbound<'a> {
     pub inputs: Vec<History<'a>>,
+    /// What it is told, as its layer's signature.
+    pub signature: Signature,
     /// Whether it is given a mask of its own input's, which Keras writes down as an argument.
     pub masked: bool,
 }
 
-/// What each call of a layer reads: its inbound nodes; `masks` are what Keras computes masks by. And the layer's signature with
-/// what its calls say.
-pub(super) fn calls<'a>(
-    value: &'a Value,
-    masks: &MaskOps,
-    signature: Signature,
-) -> Result<(Vec<Inbound<'a>>, Signature)> {
-    let nodes = match value.get("inbound_nodes") {
-        None => return Ok((Vec::new(), signature)),
-        Some(Value::Array(nodes)) => nodes,
-        Some(other) => return Err(Error::Config(format!("expected a list of inbound nodes, got {}", short(other)))),
-    };
-    let calls = nodes.iter().map(|node| call(node, masks, signature)).collect::<Result<Vec<_>>>()?;
-    let (calls, told): (Vec<_>, Vec<_>) = calls.into_iter().unzip();
-    if told.windows(2).any(|pair| pair[0] != pair[1]) {
-        let message = "is called several times and in several ways, which are arguments of the layer here";
-        return Err(Error::Config(format!("{message}: give each way a layer of its own")));
+/// What each call of a layer reads: its inbound nodes; `masks` are what Keras computes masks by, and the signature is the layer's.
+pub(super) fn calls<'a>(value: &'a Value, masks: &MaskOps, signature: Signature) -> Result<Vec<Inbound<'a>>> {
+    match value.get("inbound_nodes") {
+        None => Ok(Vec::new()),
+        Some(Value::Array(nodes)) => nodes.iter().map(|node| call(node, masks, signature)).collect(),
+        Some(other) => Err(Error::Config(format!("expected a list of inbound nodes, got {}", short(other)))),
     }
-    Ok((calls, told.first().copied().unwrap_or(signature)))
 }
 
-fn call<'a>(node: &'a Value, masks: &MaskOps, mut signature: Signature) -> Result<(Inbound<'a>, Signature)> {
+fn call<'a>(node: &'a Value, masks: &MaskOps, mut signature: Signature) -> Result<Inbound<'a>> {
     let (Some(args), Some(kwargs)) =
         (node.get("args").and_then(Value::as_array), node.get("kwargs").and_then(Value::as_object))
     else {
@@ -82,6 +72,10 @@ fn call<'a>(node: &'a Value, masks: &MaskOps, mut signature: Signature) -> Resul
                 signature = signature.tell(name, true);
             }
             (Argument::Flag(name, _), Some(Value::Bool(told))) => signature = signature.tell(name, *told),
+            (Argument::Number(name), Some(value)) => match value.as_i64().and_then(|n| signature.tell_value(name, n)) {
+                Some(told) => signature = told,
+                None => return unknown(name, value),
+            },
             (Argument::Other(_), Some(_)) if i >= args.len() => {}
             (Argument::Flag(..) | Argument::Other(_), Some(value)) => return unknown(argument.name(), value),
         }
@@ -95,7 +89,7 @@ fn call<'a>(node: &'a Value, masks: &MaskOps, mut signature: Signature) -> Resul
     if signature != Signature::PLAIN {
         signature = signature.with_positional(positional);
     }
-    Ok((Inbound { inputs, masked }, signature))
+    Ok(Inbound { inputs, signature, masked })
 }
 
 /// The tensors of a list, or of lists in a list as cells one upon the other have them.

@@ -31,7 +31,7 @@ fn nodes(graph: &Graph) -> Vec<Parents> {
     let mut made_by: Vec<usize> = (0..inputs).collect();
     let mut nodes: Vec<Parents> = vec![Parents::new(); inputs];
     for (i, step) in graph.steps.iter().enumerate() {
-        let signature = graph.layers[step.layer].layer.layer().signature();
+        let signature = step.called.layer().signature();
         let order = signature.by_name(step.inputs.len());
         nodes.push(order.into_iter().map(|at| made_by[step.inputs[at]]).collect());
         made_by.extend(step.outputs.clone().map(|_| inputs + i));
@@ -39,7 +39,7 @@ fn nodes(graph: &Graph) -> Vec<Parents> {
     // The node of each value's mask.
     let mut masks: Vec<Option<usize>> = vec![None; inputs];
     for (i, step) in graph.steps.iter().enumerate() {
-        let layer = &graph.layers[step.layer].layer;
+        let layer = &step.called;
         let read: SmallVec<[Option<usize>; 2]> = step.inputs.iter().map(|&value| masks[value]).collect();
         if let ([Some(mask)], true) = (&read[..], takes_mask(layer)) {
             nodes[inputs + i].push(*mask);

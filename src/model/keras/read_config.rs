@@ -131,11 +131,11 @@ impl Reader {
             let name = checked_name(value)?;
             let calls = |signature| calls(value, &masks, signature).map_err(|e| e.in_layer(name));
             let (source, calls, cost) = if class_of(value) == Some("InputLayer") {
-                (Listing::Input(input(value)?), calls(Signature::PLAIN)?.0, 0)
+                (Listing::Input(input(value)?), calls(Signature::PLAIN)?, 0)
             } else {
                 let (layer, cost) = self.layer(value, depth, frozen)?;
-                let (calls, signature) = calls(layer.layer().signature())?;
-                (Listing::Layer(layer.called(signature)), calls, cost)
+                let calls = calls(layer.layer().signature())?;
+                (Listing::Layer(layer), calls, cost)
             };
             let first_call = usize::from(class_of(value) == Some("Functional"));
             listed.push(Listed { name, source, calls, first_call, cost });
@@ -285,7 +285,7 @@ fn connect(
             })
         });
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
-        let outputs = layer.call_all(&inputs)?;
+        let outputs = layer.in_calls(listed[i].calls[call].signature).call_all(&inputs)?;
         made.insert((i, call), symbols.len()..symbols.len() + outputs.len());
         symbols.extend(outputs);
         for waits in waiting.remove(&(i, call)).unwrap_or_default() {

@@ -3,7 +3,7 @@
 use super::order::{Member, members};
 use crate::error::{Error, Result};
 use crate::files::keras::object::{input_layer, sequential as sequence};
-use crate::layers::{Argument, Config, LayerRef, Precision, RNN, Spec, object, serialized};
+use crate::layers::{Argument, Config, LayerRef, Precision, RNN, Signature, Spec, object, serialized};
 use crate::model::nested::Nested;
 use crate::model::{Entry, Graph, Model};
 use serde_json::{Value, json};
@@ -164,8 +164,7 @@ impl<'a> Calls<'a> {
         };
         let steps = self.graph.steps.iter().filter(|s| s.layer == layer);
         let entry = &self.graph.layers[layer];
-        let signature = entry.layer.layer().signature();
-        let node = |inputs: Vec<Value>| {
+        let node = |signature: Signature, inputs: Vec<Value>| {
             let positional = signature.positional(inputs.len());
             let (mut args, mut kwargs) = (Vec::new(), Config::new());
             let mut left = signature.names(inputs.len()).into_iter().zip(inputs).enumerate().peekable();
@@ -179,6 +178,7 @@ impl<'a> Calls<'a> {
                 let value = match argument {
                     Argument::Inputs("initial_state") => Value::Array(self.grouped(entry, own)),
                     Argument::Flag(name, default) if signature.is(name) != default => Value::Bool(!default),
+                    Argument::Number(_) if signature.number() != 0 => signature.number().into(),
                     _ => one_or_all(own),
                 };
                 if value == json!([]) {
@@ -194,6 +194,6 @@ impl<'a> Calls<'a> {
             }
             json!({"args": args, "kwargs": kwargs})
         };
-        steps.map(|s| node(s.inputs.iter().map(tensor).collect())).collect()
+        steps.map(|s| node(s.called.layer().signature(), s.inputs.iter().map(tensor).collect())).collect()
     }
 }
