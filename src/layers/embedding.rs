@@ -19,10 +19,10 @@ use serde_json::json;
 /// mixed precision the vectors are looked up in f32.
 #[derive(Clone, Debug)]
 pub struct Embedding {
-    input_dim: usize,
-    output_dim: usize,
+    pub(super) input_dim: usize,
+    pub(super) output_dim: usize,
     mask_zero: bool,
-    embeddings: Parameter,
+    pub(super) embeddings: Parameter,
 }
 
 impl Embedding {

@@ -20,6 +20,7 @@ mod mixing;
 mod moved;
 mod parameter;
 mod pooling;
+mod positions;
 mod recurrent;
 mod recurrent_cell;
 mod signature;
@@ -54,6 +55,7 @@ pub use parameter::Parameter;
 pub use pooling::{GlobalPooling, Pool, Pooling};
 pub use recurrent::Recurrent;
 pub use recurrent_cell::{CellKind, Gated, Parts, RecurrentCell};
+pub use rotary_embedding::RopeType;
 pub use signature::{Argument, Signature};
 pub use spatial::PerAxis;
 pub use steps::Steps;
@@ -353,7 +355,14 @@ pub(crate) fn serialized(class_name: &str, config: Config) -> serde_json::Value 
 }
 
 /// The listed layers that Keras has in a package of its own, by the names under which they are registered there.
-const PACKAGED: [&str; 2] = ["keras_hub>TransformerDecoder", "keras_hub>TransformerEncoder"];
+const PACKAGED: [&str; 6] = [
+    "keras_hub>PositionEmbedding",
+    "keras_hub>RotaryEmbedding",
+    "keras_hub>SinePositionEncoding",
+    "keras_hub>TokenAndPositionEmbedding",
+    "keras_hub>TransformerDecoder",
+    "keras_hub>TransformerEncoder",
+];
 
 /// Lists the layers: `module: Layer "alias" …, …;`, the other names that Keras has for the class; `over` stands behind those that
 /// hold other layers.
@@ -486,6 +495,7 @@ layers! {
     multiply: Multiply;
     normalization: Normalization;
     permute: Permute;
+    position_embedding: PositionEmbedding "keras_hub>PositionEmbedding" "keras_nlp>PositionEmbedding";
     prelu: PReLU;
     random_brightness: RandomBrightness;
     random_contrast: RandomContrast;
@@ -500,15 +510,19 @@ layers! {
     rescaling: Rescaling;
     reshape: Reshape;
     resizing: Resizing;
+    reversible_embedding: ReversibleEmbedding "keras_hub>ReversibleEmbedding" "keras_nlp>ReversibleEmbedding";
     rms_normalization: RMSNormalization;
     rnn: RNN over;
+    rotary_embedding: RotaryEmbedding "keras_hub>RotaryEmbedding" "keras_nlp>RotaryEmbedding";
     separable_conv: SeparableConv1D "SeparableConvolution1D", SeparableConv2D "SeparableConvolution2D";
     simple_rnn: SimpleRNN, SimpleRNNCell;
+    sine_position_encoding: SinePositionEncoding "keras_hub>SinePositionEncoding" "keras_nlp>SinePositionEncoding";
     softmax: Softmax;
     spatial_dropout: SpatialDropout1D, SpatialDropout2D, SpatialDropout3D;
     stacked_rnn_cells: StackedRNNCells over;
     subtract: Subtract;
     time_distributed: TimeDistributed over;
+    token_and_position_embedding: TokenAndPositionEmbedding "keras_hub>TokenAndPositionEmbedding" "keras_nlp>TokenAndPositionEmbedding";
     transformer_decoder: TransformerDecoder "keras_hub>TransformerDecoder" "keras_nlp>TransformerDecoder";
     transformer_encoder: TransformerEncoder "keras_hub>TransformerEncoder" "keras_nlp>TransformerEncoder";
     unit_normalization: UnitNormalization;
