@@ -267,7 +267,7 @@ fn every_activation_has_its_setter() -> Result<()> {
         ($($name:ident)*) => { [$((Dense::new(4).$name(), Activation::$name())),*] };
     }
     let setters = setters!(
-        linear relu sigmoid tanh gelu silu elu softplus celu
+        linear relu sigmoid tanh gelu gelu_tanh silu elu softplus celu
         exponential hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu log_sigmoid mish relu6
         selu soft_shrink softsign sparse_plus sparse_sigmoid squareplus tanh_shrink softmax log_softmax
         sparsemax glu

@@ -143,6 +143,8 @@ macro_rules! activations {
             "Sigmoid activation, 1 / (1 + e⁻ˣ)." sigmoid $crate::ops::Activation::Sigmoid.into();
             "Hyperbolic tangent activation." tanh $crate::ops::Activation::Tanh.into();
             "Exact Gaussian error linear activation, x Φ(x)." gelu $crate::ops::Activation::Gelu.into();
+            "Gaussian error linear activation by way of tanh, as in GPT-2; files name it as KerasHub does." gelu_tanh
+                $crate::ops::Activation::GeluTanh.into();
             "Sigmoid linear activation, x / (1 + e⁻ˣ), also called swish." silu $crate::ops::Activation::Silu.into();
             "Exponential linear activation: x above 0, else eˣ − 1." elu $crate::ops::Activation::Elu.into();
             "Smooth rectified activation, ln(1 + eˣ)." softplus $crate::ops::Activation::Softplus.into();

@@ -145,8 +145,8 @@ mod tests {
         assert!(made.get() < 400, "{}", made.get());
         assert_eq!(rows(1..2, 1)?, [1.0]);
         assert_eq!(rows(7..8, 2)?, [7.0, 7.0]);
-        assert_eq!(rows(0..0, 2)?, []);
-        assert_eq!(rows(0..2, 0)?, []);
+        assert!(rows(0..0, 2)?.is_empty());
+        assert!(rows(0..2, 0)?.is_empty());
         Ok(())
     }
 }

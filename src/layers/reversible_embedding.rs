@@ -4,7 +4,7 @@ use super::embedding::Embedding;
 use super::parameter::parameter_setters;
 use super::signature::signed;
 use super::sine_position_encoding::check_positive;
-use super::{Argument, Call, Config, Layer, Mask, Read, Signature, Spec, WeightSpec, one};
+use super::{Argument, Call, Config, Head, Layer, Mask, Read, Signature, Spec, WeightSpec, one};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
@@ -135,6 +135,12 @@ impl ReversibleEmbedding {
 impl Layer for ReversibleEmbedding {
     fn class_name(&self) -> &'static str {
         "ReversibleEmbedding"
+    }
+
+    fn head(&self) -> Option<Head> {
+        let plain = self.reversed() && self.logit_soft_cap.is_none() && self.reverse_dtype.is_none();
+        let kernel = usize::from(!self.tie_weights);
+        plain.then_some(Head { kernel, transposed: self.tie_weights, bias: None })
     }
 
     fn output_spec(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {

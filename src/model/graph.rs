@@ -172,13 +172,12 @@ impl Graph {
         step.called.output_activation()
     }
 
-    /// The layer of which an output is the [head](crate::layers::Layer::head), if [`Mode::features`] can ask for what it
+    /// The call of which an output is the [head](crate::layers::Layer::head), if [`Mode::features`] can ask for what it
     /// multiplies.
-    pub fn output_head(&self, output: usize) -> Option<(&Entry, Head)> {
+    pub fn output_head(&self, output: usize) -> Option<(&Step, Head)> {
         let step = self.steps.iter().find(|s| s.output == Some(output))?;
-        let entry = &self.layers[step.layer];
-        let head = entry.layer.layer().head().filter(|_| entry.layer.activity().is_none())?;
-        Some((entry, head))
+        let head = step.called.layer().head().filter(|_| step.called.activity().is_none())?;
+        Some((step, head))
     }
 
     /// The inputs in the dtypes that the graph asks for, converted where they have others, as Keras does it.

@@ -46,7 +46,7 @@ impl Calls {
             let entry = &graph.layers[step.layer];
             // What has no axis behind the steps' has them for features.
             let has_steps = step.specs.iter().all(|spec| spec.rank() > 2);
-            if any && !(has_steps && entry.layer.layer().stepwise(&read)) {
+            if any && !(has_steps && step.called.layer().stepwise(&read)) {
                 return Err(entry.name.clone());
             }
             calls.push(if any { Call::Grows(Steps::new(capacity, read)) } else { Call::Stays(RefCell::default()) });

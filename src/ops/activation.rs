@@ -3,6 +3,7 @@
 use super::elu::EluFunction;
 use super::exp::ExpFunction;
 use super::gelu::GeluFunction;
+use super::gelu_tanh::GeluTanhFunction;
 use super::hard_shrink::HardShrinkFunction;
 use super::hard_sigmoid::HardSigmoidFunction;
 use super::hard_silu::HardSiluFunction;
@@ -150,6 +151,8 @@ activations! {
     Tanh "tanh" TanhFunction;
     /// x Φ(x), exactly.
     Gelu "gelu" GeluFunction;
+    /// ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))), under KerasHub's name.
+    GeluTanh "gelu_approximate" GeluTanhFunction;
     /// x / (1 + e⁻ˣ).
     Silu "silu" SiluFunction;
     /// x above 0, else eˣ − 1.

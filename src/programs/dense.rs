@@ -2,7 +2,7 @@
 
 use super::{Kind, Program, rmsprop};
 use crate::error::Result;
-use crate::layers::Dense;
+use crate::layers::{Dense, Precision};
 use crate::losses::{BinaryCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy};
 use crate::model::{Model, Sequential};
 
@@ -20,6 +20,7 @@ pub(super) const BINARY: Program = Program {
     model: || mlp(64, 32, Dense::new(1).sigmoid()),
     loss: || BinaryCrossentropy::new().into(),
     optimizer: rmsprop,
+    precision: Precision::F32,
 };
 
 pub(super) const CATEGORICAL: Program = Program {
@@ -31,6 +32,7 @@ pub(super) const CATEGORICAL: Program = Program {
     model: || mlp(784, 512, Dense::new(10).softmax()),
     loss: || SparseCategoricalCrossentropy::new().into(),
     optimizer: rmsprop,
+    precision: Precision::F32,
 };
 
 pub(super) const MULTILABEL: Program = Program {
@@ -42,6 +44,7 @@ pub(super) const MULTILABEL: Program = Program {
     model: || mlp(64, 32, Dense::new(20).sigmoid()),
     loss: || BinaryCrossentropy::new().into(),
     optimizer: rmsprop,
+    precision: Precision::F32,
 };
 
 pub(super) const REGRESSION: Program = Program {
@@ -53,4 +56,5 @@ pub(super) const REGRESSION: Program = Program {
     model: || mlp(13, 64, Dense::new(1)),
     loss: || MeanSquaredError::new().into(),
     optimizer: rmsprop,
+    precision: Precision::F32,
 };

@@ -3,8 +3,8 @@
 use super::{Kind, Program, adam, rmsprop};
 use crate::error::Result;
 use crate::layers::{
-    Activation, Add, BatchNormalization, Conv2D, Dense, GlobalAveragePooling2D, Input, MaxPooling2D, SeparableConv2D,
-    Symbol,
+    Activation, Add, BatchNormalization, Conv2D, Dense, GlobalAveragePooling2D, Input, MaxPooling2D, Precision,
+    SeparableConv2D, Symbol,
 };
 use crate::losses::{CategoricalCrossentropy, SparseCategoricalCrossentropy};
 use crate::model::Model;
@@ -85,6 +85,7 @@ pub(super) const CONVNET: Program = Program {
     model: || of_ten(convnet, [28, 28, 1]),
     loss: || SparseCategoricalCrossentropy::new().into(),
     optimizer: adam,
+    precision: Precision::F32,
 };
 
 pub(super) const SEPARABLE_CONVNET: Program = Program {
@@ -96,6 +97,7 @@ pub(super) const SEPARABLE_CONVNET: Program = Program {
     model: || of_ten(separable_convnet, [64, 64, 3]),
     loss: || CategoricalCrossentropy::new().into(),
     optimizer: rmsprop,
+    precision: Precision::F32,
 };
 
 pub(super) const RESNET: Program = Program {
@@ -107,4 +109,5 @@ pub(super) const RESNET: Program = Program {
     model: || of_ten(resnet, [32, 32, 3]),
     loss: || SparseCategoricalCrossentropy::new().into(),
     optimizer: adam,
+    precision: Precision::F32,
 };

@@ -7,11 +7,13 @@ mod recurrent;
 pub mod series;
 pub mod tabular;
 pub mod text;
+mod transformers;
 
 use crate::data::Dataset;
 use crate::device::cpu::philox::Philox;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::layers::Precision;
 use crate::losses::Loss;
 use crate::model::Model;
 use crate::optimizers::{Adam, Optimizer, RMSprop};
@@ -33,6 +35,8 @@ pub struct Program {
     model: fn() -> Result<Model>,
     loss: fn() -> Box<dyn Loss>,
     optimizer: fn() -> Box<dyn Optimizer>,
+    /// What it computes in where it is measured.
+    pub precision: Precision,
 }
 
 /// Random data of a kind, with the shape of a sample.
@@ -60,6 +64,10 @@ pub const ALL: &[Program] = &[
     recurrent::ONE,
     recurrent::STACKED,
     recurrent::GATED,
+    transformers::ENCODER,
+    transformers::SEQ2SEQ,
+    transformers::GPT,
+    transformers::GPT2,
 ];
 
 /// The program of this name.

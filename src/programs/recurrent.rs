@@ -1,7 +1,7 @@
 //! Networks that go through sequences with a state.
 
 use super::{Kind, Program, rmsprop};
-use crate::layers::{Dense, GRU, LSTM};
+use crate::layers::{Dense, GRU, LSTM, Precision};
 use crate::losses::{BinaryCrossentropy, MeanSquaredError};
 use crate::model::Sequential;
 
@@ -17,6 +17,7 @@ pub(super) const ONE: Program = Program {
     model: || Sequential::new(SEQUENCE).add(LSTM::new(32)).add(Dense::new(1).sigmoid()).build(),
     loss: || BinaryCrossentropy::new().into(),
     optimizer: rmsprop,
+    precision: Precision::F32,
 };
 
 pub(super) const STACKED: Program = Program {
@@ -32,6 +33,7 @@ pub(super) const STACKED: Program = Program {
     },
     loss: || BinaryCrossentropy::new().into(),
     optimizer: rmsprop,
+    precision: Precision::F32,
 };
 
 pub(super) const GATED: Program = Program {
@@ -43,4 +45,5 @@ pub(super) const GATED: Program = Program {
     model: || Sequential::new(SEQUENCE).add(GRU::new(32)).add(Dense::new(1)).build(),
     loss: || MeanSquaredError::new().into(),
     optimizer: rmsprop,
+    precision: Precision::F32,
 };

@@ -31,15 +31,16 @@ impl OutputHead {
         metrics: &[Box<dyn Metric>],
     ) -> Option<OutputHead> {
         let loss = loss_of(losses, output).filter(|l| l.takes_head() && l.reduction() != Reduction::None)?;
-        let (entry, head) = model.graph.output_head(output).filter(|_| metrics.is_empty())?;
+        let (step, head) = model.graph.output_head(output).filter(|_| metrics.is_empty())?;
         let ends_with_link = model.graph.output_activation(output) == loss.link();
-        let weight = |place: usize| entry.weights.start + place;
+        let first = model.graph.layers[step.layer].weights.start;
+        let weight = |place: usize| first + place;
         let classes = model.graph.weights.get(weight(head.kernel))?.1.shape[usize::from(!head.transposed)];
         (classes >= CLASSES && (ends_with_link || loss.takes_logits())).then(|| OutputHead {
             kernel: weight(head.kernel),
             transposed: head.transposed,
             bias: head.bias.map(weight),
-            precision: Precision::of(entry.layer.compute_dtype(model.precision)),
+            precision: Precision::of(step.called.compute_dtype(model.precision)),
         })
     }
 

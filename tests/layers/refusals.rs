@@ -218,7 +218,7 @@ fn configs_say_what_is_wrong_with_them() {
         (
             "Dense",
             json!({"units": 3, "activation": "quelu"}),
-            "unknown activation `quelu`; known are linear, relu, sigmoid, tanh, gelu, silu, elu, softplus, celu, \
+            "unknown activation `quelu`; known are linear, relu, sigmoid, tanh, gelu, gelu_approximate, silu, elu, softplus, celu, \
              exponential, hard_shrink, hard_sigmoid, hard_silu, hard_tanh, leaky_relu, log_sigmoid, mish, relu6, selu, \
              soft_shrink, softsign, sparse_plus, sparse_sigmoid, squareplus, tanh_shrink, softmax, log_softmax, \
              sparsemax, glu",
