@@ -3,8 +3,11 @@
 use super::*;
 use crate::device::Device;
 use crate::dtype::DType;
-use crate::layers::{Add, Dense, Embedding, Input, LSTM, LayerNormalization, MultiHeadAttention};
-use crate::layers::{Symbol, TransformerDecoder, TransformerEncoder};
+use crate::layers::{
+    Add, Dense, Embedding, GroupQueryAttention, Input, LSTM, LayerNormalization, MultiHeadAttention, PositionEmbedding,
+    ReversibleEmbedding, RotaryEmbedding, SinePositionEncoding, Symbol, TokenAndPositionEmbedding, TransformerDecoder,
+    TransformerEncoder,
+};
 use crate::ops::Activation;
 
 const VOCABULARY: usize = 23;
@@ -33,6 +36,20 @@ fn gpt(normalize_first: bool) -> Result<Model> {
     }
     let x = LayerNormalization::new().call(&x)?;
     lively(Model::new(&input, &Dense::new(VOCABULARY).softmax().call(&x)?)?)
+}
+
+/// Every layer of positions, a head that is the embedding, attention with heads in groups.
+fn positions() -> Result<Model> {
+    let input = tokens();
+    let words = ReversibleEmbedding::new(VOCABULARY, 8).shared();
+    let x = words.call(&input)?;
+    let learned = PositionEmbedding::new(LENGTH).call(&x)?;
+    let both = TokenAndPositionEmbedding::new(VOCABULARY, LENGTH, 8).call(&input)?;
+    let x = Add::new().call([&x, &learned, &both, &SinePositionEncoding::new().call(&x)?])?;
+    let turned = RotaryEmbedding::new().call(&x)?;
+    let y = GroupQueryAttention::new(4, 4, 2).use_causal_mask(true).call([&turned, &x, &turned])?;
+    let x = Add::new().call([&x, &y])?;
+    lively(Model::new(&input, &words.told("reverse", true)?.call(&x)?)?)
 }
 
 /// Attention as a layer by itself, with a residual.
@@ -79,7 +96,7 @@ fn samplers() -> [Sampler; 5] {
 }
 
 fn agree_on(device: &Device) -> Result<()> {
-    for model in [gpt(true)?, gpt(false)?, attention()?] {
+    for model in [gpt(true)?, gpt(false)?, attention()?, positions()?] {
         let model = model.on(device.clone());
         let options = Generate::max_length(LENGTH);
         assert!(model.generation(&[], &prompts(), &options)?.is_cached());

@@ -55,7 +55,7 @@ impl PositionEmbedding {
         if self.sequence_length == 0 {
             return Err(Error::Config("argument `sequence_length`: expected a positive integer, got 0".into()));
         }
-        check_known(&positions(&self.signature, steps.unwrap_or(0))?, self.sequence_length)
+        check_known(&positions(&self.signature, 0, steps.unwrap_or(0))?, self.sequence_length)
     }
 
     /// The weight, for so many features.
@@ -64,9 +64,9 @@ impl PositionEmbedding {
         Ok(WeightSpec::new("embeddings", shape, self.initializer.clone()))
     }
 
-    /// The vectors of so many steps, in the dtype of the weight.
-    pub(super) fn rows(&self, embeddings: &Tensor, steps: usize) -> Result<Tensor> {
-        let positions = positions(&self.signature, steps)?;
+    /// The vectors of so many steps behind `before` others, in the dtype of the weight.
+    pub(super) fn rows(&self, embeddings: &Tensor, before: usize, steps: usize) -> Result<Tensor> {
+        let positions = positions(&self.signature, before, steps)?;
         check_known(&positions, self.sequence_length)?;
         part(embeddings, positions)
     }
@@ -89,7 +89,7 @@ impl Layer for PositionEmbedding {
 
     fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
         let shape = inputs[0].shape();
-        let rows = self.rows(call.raw_weight(0)?, shape[shape.rank() - 2])?;
+        let rows = self.rows(call.raw_weight(0)?, call.first_step(), shape[shape.rank() - 2])?;
         Ok(Tensors::from_elem(in_precision(&rows, call.compute_dtype())?.broadcast_to(shape)?, 1))
     }
 
@@ -100,6 +100,10 @@ impl Layer for PositionEmbedding {
     signed!();
 
     fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
+
+    fn stepwise(&self, _: &[bool]) -> bool {
         true
     }
 }

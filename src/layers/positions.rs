@@ -9,12 +9,12 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-/// The positions of so many steps, of which the first is that of the call's number, `start_index`.
+/// The positions of so many steps, of which the first is that of the call's number, `start_index`, and behind `before` others.
 ///
 /// # Errors
 /// Positions that no memory counts.
-pub fn positions(signature: &Signature, steps: usize) -> Result<Range<usize>> {
-    let first = usize::try_from(signature.number()).ok();
+pub fn positions(signature: &Signature, before: usize, steps: usize) -> Result<Range<usize>> {
+    let first = usize::try_from(signature.number()).ok().and_then(|first| first.checked_add(before));
     first.and_then(|first| Some(first..first.checked_add(steps)?)).ok_or_else(|| {
         let start = signature.number();
         Error::Config(format!("argument `start_index`: {steps} steps from {start} on are more than can be counted"))

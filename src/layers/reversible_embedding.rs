@@ -213,4 +213,8 @@ impl Layer for ReversibleEmbedding {
     fn is_samplewise(&self, training: bool) -> bool {
         self.embedding.is_samplewise(training)
     }
+
+    fn stepwise(&self, _: &[bool]) -> bool {
+        true
+    }
 }

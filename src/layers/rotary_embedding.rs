@@ -227,7 +227,7 @@ impl Layer for RotaryEmbedding {
             let axis = self.feature_axis;
             return Err(Error::Input(format!("expected an even extent of axis {axis} of the input, got shape {x}")));
         }
-        positions(&self.signature, x.dims[x.axis(self.sequence_axis)?].unwrap_or(0))?;
+        positions(&self.signature, 0, x.dims[x.axis(self.sequence_axis)?].unwrap_or(0))?;
         Ok(vec![x.clone()])
     }
 
@@ -235,7 +235,7 @@ impl Layer for RotaryEmbedding {
         Ok(Vec::new())
     }
 
-    fn forward(&self, _: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
+    fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
         let x = inputs[0];
         let shape = x.shape();
         let [sequence, feature] =
@@ -243,7 +243,7 @@ impl Layer for RotaryEmbedding {
         let (sequence, feature) = (sequence?, feature?);
         let features = shape[feature];
         let (table, first) = self.table.covering(
-            positions(&self.signature, shape[sequence])?,
+            positions(&self.signature, call.first_step(), shape[sequence])?,
             features,
             &x.device(),
             || (0..features / 2).map(|i| self.frequency(i, features)).collect::<Vec<f32>>(),
@@ -273,5 +273,10 @@ impl Layer for RotaryEmbedding {
 
     fn is_samplewise(&self, _: bool) -> bool {
         true
+    }
+
+    fn stepwise(&self, _: &[bool]) -> bool {
+        // What comes a few steps at a time does so along the first axis behind the batch's.
+        self.sequence_axis == 1
     }
 }

@@ -84,7 +84,7 @@ impl Layer for SinePositionEncoding {
     fn output_spec(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
         check_positive("max_wavelength", self.max_wavelength)?;
         let x = one(inputs)?;
-        positions(&self.signature, steps_of(x)?.unwrap_or(0))?;
+        positions(&self.signature, 0, steps_of(x)?.unwrap_or(0))?;
         Ok(vec![Spec { dims: x.dims.clone(), dtype: DType::F32 }])
     }
 
@@ -96,7 +96,7 @@ impl Layer for SinePositionEncoding {
         let x = inputs[0];
         let shape = x.shape();
         let (steps, features) = (shape[shape.rank() - 2], shape.last());
-        let positions = positions(&self.signature, steps)?;
+        let positions = positions(&self.signature, call.first_step(), steps)?;
         let frequencies = || self.frequencies(features);
         let (table, first) =
             self.table.covering(positions, features, &x.device(), frequencies, SinePositionEncoding::fill)?;
@@ -112,6 +112,10 @@ impl Layer for SinePositionEncoding {
     signed!();
 
     fn is_samplewise(&self, _: bool) -> bool {
+        true
+    }
+
+    fn stepwise(&self, _: &[bool]) -> bool {
         true
     }
 }

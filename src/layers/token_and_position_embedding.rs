@@ -106,7 +106,8 @@ impl Layer for TokenAndPositionEmbedding {
     }
 
     fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
-        let positions = self.position.rows(call.raw_weight(call.weights.len() - 1)?, inputs[0].shape().last())?;
+        let (weight, steps) = (call.raw_weight(call.weights.len() - 1)?, inputs[0].shape().last());
+        let positions = self.position.rows(weight, call.first_step(), steps)?;
         let tokens = self.token.forward(call, inputs)?;
         tokens.iter().map(|tokens| tokens.add(&positions)).collect()
     }
@@ -146,5 +147,9 @@ impl Layer for TokenAndPositionEmbedding {
 
     fn is_samplewise(&self, training: bool) -> bool {
         self.token.is_samplewise(training)
+    }
+
+    fn stepwise(&self, _: &[bool]) -> bool {
+        true
     }
 }

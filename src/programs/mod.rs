@@ -3,6 +3,7 @@
 mod dense;
 pub mod image;
 pub mod pictures;
+pub mod pretrained;
 mod recurrent;
 pub mod series;
 pub mod tabular;
