@@ -212,3 +212,33 @@ pub fn with_last(x: &Tensor, last: &[usize]) -> Result<Shape> {
     let first = shape.dims().split_last().map_or(&[][..], |(_, first)| first);
     Shape::new(&first.iter().chain(last).copied().collect::<SmallVec<[usize; 6]>>())
 }
+
+/// What is the same in `impl Layer` of every attention, with the field `signature`.
+macro_rules! attends {
+    () => {
+        fn signature(&self) -> $crate::layers::Signature {
+            self.signature
+        }
+
+        fn with_signature(
+            &self,
+            signature: $crate::layers::Signature,
+        ) -> Option<std::sync::Arc<dyn $crate::layers::Layer>> {
+            Some(std::sync::Arc::new(Self { signature, ..self.clone() }))
+        }
+
+        fn supports_masking(&self) -> bool {
+            true
+        }
+
+        /// The output has the query's, and probabilities have none.
+        fn compute_mask(&self, output: usize, _: &[bool]) -> $crate::layers::Mask {
+            if output == 0 { $crate::layers::Mask::Of(0) } else { $crate::layers::Mask::None }
+        }
+
+        fn is_samplewise(&self, _: bool) -> bool {
+            true
+        }
+    };
+}
+pub(super) use attends;

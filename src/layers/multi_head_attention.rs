@@ -1,6 +1,7 @@
 //! Attention of several heads.
 
-use super::heads::{HeadKind, HeadedAttention, Heads};
+use super::headed_attention::{HeadKind, HeadedAttention};
+use super::heads::Heads;
 use super::{Config, Read, Spec};
 use crate::axes::Axes;
 use crate::error::{Error, Result};

@@ -1,10 +1,10 @@
 //! A layer of a transformer's decoder.
 
-use super::attend::{Sight, all_steps, as_bool};
-use super::signature::{signed, told};
+use super::attend::{Sight, all_steps, as_bool, attends};
+use super::signature::told;
 use super::transformer::{Attention, Block, DENSE, NORM, block_setters};
 use super::transformer_encoder::{check_masks, given};
-use super::{Argument, Call, Config, Layer, Mask, Signature, Spec, WeightSpec};
+use super::{Argument, Call, Config, Layer, Signature, Spec, WeightSpec};
 use crate::error::{Error, Result};
 use crate::tensor::{Tensor, Tensors};
 
@@ -169,19 +169,7 @@ impl Layer for TransformerDecoder {
         self.block.config()
     }
 
-    signed!();
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
-
-    fn compute_mask(&self, _: usize, _: &[bool]) -> Mask {
-        Mask::Of(0)
-    }
-
-    fn is_samplewise(&self, _: bool) -> bool {
-        true
-    }
+    attends!();
 
     fn stepwise(&self, grows: &[bool]) -> bool {
         let masks = DECODER_MASKS.iter().chain(&ENCODER_MASKS[1..]).any(|name| self.signature.is(name));

@@ -1,9 +1,9 @@
 //! A layer of a transformer's encoder.
 
-use super::attend::{Sight, as_bool, check_mask, scores_spec};
-use super::signature::{signed, told};
+use super::attend::{Sight, as_bool, attends, check_mask, scores_spec};
+use super::signature::told;
 use super::transformer::{Attention, Block, NORM, block_setters};
-use super::{Argument, Call, Config, Layer, Mask, Signature, Spec, WeightSpec};
+use super::{Argument, Call, Config, Layer, Signature, Spec, WeightSpec};
 use crate::error::{Error, Result};
 use crate::tensor::{Tensor, Tensors};
 
@@ -144,17 +144,5 @@ impl Layer for TransformerEncoder {
         self.block.config()
     }
 
-    signed!();
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
-
-    fn compute_mask(&self, output: usize, _: &[bool]) -> Mask {
-        if output == 0 { Mask::Of(0) } else { Mask::None }
-    }
-
-    fn is_samplewise(&self, _: bool) -> bool {
-        true
-    }
+    attends!();
 }

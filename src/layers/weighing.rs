@@ -1,8 +1,8 @@
 //! Attention of one head without projections.
 
-use super::attend::{Sight, attend, check, check_dropout, probabilities, scores_spec};
-use super::signature::{signed, told};
-use super::{Argument, Call, Config, Layer, Mask, Read, Signature, Spec, WeightSpec, object};
+use super::attend::{Sight, attend, attends, check, check_dropout, probabilities, scores_spec};
+use super::signature::told;
+use super::{Argument, Call, Config, Layer, Read, Signature, Spec, WeightSpec, object};
 use crate::error::{Error, Result};
 use crate::tensor::{Tensor, Tensors};
 use serde_json::{Value, json};
@@ -175,19 +175,7 @@ impl<S: Score> Layer for WeighingAttention<S> {
         config
     }
 
-    signed!();
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
-
-    fn compute_mask(&self, output: usize, _: &[bool]) -> Mask {
-        if output == 0 { Mask::Of(0) } else { Mask::None }
-    }
-
-    fn is_samplewise(&self, _: bool) -> bool {
-        true
-    }
+    attends!();
 }
 
 /// The sums of query and key `(batch, queries, keys, features)`.

@@ -300,7 +300,7 @@ fn of_attention() -> Model {
     let shared = sharing.shared().call_all([&t, &encoded]).unwrap();
     let plain = Attention::new().use_scale(true).score_mode(ScoreMode::Concat).call([&shared[0], &encoded]).unwrap();
     let sums = AdditiveAttention::new().use_causal_mask(true).call([&plain, &t]).unwrap();
-    let wide = MultiHeadAttention::new(1, 2).output_shape([2, 3]).call([&sums, s]).unwrap();
+    let wide = MultiHeadAttention::new(1, 2).output_shape([2, 3]).call([&sums, &encoded]).unwrap();
     let y = Dense::new(3).softmax().call(&GlobalAveragePooling2D::new().call(&wide).unwrap()).unwrap();
     Model::new([&source, &target, &seen, &padding], [&y, &mixed[1], &shared[1]]).unwrap().seed(3).unwrap()
 }

@@ -276,6 +276,7 @@ fn the_list_of_layers_is_the_folder() {
         "convolution",
         "encoding",
         "frame",
+        "headed_attention",
         "heads",
         "image",
         "inner",
