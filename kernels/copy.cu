@@ -21,7 +21,8 @@ __device__ void copy_pad(T* out, const T* x, i64 n, i64 width, i64 to, i64 pitch
     }
 }
 
-// out[i] is x[i] where its column is at most its row, in matrices of height rows and width columns, and the diagonal; else 0.
+// out[i] is x[i] where its column is at most its row and the diagonal, in matrices of height rows and width columns;
+// else 0.
 template <class T>
 __device__ void copy_tril(T* out, const T* x, i64 n, i64 height, i64 width, i64 diagonal) {
     GRID_STRIDE(i, n) {

@@ -1,8 +1,8 @@
-"""Attention layers, the layers of transformers, and products by equations: outputs, probabilities, masks, and the gradients of
-every input and weight for random upstream gradients of all outputs.
+"""Attention layers, the layers of transformers, and products by equations: outputs, probabilities, masks, and the
+gradients of every input and weight for random upstream gradients of all outputs.
 
-Inputs, weights and upstream gradients come from `draw`. What a call is told beside its tensors, and which of them are masks, is
-`call`, under Keras's names.
+Inputs, weights and upstream gradients come from `draw`. What a call is told beside its tensors, and which of them are
+masks, is `call`, under Keras's names.
 """
 
 import common
@@ -15,7 +15,7 @@ MOST = 150  # values of a result that are stored
 
 
 def write_layer(folder, name, layer, shapes, masks=None, flags=None, flowing=(), training=False, in_list=False):
-    """`shapes`: of the tensors. `masks`: those that are inputs, by name. `flowing`: those that come with the tensors."""
+    """`shapes`: of the tensors. `masks`: those that are inputs, by name. `flowing`: those that come with tensors."""
     masks, flags = masks or {}, flags or {}
     seeds = iter(range(1, 100))
     about = {}
@@ -53,7 +53,8 @@ def write_layer(folder, name, layer, shapes, masks=None, flags=None, flowing=(),
     results = {f"output.{i}": y for i, y in enumerate(outputs)}
     results |= {f"grad_input.{i}": g for i, g in enumerate(grad_inputs)}
     results |= {f"grad_weight.{names[id(w)]}": g for w, g in zip(layer.trainable_weights, grad_weights)}
-    # Of a key's bias, or of a query and the one key that it sees, the gradient is 0, and what there is comes of rounding.
+    # Of a key's bias, or of a query and the one key that it sees, the gradient is 0, and what there is comes of
+    # rounding.
     gradients = {what: np.abs(value).max() for what, value in results.items() if what.startswith("grad_")}
     bound = float(2e-6 * max(gradients.values()))
     vanishing = {what: bound for what, largest in gradients.items() if largest < bound}

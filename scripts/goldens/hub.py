@@ -1,5 +1,5 @@
-"""The layers of KerasHub that this project has, imported one by one: the package as a whole wants TensorFlow for its texts.
-And the names of what they hold."""
+"""The layers of KerasHub that this project has, imported one by one, since the package as a whole wants TensorFlow for
+its texts; and the names of what they hold."""
 
 import importlib.util
 import pathlib

@@ -71,8 +71,9 @@ def variables(model):
 
 
 def write_model(folder, name, model, inputs, targets=None):
-    """Saves the model, opens it again as a user would, and writes what the opened one does. Of layers whose projections share
-    the names by which Keras calls an optimizer's slots, these are not written: the next step says whether they were read."""
+    """Saves the model, opens it again as a user would, and writes what the opened one does. Of layers whose projections
+    share the names by which Keras calls an optimizer's slots, these are not written: the next step says whether they
+    were read."""
     path = folder / f"{name}.keras"
     model.save(path)
     steady(path)
@@ -453,8 +454,8 @@ def recurrent(folder):
 
 
 def attention(folder):
-    """Attention and layers of transformers over words with gaps: masks that flow in and masks that are inputs, of calls with
-    names and without."""
+    """Attention and layers of transformers over words with gaps: masks that flow in and masks that are inputs, of calls
+    with names and without."""
     random = common.rng("attention")
     source, target = keras.Input((5,), dtype="int32", name="source"), keras.Input((4,), dtype="int32", name="target")
     padding, seen = keras.Input((4,), dtype="bool", name="padding"), keras.Input((5, 5), dtype="int32", name="seen")

@@ -7,12 +7,12 @@ use crate::initializers::GlorotUniform;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-/// Attention by sums of query and key ([Keras](https://keras.io/api/layers/attention_layers/additive_attention/), [Bahdanau et
-/// al., 2015](https://arxiv.org/abs/1409.0473)).
+/// Attention by sums of query and key ([Keras](https://keras.io/api/layers/attention_layers/additive_attention/),
+/// [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473)).
 ///
-/// Inputs, masks and outputs are those of [`WeighingAttention`]. The scores are Σ s·tanh(q + k) over the features, with the weight s
-/// if `use_scale`, which takes memory for queries · keys · features. Weights: `scale` (features), Glorot uniform. Defaults: with
-/// the scale, no dropout.
+/// Inputs, masks and outputs are those of [`WeighingAttention`]. The scores are Σ s·tanh(q + k) over the features, with
+/// the weight s if `use_scale`, which takes memory for queries · keys · features. Weights: `scale` (features), Glorot
+/// uniform. Defaults: with the scale, no dropout.
 pub type AdditiveAttention = WeighingAttention<Additive>;
 
 /// The tanh of sums.

@@ -32,8 +32,8 @@ impl Sight {
         self.and(mask.map(|mask| steps(mask, |batch, queries| [batch, 1, queries, 1])).transpose()?)
     }
 
-    /// The same with Keras's `attention_mask`, `(batch, queries, keys)` or `(batch, heads, queries, keys)` of any dtype, where 0
-    /// is false and queries and heads may be 1.
+    /// The same with Keras's `attention_mask`, `(batch, queries, keys)` or `(batch, heads, queries, keys)` of any
+    /// dtype, where 0 is false and queries and heads may be 1.
     pub fn given(self, mask: Option<&Tensor>) -> Result<Sight> {
         let by_heads = |mask: &Tensor| -> Result<Tensor> {
             let mask = as_bool(mask)?;
@@ -141,7 +141,8 @@ pub fn probabilities(scores: &Tensor, sight: &Sight) -> Result<Tensor> {
     mask.select(&mask.select(scores, &number(hidden(scores.dtype()))?)?.softmax(-1)?, &number(0.0)?)
 }
 
-/// The inputs of an attention: query, value and, if there is one of its own, key, of three axes each; the query, the value, the key.
+/// The inputs of an attention: query, value and, if there is one of its own, key, of three axes each; the query, the
+/// value, the key.
 pub fn check(inputs: &[Spec]) -> Result<[&Spec; 3]> {
     let (query, value, key) = match inputs {
         [query, value] => (query, value, value),

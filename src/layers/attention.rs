@@ -7,13 +7,13 @@ use crate::initializers::Ones;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-/// Attention by products of query and key ([Keras](https://keras.io/api/layers/attention_layers/attention/), [Luong et al.,
-/// 2015](https://arxiv.org/abs/1508.04025)).
+/// Attention by products of query and key ([Keras](https://keras.io/api/layers/attention_layers/attention/), [Luong et
+/// al., 2015](https://arxiv.org/abs/1508.04025)).
 ///
-/// Inputs, masks and outputs are those of [`WeighingAttention`]. The scores are q·kᵀ, times a weight with `use_scale`; in the mode
-/// [`ScoreMode::Concat`] they are c·Σ tanh(s·(q + k)) over the features with the weights c and, with `use_scale`, s, which takes
-/// memory for queries · keys · features. Weights: `scale` (), `concat_score_weight` (), both ones. Defaults: products, no scale, no
-/// dropout.
+/// Inputs, masks and outputs are those of [`WeighingAttention`]. The scores are q·kᵀ, times a weight with `use_scale`;
+/// in the mode [`ScoreMode::Concat`] they are c·Σ tanh(s·(q + k)) over the features with the weights c and, with
+/// `use_scale`, s, which takes memory for queries · keys · features. Weights: `scale` (), `concat_score_weight` (),
+/// both ones. Defaults: products, no scale, no dropout.
 pub type Attention = WeighingAttention<ScoreMode>;
 
 /// How an [`Attention`] makes scores.

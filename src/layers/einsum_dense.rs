@@ -13,14 +13,15 @@ use serde_json::{Value, json};
 use smallvec::SmallVec;
 
 /// A product of the input and a kernel that an equation describes
-/// ([Keras](https://keras.io/api/layers/core_layers/einsum_dense/)): `abc,cd->abd` sums over the axis c, which input and kernel have.
+/// ([Keras](https://keras.io/api/layers/core_layers/einsum_dense/)): `abc,cd->abd` sums over the axis c, which input
+/// and kernel have.
 ///
-/// The equation has a letter for each axis of input, kernel and output; `...` in front or behind, of input and output, stands for
-/// any number of axes. Each axis that the kernel shares with the input is summed over, and its others are the output's: an axis
-/// that all three have, a kernel of its own for each place along it, is an error. `output_shape` has the output's axes but for the
-/// batch and those of `...`; `None` is the input's. `bias_axes` are the letters of the output along which a bias is added, none
-/// by default. Weights: `kernel` of its letters, `bias`. Defaults: no activation, kernel Glorot uniform over all axes that are
-/// summed and all that are made, bias zeros.
+/// The equation has a letter for each axis of input, kernel and output; `...` in front or behind, of input and output,
+/// stands for any number of axes. Each axis that the kernel shares with the input is summed over, and its others are
+/// the output's: an axis that all three have, a kernel of its own for each place along it, is an error. `output_shape`
+/// has the output's axes but for the batch and those of `...`; `None` is the input's. `bias_axes` are the letters of
+/// the output along which a bias is added, none by default. Weights: `kernel` of its letters, `bias`. Defaults: no
+/// activation, kernel Glorot uniform over all axes that are summed and all that are made, bias zeros.
 ///
 /// ```
 /// use uncrumple::prelude::*;

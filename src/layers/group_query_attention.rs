@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 ///
 /// Inputs, masks and outputs are those of [`HeadedAttention`], with a value of the query's features. Weights:
 /// `_query_dense/kernel` (features, heads, head_dim), `_key_dense/kernel` (features, key heads, head_dim), with a gate
-/// `_gate_dense/kernel`, `_value_dense/kernel` (features, key heads, head_dim), `_output_dense/kernel` (heads, head_dim, features),
-/// each with a `bias` of its last axes. Defaults: no dropout, with biases, no gate, kernels Glorot uniform, biases zeros. A
-/// `sliding_window` is an error.
+/// `_gate_dense/kernel`, `_value_dense/kernel` (features, key heads, head_dim), `_output_dense/kernel` (heads,
+/// head_dim, features), each with a `bias` of its last axes. Defaults: no dropout, with biases, no gate, kernels Glorot
+/// uniform, biases zeros. A `sliding_window` is an error.
 ///
 /// Keras's own class is `GroupedQueryAttention`, after which it names a layer without a name.
 pub type GroupQueryAttention = HeadedAttention<GroupQuery>;

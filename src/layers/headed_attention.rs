@@ -34,22 +34,21 @@ pub trait HeadKind: Clone + fmt::Debug + Send + Sync + 'static {
 /// Attention of several heads of the kind `K`: what [`MultiHeadAttention`](super::MultiHeadAttention) and
 /// [`GroupQueryAttention`](super::GroupQueryAttention) are.
 ///
-/// q, k and v are projections of query, key and value to heads; then softmax(q·kᵀ / √size)·v for each head, and a projection of all
-/// heads together.
+/// q, k and v are projections of query, key and value to heads; then softmax(q·kᵀ / √size)·v for each head, and a
+/// projection of all heads together.
 ///
 /// Inputs: a query `(batch, queries, features)`, a value `(batch, keys, features)` and a key, if it is not the value:
-/// `layer.call([&x, &x])` is self-attention. With `attention_mask` the last input is a mask, `(batch, queries, keys)` or `(batch,
-/// heads, queries, keys)` with heads or 1, where 0 or false hides a key from a query; it is combined with the masks that
-/// flow in with the inputs. Output `(batch, queries, features of the query)`, and with `return_attention_scores` the
-/// probabilities `(batch, heads, queries, keys)` before dropout, which costs memory that grows with their product. The
-/// output has the query's mask.
+/// `layer.call([&x, &x])` is self-attention. With `attention_mask` the last input is a mask, `(batch, queries, keys)`
+/// or `(batch, heads, queries, keys)` with heads or 1, where 0 or false hides a key from a query; it is combined with
+/// the masks that flow in with the inputs. Output `(batch, queries, features of the query)`, and with
+/// `return_attention_scores` the probabilities `(batch, heads, queries, keys)` before dropout, which costs memory that
+/// grows with their product. The output has the query's mask.
 ///
-/// A query that sees no key gives zeros before the last projection, as Keras's own with scores or dropout; without them Keras
-/// takes the mean of all values there, hidden ones too. Where the query itself is masked, this engine does so too. Keras's own
-/// also takes the masks away from what it was called on, so that a layer called on the same tensors after it sees none: this
-/// engine leaves them. Random
-/// numbers are the model's; a `seed` in a Keras config is kept and not used, and `flash_attention` has no meaning here. Softmax is
-/// computed in f32 under mixed precision.
+/// A query that sees no key gives zeros before the last projection, as Keras's own with scores or dropout; without them
+/// Keras takes the mean of all values there, hidden ones too. Where the query itself is masked, this engine does so
+/// too. Keras's own also takes the masks away from what it was called on, so that a layer called on the same tensors
+/// after it sees none: this engine leaves them. Random numbers are the model's; a `seed` in a Keras config is kept and
+/// not used, and `flash_attention` has no meaning here. Softmax is computed in f32 under mixed precision.
 #[derive(Clone, Debug)]
 pub struct HeadedAttention<K> {
     pub(super) kind: K,

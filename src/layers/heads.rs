@@ -125,7 +125,8 @@ impl Heads {
         ])
     }
 
-    /// The output and, if they are wanted, the probabilities `(batch, heads, queries, keys)`, with the weights from `first` on.
+    /// The output and, if they are wanted, the probabilities `(batch, heads, queries, keys)`, with the weights from
+    /// `first` on.
     pub fn forward(&self, call: &Call, first: usize, on: Attended) -> Result<Tensors> {
         let step = self.step();
         let query = self.project(call, first, on.query, [self.heads, self.size])?;
@@ -160,9 +161,11 @@ impl Heads {
         Ok(std::iter::once(y).chain(shown).collect())
     }
 
-    /// What heads have where a query does not count: as in Keras the mean of all values and, in a layer with dropout, zeros.
+    /// What heads have where a query does not count: as in Keras the mean of all values and, in a layer with dropout,
+    /// zeros.
     ///
-    /// A mask of such queries would be as large as the scores; what they see does not matter, so that they are replaced behind.
+    /// A mask of such queries would be as large as the scores; what they see does not matter, so that they are replaced
+    /// behind.
     fn without_queries(&self, y: Tensor, value: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
         let Some(mask) = mask else { return Ok(y) };
         let [batch, queries, heads, size] = *y.shape() else {
@@ -206,8 +209,8 @@ fn with_rows(y: &Tensor) -> Result<Shape> {
     }
 }
 
-/// The first values of a kernel whose inputs or outputs have several axes: as Keras's `EinsumDense`, an initializer that looks at
-/// how many there are counts them all. No file names it.
+/// The first values of a kernel whose inputs or outputs have several axes: as Keras's `EinsumDense`, an initializer
+/// that looks at how many there are counts them all. No file names it.
 pub(super) fn as_matrix(initializer: Box<dyn Initializer>, matrix: [usize; 2]) -> Box<dyn Initializer> {
     const COUNTING: [&str; 3] = ["Glorot", "He", "Lecun"];
     let class = initializer.class_name();

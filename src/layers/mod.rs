@@ -235,7 +235,8 @@ fn one(inputs: &[Spec]) -> Result<&Spec> {
     }
 }
 
-/// The kinds of [`Convolution`], of [`Pooling`], of [`Recurrent`], of [`HeadedAttention`] and of [`WeighingAttention`].
+/// The kinds of [`Convolution`], of [`Pooling`], of [`Recurrent`], of [`HeadedAttention`] and of
+/// [`WeighingAttention`].
 pub mod kinds {
     pub use super::additive_attention::Additive;
     pub use super::conv::Full;

@@ -7,15 +7,17 @@ use crate::axes::Axes;
 use crate::error::{Error, Result};
 use serde_json::{Value, json};
 
-/// Attention of several heads ([Keras](https://keras.io/api/layers/attention_layers/multi_head_attention/), [Vaswani et al.,
-/// 2017](https://arxiv.org/abs/1706.03762)).
+/// Attention of several heads ([Keras](https://keras.io/api/layers/attention_layers/multi_head_attention/), [Vaswani et
+/// al., 2017](https://arxiv.org/abs/1706.03762)).
 ///
-/// Inputs, masks and outputs are those of [`HeadedAttention`]. Weights: `query_dense/kernel` (features, heads, key_dim),
-/// `key_dense/kernel` the same, with a gate `_gate_dense/kernel`, `value_dense/kernel` (features, heads, value_dim),
-/// `output_dense/kernel` (heads, value_dim, outputs), each with a `bias` of its last axes. Defaults: values of the size of
-/// keys, an output of the query's features, no dropout, with biases, no gate, kernels Glorot uniform, biases zeros.
+/// Inputs, masks and outputs are those of [`HeadedAttention`]. Weights: `query_dense/kernel` (features, heads,
+/// key_dim), `key_dense/kernel` the same, with a gate `_gate_dense/kernel`, `value_dense/kernel` (features, heads,
+/// value_dim), `output_dense/kernel` (heads, value_dim, outputs), each with a `bias` of its last axes. Defaults: values
+/// of the size of keys, an output of the query's features, no dropout, with biases, no gate, kernels Glorot uniform,
+/// biases zeros.
 ///
-/// Inputs have one axis of steps, which is what `attention_axes` says; other axes are an error, and so is a `sliding_window`.
+/// Inputs have one axis of steps, which is what `attention_axes` says; other axes are an error, and so is a
+/// `sliding_window`.
 ///
 /// ```
 /// use uncrumple::prelude::*;

@@ -30,9 +30,9 @@ impl Argument {
     }
 }
 
-/// What Keras's `call` of a layer takes, in its order, and what the layer was told of its calls: which of the inputs that may be
-/// missing there are, its truth values and its number. In Keras each call says that; here it is an argument of the layer or,
-/// where its calls differ, of a [handle](super::LayerRef::told) of it.
+/// What Keras's `call` of a layer takes, in its order, and what the layer was told of its calls: which of the inputs
+/// that may be missing there are, its truth values and its number. In Keras each call says that; here it is an argument
+/// of the layer or, where its calls differ, of a [handle](super::LayerRef::told) of it.
 ///
 /// Inputs stand in the order of the arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +154,8 @@ impl Signature {
         order
     }
 
-    /// The inputs that Keras's `build` is told the shapes of, each with its name; none where it is told them in one list.
+    /// The inputs that Keras's `build` is told the shapes of, each with its name; none where it is told them in one
+    /// list.
     pub(crate) fn built<'a>(&self, inputs: &'a [Spec]) -> SmallVec<[(&'static str, &'a Spec); 8]> {
         let own = |name| self.arguments.contains(&Argument::Input(name));
         self.names(inputs.len()).into_iter().zip(inputs).filter(|(name, _)| own(name)).collect()

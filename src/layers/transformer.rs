@@ -1,4 +1,5 @@
-//! What the layers of transformers share: attention and two dense layers, each with dropout, a residual and a normalisation.
+//! What the layers of transformers share: attention and two dense layers, each with dropout, a residual and a
+//! normalisation.
 
 use super::attend::{Sight, check_dropout};
 use super::heads::{Attended, Heads, Projections};
@@ -131,8 +132,8 @@ impl Block {
         Ok(weights)
     }
 
-    /// x with what `part` makes of it added, of which training drops some; normalised before or behind, by the weights from
-    /// `norm` on.
+    /// x with what `part` makes of it added, of which training drops some; normalised before or behind, by the weights
+    /// from `norm` on.
     fn residual(
         &self,
         call: &Call,
@@ -202,8 +203,8 @@ pub const DENSE: usize = 2 * PAIR;
 /// The setters of a layer with the field `block`.
 macro_rules! block_setters {
     () => {
-        /// The fraction that training drops, of the probabilities of attention and of what is added to a residual; by default
-        /// none.
+        /// The fraction that training drops, of the probabilities of attention and of what is added to a residual; by
+        /// default none.
         pub fn dropout(mut self, dropout: f64) -> Self {
             self.block.dropout = dropout;
             self
@@ -233,8 +234,8 @@ macro_rules! block_setters {
             self
         }
 
-        /// Whether what attention and the dense layers get is normalised, as in GPT-2, rather than the sums behind them, as in
-        /// BERT; by default the sums are.
+        /// Whether what attention and the dense layers get is normalised, as in GPT-2, rather than the sums behind
+        /// them, as in BERT; by default the sums are.
         pub fn normalize_first(mut self, normalize_first: bool) -> Self {
             self.block.normalize_first = normalize_first;
             self

@@ -8,21 +8,22 @@ use super::{Argument, Call, Config, Layer, Signature, Spec, WeightSpec};
 use crate::error::{Error, Result};
 use crate::tensor::{Tensor, Tensors};
 
-/// A layer of a transformer's decoder
-/// ([KerasHub](https://keras.io/keras_hub/api/modeling_layers/transformer_decoder/), [Vaswani et al.,
-/// 2017](https://arxiv.org/abs/1706.03762)): causal attention of a sequence to itself, attention to an encoder's sequence if there is
-/// one, and two dense layers, each with a residual and a normalisation as in
+/// A layer of a transformer's decoder ([KerasHub](https://keras.io/keras_hub/api/modeling_layers/transformer_decoder/),
+/// [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762)): causal attention of a sequence to itself, attention to an
+/// encoder's sequence if there is one, and two dense layers, each with a residual and a normalisation as in
 /// [`TransformerEncoder`](super::TransformerEncoder).
 ///
-/// Inputs: the decoder's sequence `(batch, steps, features)`, then the encoder's `(batch, other steps, other features)` if it is
-/// attended to, then the masks that the layer was told of, in the order of Keras: `decoder_padding_mask` `(batch, steps)`,
-/// `decoder_attention_mask` `(batch, steps, steps)`, `encoder_padding_mask` `(batch, other steps)`, `encoder_attention_mask` `(batch,
-/// steps, other steps)`; 0 or false hides. A padding mask takes the place of the mask that flows in with its sequence. Output:
-/// shape and mask of the decoder's sequence. Of a query that sees no key [`HeadedAttention`](super::HeadedAttention) tells.
+/// Inputs: the decoder's sequence `(batch, steps, features)`, then the encoder's `(batch, other steps, other features)`
+/// if it is attended to, then the masks that the layer was told of, in the order of Keras: `decoder_padding_mask`
+/// `(batch, steps)`, `decoder_attention_mask` `(batch, steps, steps)`, `encoder_padding_mask` `(batch, other steps)`,
+/// `encoder_attention_mask` `(batch, steps, other steps)`; 0 or false hides. A padding mask takes the place of the mask
+/// that flows in with its sequence. Output: shape and mask of the decoder's sequence. Of a query that sees no key
+/// [`HeadedAttention`](super::HeadedAttention) tells.
 ///
 /// Weights: as those of an encoder's layer, `_self_attention_layer/…`, `_self_attention_layer_norm/…`, with an
-/// encoder's sequence `_cross_attention_layer/…` and `_cross_attention_layer_norm/…`, `_feedforward_intermediate_dense/…`,
-/// `_feedforward_output_dense/…`, `_feedforward_layer_norm/…`. Defaults: causal, and those of an encoder's layer.
+/// encoder's sequence `_cross_attention_layer/…` and `_cross_attention_layer_norm/…`,
+/// `_feedforward_intermediate_dense/…`, `_feedforward_output_dense/…`, `_feedforward_layer_norm/…`. Defaults: causal,
+/// and those of an encoder's layer.
 ///
 /// Model files name it `keras_hub>TransformerDecoder`.
 #[derive(Clone, Debug)]
@@ -90,7 +91,8 @@ impl TransformerDecoder {
         }
     }
 
-    /// What an attention sees by the masks of these names, where that of the steps takes the place of the sequence's own.
+    /// What an attention sees by the masks of these names, where that of the steps takes the place of the sequence's
+    /// own.
     fn sight(
         &self,
         inputs: &[&Tensor],

@@ -3,25 +3,26 @@
 use super::attend::{Sight, as_bool, attends, check_mask, scores_spec};
 use super::signature::told;
 use super::transformer::{Attention, Block, NORM, block_setters};
+use super::traversal::first;
 use super::{Argument, Call, Config, Layer, Signature, Spec, WeightSpec};
 use crate::error::{Error, Result};
 use crate::tensor::{Tensor, Tensors};
 
-/// A layer of a transformer's encoder
-/// ([KerasHub](https://keras.io/keras_hub/api/modeling_layers/transformer_encoder/), [Vaswani et al.,
-/// 2017](https://arxiv.org/abs/1706.03762)): with a = x + attention(x) and each sum normalised, a + dense(activation(dense(a))).
+/// A layer of a transformer's encoder ([KerasHub](https://keras.io/keras_hub/api/modeling_layers/transformer_encoder/),
+/// [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762)): with a = x + attention(x) and each sum normalised, a +
+/// dense(activation(dense(a))).
 ///
-/// Input `(batch, steps, features)`, output of the same shape, and with `return_attention_scores` the probabilities `(batch,
-/// heads, steps, steps)`. With `padding_mask` a mask `(batch, steps)` follows the input, of the steps that count, and with
-/// `attention_mask` one `(batch, steps, steps)` of which keys each query sees; 0 or false hides. They are combined with the
-/// mask that flows in with the input, and the output has that one. Of a query that sees no key
+/// Input `(batch, steps, features)`, output of the same shape, and with `return_attention_scores` the probabilities
+/// `(batch, heads, steps, steps)`. With `padding_mask` a mask `(batch, steps)` follows the input, of the steps that
+/// count, and with `attention_mask` one `(batch, steps, steps)` of which keys each query sees; 0 or false hides. They
+/// are combined with the mask that flows in with the input, and the output has that one. Of a query that sees no key
 /// [`HeadedAttention`](super::HeadedAttention) tells.
 ///
-/// Weights: those of a [`MultiHeadAttention`](super::MultiHeadAttention) of heads of the size features / num_heads under
-/// `_self_attention_layer/`, then `_self_attention_layer_norm/gamma` and `beta`, `_feedforward_layer_norm/gamma` and
-/// `beta`, `_feedforward_intermediate_dense/kernel` (features, intermediate_dim) and `bias`,
-/// `_feedforward_output_dense/kernel` and `bias`. Defaults: no dropout, relu, epsilon 1e-5, sums normalised, kernels Glorot uniform,
-/// biases zeros. Normalisations compute in f32 under mixed precision.
+/// Weights: those of a [`MultiHeadAttention`](super::MultiHeadAttention) of heads of the size features / num_heads
+/// under `_self_attention_layer/`, then `_self_attention_layer_norm/gamma` and `beta`, `_feedforward_layer_norm/gamma`
+/// and `beta`, `_feedforward_intermediate_dense/kernel` (features, intermediate_dim) and `bias`,
+/// `_feedforward_output_dense/kernel` and `bias`. Defaults: no dropout, relu, epsilon 1e-5, sums normalised, kernels
+/// Glorot uniform, biases zeros. Normalisations compute in f32 under mixed precision.
 ///
 /// Model files name it `keras_hub>TransformerEncoder`.
 #[derive(Clone, Debug)]
@@ -52,8 +53,8 @@ impl TransformerEncoder {
         /// Whether the last input is a mask of which keys each query sees; by default not.
         attention_mask;
         /// Whether the probabilities are a second output; by default not.
-        /// [`LayerRef::call_all`](crate::layers::LayerRef::call_all) returns both. Keras opens no model file with such a layer, whose
-        /// calls on symbols have one output there.
+        /// [`LayerRef::call_all`](crate::layers::LayerRef::call_all) returns both. Keras opens no model file with such
+        /// a layer, whose calls on symbols have one output there.
         return_attention_scores;
     }
 
@@ -102,7 +103,7 @@ impl Layer for TransformerEncoder {
     }
 
     fn output_spec(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
-        let [x, ..] = inputs else { return Err(Error::Input("expected an input, got none".into())) };
+        let x = first(inputs)?;
         if self.signature.required(inputs.len()) != 1 || self.signature.names(inputs.len()).len() != inputs.len() {
             let message = "expected an input and behind it the masks that the layer was told of";
             return Err(Error::Input(format!("{message}, got {} inputs", inputs.len())));
@@ -115,7 +116,7 @@ impl Layer for TransformerEncoder {
     }
 
     fn weights(&self, inputs: &[Spec]) -> Result<Vec<WeightSpec>> {
-        let features = self.block.check(&inputs[0])?;
+        let features = self.block.check(first(inputs)?)?;
         let mut weights = self.block.attention_weights("_self_attention", features, features)?;
         weights.extend(self.block.norm_weights("_feedforward_layer_norm", features)?);
         weights.extend(self.block.dense_weights(features)?);

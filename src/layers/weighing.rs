@@ -19,8 +19,8 @@ pub trait Score: Clone + fmt::Debug + Send + Sync + 'static {
     /// Whether the scores are products of query and key, times the scale if there is one.
     fn is_product(&self) -> bool;
 
-    /// The scores `(batch, queries, keys)` of the sums of query and key `(batch, queries, keys, features)`, where they are not;
-    /// `scale` is the weight, if there is one.
+    /// The scores `(batch, queries, keys)` of the sums of query and key `(batch, queries, keys, features)`, where they
+    /// are not; `scale` is the weight, if there is one.
     fn of_sums(&self, call: &Call, sums: &Tensor, scale: Option<&Tensor>) -> Result<Tensor>;
 
     /// Adds the arguments to a config that only this kind has.
@@ -30,13 +30,14 @@ pub trait Score: Clone + fmt::Debug + Send + Sync + 'static {
 /// Attention of one head without projections: what [`Attention`](super::Attention) and
 /// [`AdditiveAttention`](super::AdditiveAttention) are.
 ///
-/// softmax(scores)·value over the keys. Inputs: a query `(batch, queries, features)`, a value `(batch, keys, features)` and a
-/// key, if it is not the value. Output `(batch, queries, features of the value)`, and with `return_attention_scores` the
-/// probabilities `(batch, queries, keys)`, as dropout leaves them. The value's mask hides keys; where the query is masked, the
-/// output is 0, and it has the query's mask. A key's own mask has no meaning, as in Keras.
+/// softmax(scores)·value over the keys. Inputs: a query `(batch, queries, features)`, a value `(batch, keys, features)`
+/// and a key, if it is not the value. Output `(batch, queries, features of the value)`, and with
+/// `return_attention_scores` the probabilities `(batch, queries, keys)`, as dropout leaves them. The value's mask hides
+/// keys; where the query is masked, the output is 0, and it has the query's mask. A key's own mask has no meaning, as
+/// in Keras.
 ///
-/// A query that sees no key gives zeros, where Keras takes the mean of all values, hidden ones too. Random numbers are the
-/// model's; a `seed` in a Keras config is kept and not used.
+/// A query that sees no key gives zeros, where Keras takes the mean of all values, hidden ones too. Random numbers are
+/// the model's; a `seed` in a Keras config is kept and not used.
 #[derive(Clone, Debug)]
 pub struct WeighingAttention<S> {
     pub(super) score: S,

@@ -17,8 +17,8 @@ pub struct Tril {
 static KERNEL: Kernel = Kernel::new("copy", "copy_tril", WORDS);
 
 impl Tensor {
-    /// The matrices of the last two axes with zeros above the diagonal of this number, which counts from the main one to the right,
-    /// for any dtype ([Keras](https://keras.io/api/ops/numpy/#tril-function)).
+    /// The matrices of the last two axes with zeros above the diagonal of this number, which counts from the main one
+    /// to the right, for any dtype ([Keras](https://keras.io/api/ops/numpy/#tril-function)).
     ///
     /// # Errors
     /// Fewer than two axes.

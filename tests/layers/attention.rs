@@ -200,17 +200,18 @@ fn attention_rejects_what_it_cannot_take() {
         ),
         (
             wrong(multi().shared(), &[&[5, 6], &[4, 6], &[3, 6]]),
-            "layer `multi_head_attention`: expected a key of as many steps as the value, got shapes (None, 3, 6) and (None, 4, \
-             6)",
+            "layer `multi_head_attention`: expected a key of as many steps as the value, got shapes (None, 3, 6) and \
+             (None, 4, 6)",
         ),
         (
             wrong(multi().shared(), &[&[5, 2, 6], &[4, 2, 6]]),
-            "layer `multi_head_attention`: expected inputs of 3 axes (batch, steps, features), got shape (None, 5, 2, 6)",
+            "layer `multi_head_attention`: expected inputs of 3 axes (batch, steps, features), got shape (None, 5, \
+             2, 6)",
         ),
         (
             wrong(multi().attention_mask(true).shared(), &[&[5, 6], &[4, 6], &[5, 3]]),
-            "layer `multi_head_attention`: expected an attention mask of shape (None, 5, 4), or with an axis of 2 heads behind \
-             the batch, got shape (None, 5, 3)",
+            "layer `multi_head_attention`: expected an attention mask of shape (None, 5, 4), or with an axis of 2 \
+             heads behind the batch, got shape (None, 5, 3)",
         ),
         (
             wrong(multi().dropout(1.0).shared(), &[&[5, 6], &[4, 6]]),
@@ -218,16 +219,18 @@ fn attention_rejects_what_it_cannot_take() {
         ),
         (
             wrong(GroupQueryAttention::new(3, 4, 3).shared(), &[&[5, 6], &[4, 6]]),
-            "layer `grouped_query_attention`: expected `num_query_heads` to be a multiple of `num_key_value_heads`, got 4 and 3",
+            "layer `grouped_query_attention`: expected `num_query_heads` to be a multiple of `num_key_value_heads`, \
+             got 4 and 3",
         ),
         (
             wrong(GroupQueryAttention::new(3, 4, 2).shared(), &[&[5, 6], &[4, 7]]),
-            "layer `grouped_query_attention`: expected a query and a value of as many features, got shapes (None, 5, 6) and \
-             (None, 4, 7)",
+            "layer `grouped_query_attention`: expected a query and a value of as many features, got shapes (None, 5, \
+             6) and (None, 4, 7)",
         ),
         (
             wrong(Attention::new().shared(), &[&[5, 6], &[4, 7]]),
-            "layer `attention`: expected a query and a key of as many features, got shapes (None, 5, 6) and (None, 4, 7)",
+            "layer `attention`: expected a query and a key of as many features, got shapes (None, 5, 6) and (None, \
+             4, 7)",
         ),
         (
             wrong(TransformerEncoder::new(4, 8).shared(), &[&[5, 6]]),
@@ -235,7 +238,8 @@ fn attention_rejects_what_it_cannot_take() {
         ),
         (
             wrong(TransformerEncoder::new(4, 2).shared(), &[&[5, 6], &[5]]),
-            "layer `transformer_encoder`: expected an input and behind it the masks that the layer was told of, got 2 inputs",
+            "layer `transformer_encoder`: expected an input and behind it the masks that the layer was told of, got \
+             2 inputs",
         ),
         (
             wrong(TransformerEncoder::new(4, 2).padding_mask(true).shared(), &[&[5, 6], &[4]]),

@@ -18,7 +18,8 @@ pub(super) struct Inbound<'a> {
     pub masked: bool,
 }
 
-/// What each call of a layer reads: its inbound nodes; `masks` are what Keras computes masks by, and the signature is the layer's.
+/// What each call of a layer reads: its inbound nodes; `masks` are what Keras computes masks by, and the signature is
+/// the layer's.
 pub(super) fn calls<'a>(value: &'a Value, masks: &MaskOps, signature: Signature) -> Result<Vec<Inbound<'a>>> {
     match value.get("inbound_nodes") {
         None => Ok(Vec::new()),
