@@ -94,8 +94,10 @@ impl EinsumDense {
     /// The layer that a Keras config describes.
     pub(super) fn from_config(config: &Config) -> Result<EinsumDense> {
         config.refuse(&["lora_rank", "quantization_config", "gptq_unpacked_column_size"])?;
-        let wrong =
-            |got: &Value| Error::Config(format!("argument `output_shape`: expected extents or nulls, got {got}"));
+        let wrong = |got: &Value| {
+            let got: String = got.to_string().chars().take(80).collect();
+            Error::Config(format!("argument `output_shape`: expected extents or nulls, got {got}"))
+        };
         let extent = |value: &Value| match value {
             Value::Null => Some(None),
             value => value.as_u64().and_then(|n| usize::try_from(n).ok()).map(Some),
@@ -118,9 +120,13 @@ impl EinsumDense {
         })
     }
 
+    /// The equation for an error.
+    fn shown(&self) -> String {
+        self.equation.chars().take(80).collect()
+    }
+
     fn wrong(&self, why: impl std::fmt::Display) -> Error {
-        let equation: String = self.equation.chars().take(80).collect();
-        Error::Config(format!("argument `equation`: {why}, got `{equation}`"))
+        Error::Config(format!("argument `equation`: {why}, got `{}`", self.shown()))
     }
 
     /// What the equation means for an input of these extents.
@@ -143,7 +149,7 @@ impl EinsumDense {
         let elided = x.len().checked_sub(input.len()).filter(|&n| n == 0 || front.is_some() || behind.is_some());
         let elided = elided.ok_or_else(|| {
             let x = Spec { dims: x.to_vec(), dtype: crate::DType::F32 };
-            Error::Input(format!("expected an input with the axes of `{}`, got shape {x}", self.equation))
+            Error::Input(format!("expected an input with the axes of `{}`, got shape {x}", self.shown()))
         })?;
         let at = |labels: &Labels| if front.is_some() { 0 } else { labels.len() };
         // Axes without a letter have a digit.
@@ -187,7 +193,7 @@ impl EinsumDense {
         let known = |label: char| -> Result<usize> {
             let of_output = || output.iter().position(|&l| l == label).map(|i| extents[i]);
             let extent = of_input(label).or_else(of_output).flatten();
-            extent.ok_or_else(|| Error::Input(format!("expected the axis {label} of `{}` to be known", self.equation)))
+            extent.ok_or_else(|| Error::Input(format!("expected the axis {label} of `{}` to be known", self.shown())))
         };
         let shape = |labels: &[char]| -> Result<Shape> {
             Shape::new(&labels.iter().map(|&l| known(l)).collect::<Result<SmallVec<[usize; MAX_RANK]>>>()?)

@@ -5,6 +5,7 @@ use super::heads::Heads;
 use super::{Config, Read, Spec};
 use crate::axes::Axes;
 use crate::error::{Error, Result};
+use crate::shape::MAX_RANK;
 use serde_json::{Value, json};
 
 /// Attention of several heads ([Keras](https://keras.io/api/layers/attention_layers/multi_head_attention/), [Vaswani et
@@ -30,6 +31,9 @@ use serde_json::{Value, json};
 /// # }
 /// ```
 pub type MultiHeadAttention = HeadedAttention<MultiHead>;
+
+/// The axes that an output has at most behind batch and steps.
+const MOST: usize = MAX_RANK - 2;
 
 /// As many heads of keys as of queries.
 #[derive(Clone, Debug)]
@@ -65,14 +69,14 @@ impl MultiHeadAttention {
             layer = layer.value_dim(config.size("value_dim")?);
         }
         if let Some(shape) = config.integers("output_shape")?.filter(|shape| !shape.is_empty()) {
-            let extents = shape.iter().map(|&n| usize::try_from(n).ok()).collect::<Option<Vec<_>>>();
-            let wrong = || Error::Config(format!("argument `output_shape`: expected extents, got {shape:?}"));
-            layer = layer.output_shape(extents.ok_or_else(wrong)?);
+            // One below 1 is refused as 0 is.
+            layer = layer.output_shape(shape.into_iter().map(|n| n.try_into().unwrap_or(0)).collect::<Vec<usize>>());
         }
         if let Some(axes) = config.find("attention_axes") {
             // The second is the same counted from the end, as Keras counts.
             if ![&[1][..], &[-2]].contains(&Axes::read(Some(axes), "attention_axes", 1)?.list()) {
                 let message = "expected [1], since inputs have one axis of steps here";
+                let axes: String = axes.to_string().chars().take(80).collect();
                 return Err(Error::Config(format!("argument `attention_axes`: {message}, got {axes}")));
             }
             layer.kind.attention_axes = axes.clone();
@@ -91,9 +95,11 @@ impl HeadKind for MultiHead {
 
     fn check(&self, _: &Spec, _: &Spec) -> Result<()> {
         match self.output() {
-            Some(shape) if shape.is_empty() || shape.contains(&0) || shape.len() > 6 => Err(Error::Config(format!(
-                "argument `output_shape`: expected 1 to 6 extents of at least 1, got {shape:?}"
-            ))),
+            Some(shape) if shape.is_empty() || shape.contains(&0) || shape.len() > MOST => {
+                let shape = &shape[..shape.len().min(MOST)];
+                let message = format!("expected 1 to {MOST} extents of at least 1, got {shape:?}");
+                Err(Error::Config(format!("argument `output_shape`: {message}")))
+            }
             _ => Ok(()),
         }
     }

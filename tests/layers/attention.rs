@@ -249,6 +249,32 @@ fn attention_rejects_what_it_cannot_take() {
             wrong(TransformerDecoder::new(4, 2).encoder_padding_mask(true).shared(), &[&[5, 6], &[5]]),
             "layer `transformer_decoder`: expected an encoder's sequence, whose masks there are",
         ),
+        (
+            wrong(multi().output_shape([3, 0]).shared(), &[&[5, 6], &[4, 6]]),
+            "layer `multi_head_attention`: argument `output_shape`: expected 1 to 6 extents of at least 1, got [3, 0]",
+        ),
+        (
+            wrong(EinsumDense::new("abc,bcd->abd", [None, Some(4)]).shared(), &[&[5, 6]]),
+            "layer `einsum_dense`: argument `equation`: this engine has no kernel of its own for each place along b, \
+             got `abc,bcd->abd`",
+        ),
+        (
+            wrong(EinsumDense::new("ab...,bc->ac", [Some(4)]).shared(), &[&[5, 6]]),
+            "layer `einsum_dense`: argument `equation`: expected ab,bc->ac, with ... in front or behind of input and \
+             output or nowhere, got `ab...,bc->ac`",
+        ),
+        (
+            wrong(EinsumDense::new("abc,cd->abd", [Some(4)]).shared(), &[&[5, 6]]),
+            "layer `einsum_dense`: argument `equation`: expected an axis for each of `output_shape`, got `abc,cd->abd`",
+        ),
+        (
+            wrong(EinsumDense::new("abc,cd->abd", [Some(7), Some(4)]).shared(), &[&[5, 6]]),
+            "layer `einsum_dense`: expected the axis b of the input to be 7, got 5",
+        ),
+        (
+            wrong(EinsumDense::new("abc,cd->abd", [None, Some(4)]).shared(), &[&[6]]),
+            "layer `einsum_dense`: expected an input with the axes of `abc,cd->abd`, got shape (None, 6)",
+        ),
     ];
     for (got, want) in cases {
         assert_eq!(got, want);
