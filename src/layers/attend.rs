@@ -217,16 +217,7 @@ pub fn with_last(x: &Tensor, last: &[usize]) -> Result<Shape> {
 /// What is the same in `impl Layer` of every attention, with the field `signature`.
 macro_rules! attends {
     () => {
-        fn signature(&self) -> $crate::layers::Signature {
-            self.signature
-        }
-
-        fn with_signature(
-            &self,
-            signature: $crate::layers::Signature,
-        ) -> Option<std::sync::Arc<dyn $crate::layers::Layer>> {
-            Some(std::sync::Arc::new(Self { signature, ..self.clone() }))
-        }
+        $crate::layers::signature::signed!();
 
         fn supports_masking(&self) -> bool {
             true

@@ -182,6 +182,23 @@ macro_rules! told {
 }
 pub(super) use told;
 
+/// What is the same in `impl Layer` of every layer with the field `signature`.
+macro_rules! signed {
+    () => {
+        fn signature(&self) -> $crate::layers::Signature {
+            self.signature
+        }
+
+        fn with_signature(
+            &self,
+            signature: $crate::layers::Signature,
+        ) -> Option<std::sync::Arc<dyn $crate::layers::Layer>> {
+            Some(std::sync::Arc::new(Self { signature, ..self.clone() }))
+        }
+    };
+}
+pub(super) use signed;
+
 #[cfg(test)]
 mod tests {
     use super::{Argument, Signature};
