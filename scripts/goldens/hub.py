@@ -15,6 +15,11 @@ for _name in ("", ".src", ".src.layers", ".src.layers.modeling", ".src.vllm"):
     _package.__path__ = [str(_root.joinpath(*_name.split(".")[1:]))]
     sys.modules[_package.__name__] = _package
 
+from keras_hub.src.layers.modeling.position_embedding import PositionEmbedding
+from keras_hub.src.layers.modeling.reversible_embedding import ReversibleEmbedding
+from keras_hub.src.layers.modeling.rotary_embedding import RotaryEmbedding
+from keras_hub.src.layers.modeling.sine_position_encoding import SinePositionEncoding
+from keras_hub.src.layers.modeling.token_and_position_embedding import TokenAndPositionEmbedding
 from keras_hub.src.layers.modeling.transformer_decoder import TransformerDecoder
 from keras_hub.src.layers.modeling.transformer_encoder import TransformerEncoder
 

@@ -496,10 +496,48 @@ def attention(folder):
     write_model(folder, "attention_compiled", model, [words[0]], [labels])
 
 
+def embeddings(folder):
+    """Embeddings of positions, and embeddings that are called forward and in reverse; an attention that is called in two ways."""
+    random = common.rng("embeddings")
+    ids = keras.Input((5,), dtype="int32", name="ids")
+    words = layers.ReversibleEmbedding(9, 6, mask_zero=True, name="words")
+    x = words(ids)
+    places = hub.PositionEmbedding(8, name="places")(x, start_index=2)
+    sines = hub.SinePositionEncoding(name="sines")(x, start_index=1)
+    x = layers.Add(name="sum")([x, places, sines])
+    x = hub.RotaryEmbedding(name="turned", max_wavelength=100)(x, start_index=3)
+    x = layers.Dense(6, "tanh", name="mixing")(x)
+    model = keras.Model(ids, words(x, reverse=True), name="language")
+    set_weights(model, random)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizers.SGD(0.05, momentum=0.9), loss)
+    numbers = random.integers(1, 9, (4, 5)).astype("int32")
+    numbers[0, 3:], numbers[2, 1] = 0, 0
+    labels = random.integers(0, 9, (4, 5)).astype("int32")
+    for _ in range(2):
+        model.train_on_batch(numbers, labels)
+    write_model(folder, "embeddings", model, [numbers], [labels])
+
+    random = common.rng("embeddings_untied")
+    words = hub.ReversibleEmbedding(9, 6, tie_weights=False, logit_soft_cap=2.0, name="words")
+    both = hub.TokenAndPositionEmbedding(9, 8, 6, mask_zero=True, name="both")(ids)
+    x = layers.Add(name="sum")([words(ids), both])
+    x = hub.RotaryEmbedding(scaling_factor=4.0, rope_type="yarn", name="turned")(x)
+    attention = layers.MultiHeadAttention(2, 3, name="attention")
+    x = attention(attention(x, x), x, use_causal_mask=True)
+    model = keras.Model(ids, words(x, reverse=True), name="untied")
+    set_weights(model, random)
+    model.compile(optimizers.SGD(0.05, momentum=0.9), loss)
+    for _ in range(2):
+        model.train_on_batch(numbers, labels)
+    write_model(folder, "embeddings_untied", model, [numbers], [labels])
+
+
 def main():
     folder = common.output_folder()
     families = (
         mlp, names, layers_all, everyday, statistics, images, functional, nested, masked, recurrent, attention,
+        embeddings,
     )
     for family in families:
         keras.utils.clear_session()

@@ -397,7 +397,8 @@ fn calls_that_this_engine_cannot_pass_on_are_refused() {
         let layers = config["config"]["layers"].as_array_mut().unwrap();
         &mut layers.iter_mut().find(|layer| layer["name"] == json!(name)).unwrap()["inbound_nodes"][0]
     }
-    let changed = |change: &dyn Fn(&mut Value)| refused("attention.keras", |c| change(c));
+    let changed_in = |file: &str, change: &dyn Fn(&mut Value)| refused(file, |c| change(c));
+    let changed = |change: &dyn Fn(&mut Value)| changed_in("attention.keras", change);
     let refused = |name: &str, change: &dyn Fn(&mut Value)| changed(&|c| change(node(c, name)));
     let cache = refused("upper", &|node| node["kwargs"]["self_attention_cache"] = node["args"][0].clone());
     assert_says(&cache, &["upper", "self_attention_cache", "cannot pass on"]);
@@ -415,14 +416,17 @@ fn calls_that_this_engine_cannot_pass_on_are_refused() {
         args.push(json!(3));
     });
     assert_says(&flag, &["mixing", "return_attention_scores", "cannot pass on"]);
-    let twice = changed(&|c| {
-        let layers = c["config"]["layers"].as_array_mut().unwrap();
-        let mixing = layers.iter_mut().find(|layer| layer["name"] == json!("mixing")).unwrap();
-        let mut other = mixing["inbound_nodes"][0].clone();
-        other["kwargs"]["use_causal_mask"] = json!(false);
-        mixing["inbound_nodes"].as_array_mut().unwrap().push(other);
-    });
-    assert_says(&twice, &["mixing", "several ways"]);
+    let start = |value: Value| {
+        let starting = |layer: &Value| layer["class_name"] == json!("RotaryEmbedding");
+        changed_in("embeddings.keras", &|c| {
+            let layers = c["config"]["layers"].as_array_mut().unwrap();
+            let layer = layers.iter_mut().find(|layer| starting(layer)).unwrap();
+            layer["inbound_nodes"][0]["kwargs"]["start_index"] = value.clone();
+        })
+    };
+    for value in [json!(-1), json!(0.5), json!([1]), json!(u64::MAX)] {
+        assert_says(&start(value), &["turned", "start_index", "cannot pass on"]);
+    }
     let window = changed(&|c| {
         let layers = c["config"]["layers"].as_array_mut().unwrap();
         let mixing = layers.iter_mut().find(|layer| layer["name"] == json!("mixing")).unwrap();

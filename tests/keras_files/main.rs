@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use uncrumple::files::{Array, repository, safetensors};
-use uncrumple::layers::ScoreMode;
+use uncrumple::layers::{RopeType, ScoreMode};
 use uncrumple::losses;
 use uncrumple::model::keras::{self, Loaded};
 use uncrumple::ops::Activation;
@@ -333,6 +333,50 @@ fn calls_come_back_as_they_were_told() {
     assert!(path_of("transformer_decoder/_cross_attention_layer/output_dense/kernel"));
 }
 
+/// Every embedding, with arguments that are not the defaults; one that is called in both ways, the way back first in the file's
+/// order of outputs, and an attention that is called in two.
+fn of_embeddings() -> Model {
+    let ids = Input::with([5], DType::I32, None);
+    let words = ReversibleEmbedding::new(9, 6).mask_zero(true).tie_weights(false).logit_soft_cap(3.0).shared();
+    let x = words.call(&ids).unwrap();
+    let places = PositionEmbedding::new(9).start_index(4).initializer(RandomUniform::new(-0.5, 0.5)).call(&x).unwrap();
+    let sines = SinePositionEncoding::new().max_wavelength(50.0).start_index(2).shared();
+    let (near, far) = (sines.call(&x).unwrap(), sines.told("start_index", 30).unwrap().call(&x).unwrap());
+    let both = TokenAndPositionEmbedding::new(9, 8, 6).mask_zero(true).start_index(3).call(&ids).unwrap();
+    let x = Add::new().call([&x, &places, &near, &far, &both]).unwrap();
+    let turned = RotaryEmbedding::new().rope_type(RopeType::Yarn).scaling_factor(2.0).truncate(false);
+    let x = turned.start_index(7).call(&x).unwrap();
+    let attention = MultiHeadAttention::new(2, 3).shared();
+    let seen = attention.call([&x, &x]).unwrap();
+    let x = attention.told("use_causal_mask", true).unwrap().call([&seen, &x]).unwrap();
+    let back = words.told("reverse", true).unwrap().call(&x).unwrap();
+    Model::new(&ids, [&back, &seen]).unwrap().seed(4).unwrap()
+}
+
+#[test]
+fn a_layer_that_is_called_in_several_ways_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.keras");
+    let model = of_embeddings();
+    model.save(&path).unwrap();
+    let again = Model::load(&path).unwrap();
+    let (ids, _) = words();
+    assert_eq!(predict(&model, &[ids.clone()]), predict(&again, &[ids]));
+    let ways = |model: &Model| -> Vec<_> {
+        let signatures = model.graph().steps.iter().map(|step| step.called.layer().signature());
+        signatures.map(|s| (s.is("reverse"), s.is("use_causal_mask"), s.number())).collect()
+    };
+    assert_eq!(ways(&model), ways(&again));
+    assert_eq!(ways(&model).iter().filter(|(reverse, causal, start)| *reverse || *causal || *start == 30).count(), 3);
+    assert_eq!(model.weight_paths().collect::<Vec<_>>(), again.weight_paths().collect::<Vec<_>>());
+}
+
+/// Numbers with gaps, and labels.
+fn words() -> (Tensor, Tensor) {
+    let ids = Tensor::from_slice(&[3, 1, 8, 0, 0, 2, 0, 5, 7, 1], [2, 5]).unwrap();
+    (ids, Tensor::from_slice(&[1, 0, 2, 8, 3, 3, 4, 6, 7, 5], [2, 5]).unwrap())
+}
+
 /// Writes what `scripts/keras-check` opens with Keras, where `UNCRUMPLE_WRITE_KERAS` names the folder. Each layer of
 /// images, with arguments that are not the defaults. What changes images in training does not in a prediction.
 fn of_images() -> Model {
@@ -402,6 +446,7 @@ fn write_files_for_keras() {
     let images = [sample(4, [3, 6, 5, 2])];
     write("images", &loaded(of_images()), &images, &[]);
     write("attention_of_ours", &loaded(of_attention()), &attended(), &[]);
+    write("embeddings_of_ours", &loaded(of_embeddings()), &[words().0], &[]);
     let series = Sequential::new([6, 2]).add(ZeroPadding1D::new((1, 2))).add(Cropping1D::new((0, 1)));
     let series = series.add(UpSampling1D::new([3])).build().unwrap();
     write("series", &loaded(series), &[sample(5, [3, 6, 2])], &[]);
