@@ -67,7 +67,8 @@ fn call<'a>(node: &'a Value, masks: &MaskOps, mut signature: Signature) -> Resul
                 return Err(Error::Config(format!("is called with `{}` and without `{missing}`", argument.name())));
             }
             (Argument::Input(_), Some(value)) => inputs.push(history(value)?),
-            (Argument::Inputs(_), Some(value)) => flatten(value, 0, &mut inputs)?,
+            // States may be in lists in a list.
+            (Argument::Inputs(_), Some(value)) => flatten(value, usize::from(i == 0), &mut inputs)?,
             (Argument::Optional(name), Some(value)) => {
                 inputs.push(history(value)?);
                 signature = signature.tell(name, true);
