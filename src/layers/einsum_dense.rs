@@ -162,22 +162,22 @@ impl EinsumDense {
         }
 
         // Keras's list has no batch, and none of the axes without a letter.
+        let listed = output.iter().skip(1).filter(|label| !label.is_ascii_digit()).count();
+        if listed != self.output_shape.len() {
+            return Err(self.wrong("expected an axis for each of `output_shape`"));
+        }
         let of_input = |label: char| input.iter().position(|&l| l == label).map(|i| x[i]);
         let mut listed = self.output_shape.iter().copied();
         let mut extents = Extents::new();
         for (i, &label) in output.iter().enumerate() {
             let own = of_input(label);
-            let told = if i == 0 || label.is_ascii_digit() { Some(own.flatten()) } else { listed.next() };
-            let told = told.ok_or_else(|| self.wrong("expected an axis for each of `output_shape`"))?;
+            let told = if i == 0 || label.is_ascii_digit() { own } else { listed.next() }.flatten();
             if let (Some(Some(own)), Some(told)) = (own, told)
                 && own != told
             {
                 return Err(Error::Input(format!("expected the axis {label} of the input to be {told}, got {own}")));
             }
             extents.push(told.or(own.flatten()));
-        }
-        if listed.next().is_some() {
-            return Err(self.wrong("expected an axis for each of `output_shape`"));
         }
         let shared = |label: &char| input.contains(label);
         if let Some(own) = kernel.iter().find(|l| shared(l) && output.contains(l)) {
