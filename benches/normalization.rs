@@ -24,7 +24,10 @@ fn both(x: &Tensor, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Vec<Option<
 }
 
 /// The gradients of all inputs of `f`.
-fn all<const N: usize>(inputs: [&Tensor; N], f: impl Fn([&Tensor; N]) -> Result<Tensor>) -> Result<Vec<Option<Tensor>>> {
+fn all<const N: usize>(
+    inputs: [&Tensor; N],
+    f: impl Fn([&Tensor; N]) -> Result<Tensor>,
+) -> Result<Vec<Option<Tensor>>> {
     let tape = GradientTape::new();
     let inputs = inputs.map(|x| tape.watch(x).expect("no other tape watches it"));
     let inputs = inputs.each_ref();
@@ -69,7 +72,8 @@ fn normalization(c: &mut Criterion) {
             group.bench(device, &id("layer_norm"), Work::Bytes(2 * n), || norm(inputs));
             // The gradient of the output is made, as above.
             group.bench(device, &id("layer_norm_and_back"), Work::Bytes(6 * n), || all(inputs, norm));
-            let add = |[x, residual, gamma, beta]: [&Tensor; 4]| x.add(residual)?.layer_norm(Some(gamma), Some(beta), 1e-3);
+            let add =
+                |[x, residual, gamma, beta]: [&Tensor; 4]| x.add(residual)?.layer_norm(Some(gamma), Some(beta), 1e-3);
             let inputs = [&x, &residual, &gamma, &beta];
             group.bench(device, &id("add_layer_norm"), Work::Bytes(4 * n), || add(inputs));
             group.bench(device, &id("add_layer_norm_and_back"), Work::Bytes(8 * n), || all(inputs, add));

@@ -5,7 +5,8 @@
 #include "team.cuh"
 
 // Runs its body for the groups of N elements of a row that a thread of the team takes.
-#define TEAM_LANES(j, team, count) TEAM_ELEMENTS(j, team, (count) / N)
+#define TEAM_LANES(j, team, count) \
+    _Pragma("unroll 2") for (i64 j = team.rank(); j < (count) / N; j += team.size())
 
 // Of each row the mean, 0 where it is not centred, and 1 / √(mean of (x − mean)² + epsilon), are kept in `moments`.
 template <int N, class T, class Team>

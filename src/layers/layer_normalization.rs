@@ -15,7 +15,7 @@ use serde_json::json;
 ///
 /// Input `(batch, …)` of a floating-point dtype, output of the same shape. Weights: `gamma` if `scale`, `beta` if
 /// `center`, of the extents of `axis`. Defaults: the last axis, epsilon 1e-3, both weights, gamma ones and beta zeros.
-/// It computes in f32 under mixed precision.
+/// Under mixed precision it takes and gives halves, and computes in f32.
 #[derive(Clone, Debug)]
 pub struct LayerNormalization {
     axis: Axes,
@@ -83,16 +83,12 @@ impl Layer for LayerNormalization {
     fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
         let moved = Moved::new(inputs[0], self.axis.list())?;
         let vector = |i: usize| -> Result<Tensor> {
-            let weight = call.weight(i)?;
+            let weight = call.raw_weight(i)?;
             weight.reshape([weight.shape().size()])
         };
         let [gamma, beta] = self.affine.places().map(|i| i.map(vector).transpose());
         let (gamma, beta) = (gamma?, beta?);
-        let rows = moved.rows(inputs[0])?;
-        let y = match (&gamma, &beta) {
-            (None, Some(beta)) => rows.layer_norm(None, None, self.affine.epsilon)?.add(beta)?,
-            (gamma, beta) => rows.layer_norm(gamma.as_ref(), beta.as_ref(), self.affine.epsilon)?,
-        };
+        let y = moved.rows(inputs[0])?.layer_norm(gamma.as_ref(), beta.as_ref(), self.affine.epsilon)?;
         Ok(Tensors::from_elem(moved.back(&y)?, 1))
     }
 
@@ -103,10 +99,6 @@ impl Layer for LayerNormalization {
         }));
         self.affine.write(&mut config);
         config
-    }
-
-    fn full_precision(&self) -> bool {
-        true
     }
 
     fn supports_masking(&self) -> bool {

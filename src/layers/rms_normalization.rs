@@ -14,7 +14,7 @@ use serde_json::json;
 /// [paper](https://arxiv.org/abs/1910.07467)).
 ///
 /// Input `(batch, …)` of a floating-point dtype, output of the same shape. Weight: `scale`, ones, of the extents of
-/// `axis`. Defaults: the last axis, epsilon 1e-6. It computes in f32 under mixed precision.
+/// `axis`. Defaults: the last axis, epsilon 1e-6. Under mixed precision it takes and gives halves, and computes in f32.
 #[derive(Clone, Debug)]
 pub struct RMSNormalization {
     axis: Axes,
@@ -67,7 +67,7 @@ impl Layer for RMSNormalization {
 
     fn forward(&self, call: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
         let moved = Moved::new(inputs[0], self.axis.list())?;
-        let scale = call.weight(0)?;
+        let scale = call.raw_weight(0)?;
         let scale = scale.reshape([scale.shape().size()])?;
         let y = moved.rows(inputs[0])?.rms_norm(Some(&scale), self.epsilon)?;
         Ok(Tensors::from_elem(moved.back(&y)?, 1))
@@ -75,10 +75,6 @@ impl Layer for RMSNormalization {
 
     fn config(&self) -> Config {
         object(json!({ "axis": self.axis.serialized(), "epsilon": self.epsilon }))
-    }
-
-    fn full_precision(&self) -> bool {
-        true
     }
 
     fn is_samplewise(&self, _: bool) -> bool {

@@ -3,8 +3,8 @@
 use super::grad::Inputs;
 use super::{LayerNorm, LayerNormGrad};
 use crate::device::Device;
-use crate::device::cpu::threads::{self, Parts};
 use crate::device::cpu::Float;
+use crate::device::cpu::threads::{self, Parts};
 use crate::error::{Error, Result};
 use crate::ops::rows;
 use crate::shape::Shape;

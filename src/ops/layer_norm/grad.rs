@@ -63,7 +63,7 @@ impl Op for LayerNormGrad {
         let x = inputs[0];
         let (vectors, rest) = inputs[1..].split_at(scale);
         let like_x: SmallVec<[&Meta; 4]> = vectors.iter().chain(&rest[1..]).collect();
-        self.norm.check(self.name(), inputs, &like_x, scale)?;
+        self.norm.check(self.name(), inputs, &like_x, scale, "each gradient")?;
         let want = moments(&x)?;
         if rest[0] != want {
             return Err(Error::shape(self.name(), format!("expected moments {want}, got {}", given(inputs))));
@@ -91,19 +91,20 @@ impl Op for LayerNormGrad {
 
     fn cases() -> Vec<Case> {
         let mut cases = Vec::new();
-        let mut case = |shape: &[usize], centred: bool, [scale, add]: [bool; 2], [of_x, of_gamma, of_beta]: [bool; 3]| {
-            let norm = LayerNorm { scale, ..LayerNorm::new(EPSILON, centred) };
-            let op = LayerNormGrad { norm, of_x, of_gamma, of_beta, add };
-            let rows: usize = shape[..shape.len() - 1].iter().product();
-            let inputs = [
-                Some(Sample::new(shape)),
-                scale.then(|| vector(shape, 0.5..1.5)),
-                Some(Sample::within([rows, 2], 0.5..1.5).wide()),
-                Some(Sample::new(shape)),
-                add.then(|| Sample::new(shape)),
-            ];
-            cases.push(Case::new(op, inputs.into_iter().flatten()));
-        };
+        let mut case =
+            |shape: &[usize], centred: bool, [scale, add]: [bool; 2], [of_x, of_gamma, of_beta]: [bool; 3]| {
+                let norm = LayerNorm { scale, ..LayerNorm::new(EPSILON, centred) };
+                let op = LayerNormGrad { norm, of_x, of_gamma, of_beta, add };
+                let rows: usize = shape[..shape.len() - 1].iter().product();
+                let inputs = [
+                    Some(Sample::new(shape)),
+                    scale.then(|| vector(shape, 0.5..1.5)),
+                    Some(Sample::within([rows, 2], 0.5..1.5).wide()),
+                    Some(Sample::new(shape)),
+                    add.then(|| Sample::new(shape)),
+                ];
+                cases.push(Case::new(op, inputs.into_iter().flatten()));
+            };
         for (i, shape) in SHAPES.iter().enumerate() {
             case(shape, i % 2 == 0, [i % 3 > 0, i % 4 > 1], [true; 3]);
         }

@@ -107,8 +107,8 @@ impl LayerNorm {
         sum.zip(y).ok_or_else(outputs_missing)
     }
 
-    /// Checks x, and of `rest` first vectors of its last axis and then tensors like x.
-    fn check(&self, op: &'static str, inputs: &[Meta], rest: &[&Meta], vectors: usize) -> Result<()> {
+    /// Checks x, and of `rest` first vectors of its last axis and then tensors like x, which are called `other`.
+    fn check(&self, op: &'static str, inputs: &[Meta], rest: &[&Meta], vectors: usize, other: &str) -> Result<()> {
         let x = &inputs[0];
         require_float(op, x.dtype)?;
         if x.shape.rank() == 0 {
@@ -116,7 +116,7 @@ impl LayerNorm {
         }
         let vector = Meta::new(Shape::new(&[x.shape.last()])?, x.dtype.arithmetic());
         for (i, meta) in rest.iter().enumerate() {
-            let (want, what) = if i < vectors { (&vector, "gamma and beta") } else { (x, "every other tensor") };
+            let (want, what) = if i < vectors { (&vector, "each weight") } else { (x, other) };
             if *meta != want {
                 let text = format!("expected {want} for {what}, got {meta} among {}", given(inputs));
                 return Err(if meta.dtype == want.dtype { Error::shape(op, text) } else { Error::dtype(op, text) });
@@ -163,7 +163,7 @@ impl Op for LayerNorm {
         // The residual last.
         let (like_x, vectors) = inputs[1..].split_at(residual);
         let rest: SmallVec<[&Meta; 3]> = vectors.iter().chain(like_x).collect();
-        self.check(self.name(), inputs, &rest, vectors.len())?;
+        self.check(self.name(), inputs, &rest, vectors.len(), "the residual")?;
         let x = inputs[0];
         let mut outputs = Metas::from_elem(x, 1 + residual);
         outputs.push(moments(&x)?);
