@@ -4,7 +4,6 @@
 use super::attend::{Sight, check_dropout};
 use super::heads::{Attended, Heads, Projections};
 use super::{ActivationFn, Call, Config, Parameter, Read, Spec, WeightSpec, in_precision};
-use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::initializers::{GlorotUniform, Initializer, Ones, Zeros};
 use crate::ops::Activation;
@@ -138,25 +137,27 @@ impl Block {
         &self,
         call: &Call,
         norm: usize,
-        x: &Tensor,
+        x: Stream,
         part: impl FnOnce(&Tensor) -> Result<Tensor>,
-    ) -> Result<Tensor> {
-        let y = if self.normalize_first { part(&self.normalized(call, norm, x)?)? } else { part(x)? };
-        let sum = call.dropout(&y, self.dropout)?.add(x)?;
-        if self.normalize_first { Ok(sum) } else { self.normalized(call, norm, &sum) }
-    }
-
-    /// Computed in f32 under mixed precision.
-    fn normalized(&self, call: &Call, norm: usize, x: &Tensor) -> Result<Tensor> {
-        let half = matches!(x.dtype(), DType::F16 | DType::BF16);
-        let wide = if half { &x.cast(DType::F32)? } else { x };
-        let [gamma, beta] = [call.raw_weight(norm)?, call.raw_weight(norm + 1)?];
-        in_precision(&wide.layer_norm(Some(gamma), Some(beta), self.layer_norm_epsilon)?, x.dtype())
+    ) -> Result<Stream> {
+        let [gamma, beta] = [norm, norm + 1].map(|i| call.raw_weight(i));
+        let (gamma, beta) = (Some(gamma?), Some(beta?));
+        if self.normalize_first {
+            let (x, normalized) = match x.added {
+                Some(added) => x.x.add_layer_norm(&added, gamma, beta, self.layer_norm_epsilon)?,
+                None => (x.x.clone(), x.x.layer_norm(gamma, beta, self.layer_norm_epsilon)?),
+            };
+            return Ok(Stream { x, added: Some(call.dropout(&part(&normalized)?, self.dropout)?) });
+        }
+        let x = x.whole()?;
+        let y = call.dropout(&part(&x)?, self.dropout)?;
+        let (_, normalized) = y.add_layer_norm(&x, gamma, beta, self.layer_norm_epsilon)?;
+        Ok(Stream::of(&normalized))
     }
 
     /// The part with attention, whose weights begin at `first`, and its probabilities if they are wanted.
-    pub fn attention(&self, call: &Call, first: usize, x: &Tensor, of: Attention) -> Result<(Tensor, Option<Tensor>)> {
-        let heads = self.heads(x.shape().last());
+    pub fn attention(&self, call: &Call, first: usize, x: Stream, of: Attention) -> Result<(Stream, Option<Tensor>)> {
+        let heads = self.heads(x.x.shape().last());
         let mut shown = None;
         let y = self.residual(call, first + heads.count(), x, |query| {
             let Attention { value, sight, query_mask, scores } = of;
@@ -172,18 +173,36 @@ impl Block {
     }
 
     /// The part with both dense layers, whose weights begin at `dense`.
-    pub fn feed_forward(&self, call: &Call, dense: usize, norm: usize, x: &Tensor) -> Result<Tensor> {
-        self.residual(call, norm, x, |x| {
+    pub fn feed_forward(&self, call: &Call, dense: usize, norm: usize, x: Stream) -> Result<Tensor> {
+        let y = self.residual(call, norm, x, |x| {
             let y = x.linear(&call.weight(dense)?, Some(&call.weight(dense + 1)?), self.activation.fused(call))?;
             let y = in_precision(&self.activation.rest(call, y)?, x.dtype())?;
             y.linear(&call.weight(dense + PAIR)?, Some(&call.weight(dense + PAIR + 1)?), Activation::Linear)
-        })
+        })?;
+        y.whole()
     }
 
     /// What training keeps of both dense layers and their normalisation, and of an attention's.
     pub fn kept(&self, x: &Spec) -> Vec<Spec> {
         let hidden = Spec { dims: vec![x.dims[0], x.dims[1], Some(self.intermediate_dim)], dtype: x.dtype };
         vec![hidden, x.clone(), x.clone(), x.clone()]
+    }
+}
+
+/// What goes from part to part: a tensor, and what is still to be added to it, so that a normalisation behind adds it in its own
+/// pass.
+pub struct Stream {
+    x: Tensor,
+    added: Option<Tensor>,
+}
+
+impl Stream {
+    pub fn of(x: &Tensor) -> Stream {
+        Stream { x: x.clone(), added: None }
+    }
+
+    fn whole(self) -> Result<Tensor> {
+        self.added.map_or(Ok(self.x.clone()), |added| self.x.add(&added))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::attend::{Sight, all_steps, as_bool, attends};
 use super::signature::told;
-use super::transformer::{Attention, Block, DENSE, NORM, block_setters};
+use super::transformer::{Attention, Block, DENSE, NORM, Stream, block_setters};
 use super::transformer_encoder::{check_masks, given};
 use super::{Argument, Call, Config, Layer, Signature, Spec, WeightSpec};
 use crate::error::{Error, Result};
@@ -147,15 +147,15 @@ impl Layer for TransformerDecoder {
         let own = all_steps(call, 0, call.mask(0))?;
         let sight = self.sight(inputs, DECODER_MASKS, own.as_ref(), self.signature.is("use_causal_mask"))?;
         let of = Attention { value: None, sight, query_mask: None, scores: false };
-        let (mut x, _) = self.block.attention(call, 0, x, of)?;
+        let (mut x, _) = self.block.attention(call, 0, Stream::of(x), of)?;
         let mut dense = part;
         if let Some(&value) = encoder {
             let sight = self.sight(inputs, ENCODER_MASKS, call.mask(1), false)?;
             let of = Attention { value: Some(value), sight, query_mask: None, scores: false };
-            (x, _) = self.block.attention(call, part, &x, of)?;
+            (x, _) = self.block.attention(call, part, x, of)?;
             dense += part;
         }
-        Ok(Tensors::from_elem(self.block.feed_forward(call, dense, dense + DENSE, &x)?, 1))
+        Ok(Tensors::from_elem(self.block.feed_forward(call, dense, dense + DENSE, x)?, 1))
     }
 
     fn kept_spec(&self, inputs: &[Spec]) -> Vec<Spec> {

@@ -2,7 +2,7 @@
 
 use super::attend::{Sight, as_bool, attends, check_mask, scores_spec};
 use super::signature::told;
-use super::transformer::{Attention, Block, NORM, block_setters};
+use super::transformer::{Attention, Block, NORM, Stream, block_setters};
 use super::traversal::first;
 use super::{Argument, Call, Config, Layer, Signature, Spec, WeightSpec};
 use crate::error::{Error, Result};
@@ -129,9 +129,9 @@ impl Layer for TransformerEncoder {
         let attention = given(&self.signature, inputs, "attention_mask").copied();
         let sight = Sight::new(false).keys(call.mask(0))?.keys(padding.as_ref())?.given(attention)?;
         let of = Attention { value: None, sight, query_mask: call.mask(0), scores: self.scores() };
-        let (x, scores) = self.block.attention(call, 0, x, of)?;
         let norm = self.block.heads(x.shape()[2]).count() + NORM;
-        let y = self.block.feed_forward(call, norm + NORM, norm, &x)?;
+        let (x, scores) = self.block.attention(call, 0, Stream::of(x), of)?;
+        let y = self.block.feed_forward(call, norm + NORM, norm, x)?;
         Ok(std::iter::once(y).chain(scores).collect())
     }
 
