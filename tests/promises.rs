@@ -204,6 +204,7 @@ fn random_layers() -> [Vec<(&'static str, LayerRef)>; 3] {
     let sequences = vec![
         ("conv_lstm", ConvLSTM1D::new(2, 3).recurrent_dropout(0.2).into()),
         ("recurrent_cell", GRU::new(5).dropout(0.2).recurrent_dropout(0.2).into()),
+        ("attend", TransformerEncoder::new(9, 2).dropout(0.2).into()),
     ];
     [images, vectors, sequences]
 }
@@ -218,7 +219,7 @@ fn random_trainer(device: &Device) -> Result<Trainer> {
     for (_, layer) in vectors {
         chain = chain.add(Dense::new(96).tanh()).add(layer);
     }
-    for ((_, layer), shape) in sequences.into_iter().zip([&[3, 8, 4][..], &[4, 24]]) {
+    for ((_, layer), shape) in sequences.into_iter().zip([&[3, 8, 4][..], &[4, 24], &[8, 12]]) {
         chain = chain.add(Dense::new(96).tanh()).add(Reshape::new(shape)).add(layer).add(Flatten::new());
     }
     let model = chain.add(Dense::new(3).softmax()).build()?.seed(7)?.on(device.clone());

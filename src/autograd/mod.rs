@@ -91,7 +91,7 @@ impl GradientTape {
 }
 
 /// The one place where gradients that meet are added.
-fn put(slots: &mut smallvec::SmallVec<[Option<Tensor>; 3]>, output: u16, gradient: Tensor) -> Result<()> {
+fn put(slots: &mut smallvec::SmallVec<[Option<Tensor>; 5]>, output: u16, gradient: Tensor) -> Result<()> {
     let output = output as usize;
     if slots.len() <= output {
         slots.resize(output + 1, None);

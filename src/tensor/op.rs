@@ -51,11 +51,11 @@ pub(crate) fn require_one_dtype(op: &'static str, inputs: &[Meta]) -> Result<()>
 }
 
 /// What an op returns, one entry an output; most have one.
-pub type Metas = SmallVec<[Meta; 3]>;
+pub type Metas = SmallVec<[Meta; 5]>;
 /// The outputs of an op.
-pub type Tensors = SmallVec<[Tensor; 3]>;
+pub type Tensors = SmallVec<[Tensor; 5]>;
 /// The gradients of an op's inputs, in their order; `None` where none flows.
-pub type Gradients = SmallVec<[Option<Tensor>; 4]>;
+pub type Gradients = SmallVec<[Option<Tensor>; 5]>;
 
 /// Which tensors an op's backward reads; the others are let go after the forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

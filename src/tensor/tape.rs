@@ -60,8 +60,8 @@ type BoxedOp = SmallBox<dyn Op, [usize; 20]>;
 pub(crate) struct Node {
     /// `None` for a watched tensor.
     pub op: Option<BoxedOp>,
-    pub inputs: SmallVec<[Slot; 4]>,
-    pub outputs: SmallVec<[Slot; 3]>,
+    pub inputs: SmallVec<[Slot; 5]>,
+    pub outputs: SmallVec<[Slot; 5]>,
 }
 
 /// The nodes of one tape, and room for the gradients of their outputs.
@@ -71,7 +71,7 @@ pub(crate) struct TapeData {
     /// How many [`no_grad`] are under way over this tape.
     paused: usize,
     pub nodes: Vec<Node>,
-    pub grads: Vec<SmallVec<[Option<Tensor>; 3]>>,
+    pub grads: Vec<SmallVec<[Option<Tensor>; 5]>>,
 }
 
 /// The tapes of a thread. A thread of the pool that waits may run another training loop meanwhile, from its beginning to

@@ -332,14 +332,21 @@ fn the_programs_are_what_they_are_called() -> Result<()> {
         ("lstm", (256, 1024), &[120, 14], &[1], DType::F32),
         ("stacked-lstm", (256, 1024), &[120, 14], &[1], DType::F32),
         ("gru", (256, 1024), &[120, 14], &[1], DType::F32),
+        ("encoder", (32, 256), &[200], &[1], DType::F32),
+        ("seq2seq", (32, 256), &[40], &[40], DType::I32),
+        ("gpt", (8, 64), &[128], &[128], DType::I32),
+        ("gpt2-124m", (1, 32), &[1024], &[1024], DType::I32),
     ];
-    assert!(programs::ALL.iter().map(|p| p.name).eq(table.iter().map(|row| row.0)));
+    let all = programs::ALL.iter().chain(programs::LARGE);
+    assert!(all.map(|p| p.name).eq(table.iter().map(|row| row.0)));
     for (name, batch, input, target, dtype) in table {
         let program = programs::find(name)?;
         assert_eq!(program.batch, batch, "{name}");
         let data = program.data(3, 0)?;
         let (x, y) = (&data.inputs()[0], &data.targets()[0]);
-        assert_eq!((x.shape().dims(), x.dtype()), (&[&[3], input].concat()[..], DType::F32), "{name}");
+        let texts = ["encoder", "seq2seq", "gpt", "gpt2-124m"].contains(&name);
+        let of_input = if texts { DType::I32 } else { DType::F32 };
+        assert_eq!((x.shape().dims(), x.dtype()), (&[&[3], input].concat()[..], of_input), "{name}");
         assert_eq!((y.shape().dims(), y.dtype()), (&[&[3], target].concat()[..], dtype), "{name}");
     }
     Ok(())

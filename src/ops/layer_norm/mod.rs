@@ -13,7 +13,7 @@ use crate::device::cpu::convert::require_float;
 use crate::device::cuda::CudaDevice;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
-use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, apply, given};
+use crate::tensor::{Backward, Case, Gradients, Keeps, Meta, Metas, Op, Sample, Tensor, Tensors, apply, given};
 use crate::with_float;
 use smallvec::SmallVec;
 
@@ -85,7 +85,7 @@ impl LayerNorm {
         LayerNorm { epsilon, centred, residual: false, scale: false, center: false }
     }
 
-    fn run(self, inputs: [Option<&Tensor>; 4]) -> Result<SmallVec<[Tensor; 3]>> {
+    fn run(self, inputs: [Option<&Tensor>; 4]) -> Result<Tensors> {
         let [_, residual, scale, center] = inputs.map(|input| input.is_some());
         let inputs: SmallVec<[&Tensor; 4]> = inputs.into_iter().flatten().collect();
         apply(LayerNorm { residual, scale, center, ..self }, &inputs)
