@@ -14,8 +14,9 @@ layers = keras.layers
 MOST = 150  # values of a result that are stored
 
 
-def write_layer(folder, name, layer, shapes, masks=None, flags=None, flowing=(), training=False, in_list=False):
-    """`shapes`: of the tensors. `masks`: those that are inputs, by name. `flowing`: those that come with tensors."""
+def write_layer(folder, name, layer, shapes, masks=None, flags=None, flowing=(), training=False, in_list=False, spread=1.0):
+    """`shapes`: of the tensors. `masks`: those that are inputs, by name. `flowing`: those that come with tensors.
+    `spread`: of the inputs; where probabilities are almost 0 and 1, gradients are little but roundings."""
     masks, flags = masks or {}, flags or {}
     seeds = iter(range(1, 100))
     about = {}
@@ -24,7 +25,7 @@ def write_layer(folder, name, layer, shapes, masks=None, flags=None, flowing=(),
         about[what] = {"seed": next(seeds), "shape": list(shape), "scale": float(np.float32(scale))}
         return drawn.draw(about[what]["seed"], shape, scale)
 
-    inputs = [draw(f"input.{i}", shape) for i, shape in enumerate(shapes)]
+    inputs = [draw(f"input.{i}", shape, spread) for i, shape in enumerate(shapes)]
 
     def call(*tensors):
         tensors = [jax.numpy.array(x) for x in tensors]
@@ -185,7 +186,7 @@ def one_head(folder):
             for scaled in False, True:
                 case(f"{label}{'scaled' if scaled else 'plain'}", cls, own=own | {"use_scale": scaled})
             own["use_scale"] = True
-            case(f"{label}key", cls, [(3, 5, 6), (3, 4, 2), (3, 4, 6)], own)
+            case(f"{label}key", cls, [(3, 5, 6), (3, 4, 2), (3, 4, 6)], own, spread=0.25)
             case(f"{label}one_step", cls, [(2, 1, 3), (2, 1, 3)], own)
             case(f"{label}causal", cls, [SHAPE, SHAPE], own, flags=causal)
             case(f"{label}scores", cls, own=own, flags=scores)
