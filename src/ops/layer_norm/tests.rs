@@ -180,15 +180,11 @@ fn what_does_not_fit_is_named() -> Result<()> {
         assert!(error.contains(words), "{error}");
     };
     let short = numbers(&[2], 3)?;
-    let want =
-        "layer_norm: expected float64 (3,) for each weight, got float64 (2,) among float64 (2, 3), float64 (2,)";
+    let want = "layer_norm: expected float64 (3,) for each weight, got float64 (2,) among float64 (2, 3), float64 (2,)";
     refused(x.layer_norm(Some(&short), None, EPSILON), want);
     let half = x.cast(DType::BF16)?;
     let gamma = numbers(&[3], 3)?.cast(DType::BF16)?;
-    refused(
-        half.rms_norm(Some(&gamma), EPSILON),
-        "rms_norm: expected float32 (3,) for each weight, got bfloat16 (3,)",
-    );
+    refused(half.rms_norm(Some(&gamma), EPSILON), "rms_norm: expected float32 (3,) for each weight, got bfloat16 (3,)");
     refused(x.layer_norm(None, None, 0.0), "layer_norm: expected a positive epsilon, got 0");
     let sum = x.add_layer_norm(&numbers(&[3, 2], 7)?, None, None, EPSILON).map(|(sum, _)| sum);
     refused(sum, "add_layer_norm: expected float64 (2, 3) for the residual, got float64 (3, 2)");
