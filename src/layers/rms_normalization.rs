@@ -14,7 +14,8 @@ use serde_json::json;
 /// [paper](https://arxiv.org/abs/1910.07467)).
 ///
 /// Input `(batch, …)` of a floating-point dtype, output of the same shape. Weight: `scale`, ones, of the extents of
-/// `axis`. Defaults: the last axis, epsilon 1e-6. Under mixed precision it takes and gives halves, and computes in f32.
+/// `axis`. Defaults: the last axis, epsilon 1e-6. Under mixed precision it takes and gives halves, and computes in f32,
+/// with the scale as it is, where Keras rounds it to halves first.
 #[derive(Clone, Debug)]
 pub struct RMSNormalization {
     axis: Axes,

@@ -446,6 +446,34 @@ fn preprocessing_computes_in_f32_under_mixed_precision() -> Result<()> {
     Ok(())
 }
 
+/// The numbers are those of Keras 3.15.1. Its root mean square normalisation rounds the scale first, which changes none of these.
+#[test]
+fn rows_are_normalised_from_halves_by_f32_weights() -> Result<()> {
+    let x = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 6.0, -0.5, 0.25, 8.0, 1.0], [2, 4])?.cast(DType::BF16)?;
+    let mode = Mode { precision: Precision::MixedBf16, ..Mode::INFERENCE };
+    let vector = |values: [f32; 4]| Tensor::from_slice(&values, 4);
+    let (gamma, beta) = (vector([1.003, 0.997, 300.7, -2.503])?, vector([0.001, 100.3, 0.0, -1.0])?);
+    let scale = vector([1.0, 0.996_093_75, 300.0, -2.5])?;
+    let cases = [
+        (
+            LayerNormalization::new().shared(),
+            vec![gamma, beta],
+            [-1.0703125, 100.0, 0.0, -5.0, -0.79296875, 99.5, 516.0, -0.125],
+        ),
+        (
+            RMSNormalization::new().shared(),
+            vec![scale],
+            [0.283203125, 0.5625, 255.0, -4.25, -0.12353515625, 0.0615234375, 592.0, -0.6171875],
+        ),
+    ];
+    for (layer, weights, want) in cases {
+        let y = graph_of(&layer, from_ref(&x))?.run(&weights, &[&x], mode, &mut Updates::new())?.remove(0);
+        assert_eq!(y.dtype(), DType::BF16, "{layer:?}");
+        assert_eq!(y.cast(DType::F32)?.to_vec::<f32>()?, want, "{layer:?}");
+    }
+    Ok(())
+}
+
 #[test]
 fn nan_is_in_the_last_bin_and_no_category() -> Result<()> {
     let encode = |layer: layers::LayerRef, x: &Tensor| {
