@@ -16,7 +16,7 @@ MOST = 150  # values of a result that are stored
 
 def write_layer(folder, name, layer, shapes, masks=None, flags=None, flowing=(), training=False, in_list=False, spread=1.0):
     """`shapes`: of the tensors. `masks`: those that are inputs, by name. `flowing`: those that come with tensors.
-    `spread`: of the inputs; where probabilities are almost 0 and 1, gradients are little but roundings."""
+    `spread`: of the inputs; where all queries are as good as alike, their gradients are little but roundings."""
     masks, flags = masks or {}, flags or {}
     seeds = iter(range(1, 100))
     about = {}
@@ -186,7 +186,8 @@ def one_head(folder):
             for scaled in False, True:
                 case(f"{label}{'scaled' if scaled else 'plain'}", cls, own=own | {"use_scale": scaled})
             own["use_scale"] = True
-            case(f"{label}key", cls, [(3, 5, 6), (3, 4, 2), (3, 4, 6)], own, spread=0.25)
+            spread = 2.0 if mode == "concat" else 1.0
+            case(f"{label}key", cls, [(3, 5, 6), (3, 4, 2), (3, 4, 6)], own, spread=spread)
             case(f"{label}one_step", cls, [(2, 1, 3), (2, 1, 3)], own)
             case(f"{label}causal", cls, [SHAPE, SHAPE], own, flags=causal)
             case(f"{label}scores", cls, own=own, flags=scores)
