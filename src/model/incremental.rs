@@ -29,10 +29,13 @@ pub(super) struct Calls {
 #[derive(Debug)]
 enum Call {
     /// It reads what comes a few steps at a time.
-    Grows(Steps),
-    /// It does not: once it was made, these are its outputs and their masks.
-    Stays(RefCell<SmallVec<[(Tensor, Option<Tensor>); 1]>>),
+    Grows(Box<Steps>),
+    /// It does not: once it was made, these are its outputs.
+    Stays(RefCell<Made>),
 }
+
+/// The outputs of a call with their masks.
+pub(super) type Made = Vec<(Tensor, Option<Tensor>)>;
 
 impl Calls {
     /// Those of a graph of which this input grows to so many steps; the name of a layer that cannot work so, if there is one.
@@ -49,7 +52,11 @@ impl Calls {
             if any && !(has_steps && step.called.layer().stepwise(&read)) {
                 return Err(entry.name.clone());
             }
-            calls.push(if any { Call::Grows(Steps::new(capacity, read)) } else { Call::Stays(RefCell::default()) });
+            calls.push(if any {
+                Call::Grows(Box::new(Steps::new(capacity, read)))
+            } else {
+                Call::Stays(RefCell::default())
+            });
         }
         match graph.outputs.iter().all(|&output| grows[output]) {
             true => Ok(Calls { calls }),
@@ -66,7 +73,7 @@ impl Calls {
     }
 
     /// Outputs and masks of a call that were made before.
-    pub(super) fn made(&self, call: usize) -> Option<SmallVec<[(Tensor, Option<Tensor>); 1]>> {
+    pub(super) fn made(&self, call: usize) -> Option<Made> {
         match self.calls.get(call) {
             Some(Call::Stays(made)) => Some(made.borrow().clone()).filter(|made| !made.is_empty()),
             _ => None,

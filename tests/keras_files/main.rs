@@ -361,7 +361,7 @@ fn a_layer_that_is_called_in_several_ways_comes_back() {
     model.save(&path).unwrap();
     let again = Model::load(&path).unwrap();
     let (ids, _) = words();
-    assert_eq!(predict(&model, &[ids.clone()]), predict(&again, &[ids]));
+    assert_eq!(predict(&model, std::slice::from_ref(&ids)), predict(&again, std::slice::from_ref(&ids)));
     let ways = |model: &Model| -> Vec<_> {
         let signatures = model.graph().steps.iter().map(|step| step.called.layer().signature());
         signatures.map(|s| (s.is("reverse"), s.is("use_causal_mask"), s.number())).collect()

@@ -463,7 +463,7 @@ fn rows_are_normalised_from_halves_by_f32_weights() -> Result<()> {
         (
             RMSNormalization::new().shared(),
             vec![scale],
-            [0.283203125, 0.5625, 255.0, -4.25, -0.12353515625, 0.0615234375, 592.0, -0.6171875],
+            [0.283_203_12, 0.5625, 255.0, -4.25, -0.123_535_156, 0.061_523_438, 592.0, -0.6171875],
         ),
     ];
     for (layer, weights, want) in cases {

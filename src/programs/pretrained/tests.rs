@@ -4,6 +4,9 @@ use super::*;
 use crate::files::safetensors::Contents;
 use crate::generate::Generate;
 
+/// Names and shapes.
+type Shapes = Vec<(String, Vec<usize>)>;
+
 const WIDTH: usize = 6;
 const INNER: usize = 8;
 const WORDS: usize = 11;
@@ -15,14 +18,14 @@ fn numbers(shape: &[usize], seed: usize) -> Array {
     Array::from_slice(shape, &(0..n).map(number).collect::<Vec<_>>()).unwrap()
 }
 
-fn write(name: &str, arrays: &[(String, Vec<usize>)], folder: &tempfile::TempDir) -> PathBuf {
+fn write(name: &str, arrays: &Shapes, folder: &tempfile::TempDir) -> PathBuf {
     let arrays = arrays.iter().enumerate().map(|(i, (name, shape))| (name.clone(), numbers(shape, i))).collect();
     let path = folder.path().join(name);
     safetensors::write(&path, &Contents { arrays, metadata: BTreeMap::new() }).unwrap();
     path
 }
 
-fn gpt2_arrays(prefix: &str) -> Vec<(String, Vec<usize>)> {
+fn gpt2_arrays(prefix: &str) -> Shapes {
     let mut arrays = vec![("wte.weight".to_string(), vec![WORDS, WIDTH]), ("wpe.weight".into(), vec![PLACES, WIDTH])];
     for layer in 0..2 {
         for (name, shape) in [
@@ -124,7 +127,7 @@ fn gpt2_files_are_gpt2() -> Result<()> {
     Ok(())
 }
 
-fn bert_arrays(prefix: &str) -> Vec<(String, Vec<usize>)> {
+fn bert_arrays(prefix: &str) -> Shapes {
     let mut arrays = vec![
         ("embeddings.word_embeddings.weight".to_string(), vec![WORDS, WIDTH]),
         ("embeddings.position_embeddings.weight".into(), vec![PLACES, WIDTH]),
@@ -172,12 +175,11 @@ fn bert_files_open_and_padding_does_not_count() -> Result<()> {
 #[test]
 fn what_files_lack_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let refused =
-        |mut arrays: Vec<(String, Vec<usize>)>, edit: &dyn Fn(&mut Vec<(String, Vec<usize>)>), words: &str| {
-            edit(&mut arrays);
-            let error = gpt2(write("one.safetensors", &arrays, &folder), 2).unwrap_err().to_string();
-            assert!(error.contains(words) && error.contains("one.safetensors"), "{error}");
-        };
+    let refused = |mut arrays: Shapes, edit: &dyn Fn(&mut Shapes), words: &str| {
+        edit(&mut arrays);
+        let error = gpt2(write("one.safetensors", &arrays, &folder), 2).unwrap_err().to_string();
+        assert!(error.contains(words) && error.contains("one.safetensors"), "{error}");
+    };
     let arrays = || gpt2_arrays("");
     refused(vec![], &|_| {}, "has no array `wte.weight`");
     refused(arrays(), &|a| a.retain(|(name, _)| name != "h.1.ln_2.bias"), "has no array `h.1.ln_2.bias`");
