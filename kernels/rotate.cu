@@ -1,8 +1,9 @@
 // Pairs of features turned by angles that grow along an axis.
 #include "pack.cuh"
 
-// Of the rows of x, each of two halves a and b: out = (a cos − b sin, b cos + a sin), where sin counts by its sign. N elements
-// of a half are taken at once, of which there are `pairs` in all; the table has `half` cosines and as many sines in a row.
+// Of the rows of x, each of two halves a and b: out = (a cos − b sin, b cos + a sin), where sin counts by its sign. N
+// elements of a half are taken at once, of which there are `pairs` in all; the table has `half` cosines and as many
+// sines in a row.
 template <int N, class T>
 __device__ __forceinline__ void rotate(T* out, const T* x, const float* table, i64 pairs, i64 half, i64 behind,
                                        i64 places, i64 first, float sign) {

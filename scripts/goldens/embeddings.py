@@ -1,7 +1,8 @@
-"""Embeddings of tokens and positions: outputs, masks, and the gradients of inputs and weights for a random upstream gradient.
+"""Embeddings of tokens and positions: outputs, masks, and the gradients of inputs and weights for a random upstream
+gradient.
 
-What a call is told beside its tensor is `call`, under Keras's names. A gradient that is 0 throughout, because nothing of what it
-belongs to was read, is not written.
+What a call is told beside its tensor is `call`, under Keras's names. A gradient that is 0 throughout, because nothing of
+what it belongs to was read, is not written.
 """
 
 import common
@@ -156,7 +157,8 @@ def rotary(folder):
     case("dynamic_pair", (2, 5, 2), {"scaling_factor": 2.0, "rope_type": "dynamic"})
     yarn = {"scaling_factor": 4.0, "rope_type": "yarn", "original_max_position_embeddings": 64}
     case("yarn", (2, 5, 32), yarn, start_index=20)
-    case("yarn_exact", (2, 5, 32), yarn | {"truncate": False, "beta_fast": 8.0, "beta_slow": 2.0, "max_wavelength": 500})
+    exact = {"truncate": False, "beta_fast": 8.0, "beta_slow": 2.0, "max_wavelength": 500}
+    case("yarn_exact", (2, 5, 32), yarn | exact)
 
 
 def main():

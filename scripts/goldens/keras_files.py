@@ -497,7 +497,8 @@ def attention(folder):
 
 
 def embeddings(folder):
-    """Embeddings of positions, and embeddings that are called forward and in reverse; an attention that is called in two ways."""
+    """Embeddings of positions, and embeddings that are called forward and in reverse; an attention that is called in two
+    ways."""
     random = common.rng("embeddings")
     ids = keras.Input((5,), dtype="int32", name="ids")
     words = layers.ReversibleEmbedding(9, 6, mask_zero=True, name="words")

@@ -15,9 +15,9 @@ use serde_json::json;
 /// ([KerasHub](https://keras.io/keras_hub/api/modeling_layers/position_embedding/), [Devlin et al.,
 /// 2019](https://arxiv.org/abs/1810.04805)).
 ///
-/// Input `(batch, …, steps, features)`, of which only the shape counts, so that no gradient flows to it; output of the same
-/// shape, to be added to the input. There are `sequence_length` positions, so at most as many steps. Weight: `embeddings`
-/// (sequence_length, features). Defaults: Glorot uniform, `start_index` 0.
+/// Input `(batch, …, steps, features)`, of which only the shape counts, so that no gradient flows to it; output of the
+/// same shape, to be added to the input. There are `sequence_length` positions, so at most as many steps. Weight:
+/// `embeddings` (sequence_length, features). Defaults: Glorot uniform, `start_index` 0.
 ///
 /// Model files name it `keras_hub>PositionEmbedding`.
 #[derive(Clone, Debug)]

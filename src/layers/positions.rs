@@ -43,8 +43,8 @@ pub fn steps_of(x: &Spec) -> Result<Option<usize>> {
     Ok(x.dims[x.rank() - 2])
 }
 
-/// Rows of numbers, one for each position, that depend on it and on a layer's arguments alone: computed once and kept where they
-/// were last needed, since a step must not wait for the host each time.
+/// Rows of numbers, one for each position, that depend on it and on a layer's arguments alone: computed once and kept
+/// where they were last needed, since a step must not wait for the host each time.
 #[derive(Default)]
 pub struct Table(Mutex<Vec<Kept>>);
 
@@ -64,8 +64,8 @@ impl Kept {
 }
 
 impl Table {
-    /// A table (float32) that has the rows of these positions, and which of its rows is the first of them; `fill` writes the
-    /// row of a position, from the frequencies of features.
+    /// A table (float32) that has the rows of these positions, and which of its rows is the first of them; `fill`
+    /// writes the row of a position, from the frequencies of features.
     pub fn covering(
         &self,
         positions: Range<usize>,

@@ -15,14 +15,14 @@ use serde_json::json;
 /// ([Keras](https://keras.io/api/layers/core_layers/reversible_embedding/), [Press and Wolf,
 /// 2016](https://arxiv.org/abs/1608.05859)).
 ///
-/// Forward it is `embeddings[x]`, with the inputs, the output and the mask of an [`Embedding`]. In reverse, which a handle
-/// [told](super::LayerRef::told) so calls, it is x·embeddingsᵀ: input `(batch, …, output_dim)`, output `(batch, …, input_dim)`.
-/// With `tie_weights(false)` it is x·reverse_embeddings, and with `logit_soft_cap` c the scores y become c·tanh(y / c). What comes
-/// out has no mask, as in Keras.
+/// Forward it is `embeddings[x]`, with the inputs, the output and the mask of an [`Embedding`]. In reverse, which a
+/// handle [told](super::LayerRef::told) so calls, it is x·embeddingsᵀ: input `(batch, …, output_dim)`, output `(batch,
+/// …, input_dim)`. With `tie_weights(false)` it is x·reverse_embeddings, and with `logit_soft_cap` c the scores y
+/// become c·tanh(y / c). What comes out has no mask, as in Keras.
 ///
-/// Weights: `embeddings` (input_dim, output_dim) and, if they are not tied, `reverse_embeddings` (output_dim, input_dim) of the
-/// same initializer. Defaults: tied, no cap, uniform values of ±0.05, no mask. Vectors are looked up in f32 under mixed precision,
-/// and the product in reverse is computed in half, or in `reverse_dtype`.
+/// Weights: `embeddings` (input_dim, output_dim) and, if they are not tied, `reverse_embeddings` (output_dim,
+/// input_dim) of the same initializer. Defaults: tied, no cap, uniform values of ±0.05, no mask. Vectors are looked up
+/// in f32 under mixed precision, and the product in reverse is computed in half, or in `reverse_dtype`.
 ///
 /// ```
 /// use uncrumple::prelude::*;

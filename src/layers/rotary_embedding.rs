@@ -11,16 +11,16 @@ use serde_json::{Value, json};
 
 /// Features turned by angles that grow with the position
 /// ([KerasHub](https://keras.io/keras_hub/api/modeling_layers/rotary_embedding/), [Su et al.,
-/// 2021](https://arxiv.org/abs/2104.09864)): of the halves a and b of the features, (a·cos − b·sin, b·cos + a·sin), at the
-/// position p and the feature i of a half by the angle p·w with w = max_wavelength^(−2i / features).
+/// 2021](https://arxiv.org/abs/2104.09864)): of the halves a and b of the features, (a·cos − b·sin, b·cos + a·sin), at
+/// the position p and the feature i of a half by the angle p·w with w = max_wavelength^(−2i / features).
 ///
-/// Input `(batch, steps, features)` or `(batch, steps, heads, features)` with an even number of features, or another order of
-/// axes by `sequence_axis` and `feature_axis`; output of the same shape. The first step has the position `start_index`. No
-/// weights. Angles are computed in f32 under mixed precision too, and so are the products. Defaults: 10000, axes 1 and −1,
-/// position 0, no scaling.
+/// Input `(batch, steps, features)` or `(batch, steps, heads, features)` with an even number of features, or another
+/// order of axes by `sequence_axis` and `feature_axis`; output of the same shape. The first step has the position
+/// `start_index`. No weights. Angles are computed in f32 under mixed precision too, and so are the products. Defaults:
+/// 10000, axes 1 and −1, position 0, no scaling.
 ///
-/// `rope_type` says how [`scaling_factor`](RotaryEmbedding::scaling_factor) stretches positions, so that a model reads longer
-/// texts than it was trained on.
+/// `rope_type` says how [`scaling_factor`](RotaryEmbedding::scaling_factor) stretches positions, so that a model reads
+/// longer texts than it was trained on.
 ///
 /// Model files name it `keras_hub>RotaryEmbedding`.
 #[derive(Clone, Debug)]
@@ -47,8 +47,8 @@ pub enum RopeType {
     Linear,
     /// All are divided by s^(features / (features − 2)).
     Dynamic,
-    /// Those of features that turn seldom are divided by s, those that turn often are not, and the output is scaled by 1 + ln(s) /
-    /// 10 ([Peng et al., 2023](https://arxiv.org/abs/2309.00071)).
+    /// Those of features that turn seldom are divided by s, those that turn often are not, and the output is scaled by
+    /// 1 + ln(s) / 10 ([Peng et al., 2023](https://arxiv.org/abs/2309.00071)).
     Yarn,
 }
 
@@ -103,8 +103,8 @@ impl RotaryEmbedding {
         scaling_factor: f64;
         /// How they are; by default linearly.
         rope_type: RopeType;
-        /// With yarn: features that turn at least so often in the length that the model was trained on are not stretched; by default
-        /// 32.
+        /// With yarn: features that turn at least so often in the length that the model was trained on are not
+        /// stretched; by default 32.
         beta_fast: f64;
         /// With yarn: those that turn at most so often are stretched whole; by default 1.
         beta_slow: f64;

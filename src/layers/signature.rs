@@ -85,8 +85,8 @@ impl Signature {
         self.number
     }
 
-    /// The same, told a value under a name: whether an input is there, a truth value as 0 or 1, or a number; `None` where it is
-    /// no such argument or no such value.
+    /// The same, told a value under a name: whether an input is there, a truth value as 0 or 1, or a number; `None`
+    /// where it is no such argument or no such value.
     pub fn tell_value(self, name: &str, value: i64) -> Option<Signature> {
         match self.arguments.iter().find(|a| a.name() == name)? {
             Argument::Number(_) => u64::try_from(value).ok().map(|number| Signature { number, ..self }),

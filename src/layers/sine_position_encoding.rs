@@ -10,12 +10,12 @@ use serde_json::json;
 
 /// Sines and cosines of positions, of wavelengths that grow geometrically
 /// ([KerasHub](https://keras.io/keras_hub/api/modeling_layers/sine_position_encoding/), [Vaswani et al.,
-/// 2017](https://arxiv.org/abs/1706.03762)): at the position p, sin(p·w) for an even feature i and cos(p·w) for an odd one, with w
-/// = max_wavelength^(−2⌊i/2⌋ / features).
+/// 2017](https://arxiv.org/abs/1706.03762)): at the position p, sin(p·w) for an even feature i and cos(p·w) for an odd
+/// one, with w = max_wavelength^(−2⌊i/2⌋ / features).
 ///
-/// Input `(batch, …, steps, features)`, of which only the shape counts, so that no gradient flows to it; output of the same
-/// shape, to be added to the input. The first step has the position `start_index`. No weights. Defaults: 10000, 0. Angles are f32
-/// under mixed precision too, where Keras rounds the positions themselves.
+/// Input `(batch, …, steps, features)`, of which only the shape counts, so that no gradient flows to it; output of the
+/// same shape, to be added to the input. The first step has the position `start_index`. No weights. Defaults: 10000, 0.
+/// Angles are f32 under mixed precision too, where Keras rounds the positions themselves.
 ///
 /// Model files name it `keras_hub>SinePositionEncoding`.
 #[derive(Clone, Debug)]

@@ -12,15 +12,16 @@ use std::sync::Arc;
 /// A vector for each token and one for its position, added
 /// ([KerasHub](https://keras.io/keras_hub/api/modeling_layers/token_and_position_embedding/)).
 ///
-/// Input `(batch, …, steps)` of whole numbers from 0 to `vocabulary_size` − 1 as an [`Embedding`](super::Embedding) takes them, at
-/// most `sequence_length` steps; output `(batch, …, steps, embedding_dim)`. With `mask_zero` the output has a mask that is false
-/// where the number is 0. The first step has the position `start_index`.
+/// Input `(batch, …, steps)` of whole numbers from 0 to `vocabulary_size` − 1 as an [`Embedding`](super::Embedding)
+/// takes them, at most `sequence_length` steps; output `(batch, …, steps, embedding_dim)`. With `mask_zero` the output
+/// has a mask that is false where the number is 0. The first step has the position `start_index`.
 ///
-/// Weights: `token_embedding/embeddings` (vocabulary_size, embedding_dim), `token_embedding/reverse_embeddings` (embedding_dim,
-/// vocabulary_size) if they are not tied, `position_embedding/embeddings` (sequence_length, embedding_dim). Those in reverse serve
-/// calls of Keras's `layer.token_embedding`; the layer itself never reads them, and to be trained here they must not be there. A
-/// [`ReversibleEmbedding`] beside a [`PositionEmbedding`] can be called both ways. Defaults: tied, uniform values of ±0.05, no
-/// mask, 0. Under mixed precision vectors are looked up and added in f32.
+/// Weights: `token_embedding/embeddings` (vocabulary_size, embedding_dim), `token_embedding/reverse_embeddings`
+/// (embedding_dim, vocabulary_size) if they are not tied, `position_embedding/embeddings` (sequence_length,
+/// embedding_dim). Those in reverse serve calls of Keras's `layer.token_embedding`; the layer itself never reads them,
+/// and to be trained here they must not be there. A [`ReversibleEmbedding`] beside a [`PositionEmbedding`] can be
+/// called both ways. Defaults: tied, uniform values of ±0.05, no mask, 0. Under mixed precision vectors are looked up
+/// and added in f32.
 ///
 /// Model files name it `keras_hub>TokenAndPositionEmbedding`.
 #[derive(Clone, Debug)]

@@ -20,15 +20,15 @@ pub struct Rotate {
 static ROTATE: Kernel = Kernel::new("rotate", "rotate", FLOATS);
 
 impl Tensor {
-    /// The two halves a and b of the last axis turned against each other, (a·cos − b·sin, b·cos + a·sin), by angles of the place
-    /// along `axis`: what rotary embeddings do ([Su et al., 2021](https://arxiv.org/abs/2104.09864)).
+    /// The two halves a and b of the last axis turned against each other, (a·cos − b·sin, b·cos + a·sin), by angles of
+    /// the place along `axis`: what rotary embeddings do ([Su et al., 2021](https://arxiv.org/abs/2104.09864)).
     ///
-    /// `table` (float32) has a row for each place, its cosines and behind them its sines, as many together as the last axis has
-    /// elements; the place 0 of this tensor has the row `first`. No gradient flows to it.
+    /// `table` (float32) has a row for each place, its cosines and behind them its sines, as many together as the last
+    /// axis has elements; the place 0 of this tensor has the row `first`. No gradient flows to it.
     ///
     /// # Errors
-    /// A dtype that is no float, a last axis of odd extent or one that is `axis` itself, a table of another shape or dtype or
-    /// with too few rows.
+    /// A dtype that is no float, a last axis of odd extent or one that is `axis` itself, a table of another shape or
+    /// dtype or with too few rows.
     pub fn rotate(&self, table: &Tensor, axis: isize, first: usize) -> Result<Tensor> {
         let axis = self.shape().axis(axis, "rotate")?;
         apply_one(Rotate { axis, first, inverse: false }, &[self, table])

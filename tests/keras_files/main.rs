@@ -333,8 +333,8 @@ fn calls_come_back_as_they_were_told() {
     assert!(path_of("transformer_decoder/_cross_attention_layer/output_dense/kernel"));
 }
 
-/// Every embedding, with arguments that are not the defaults; one that is called in both ways, the way back first in the file's
-/// order of outputs, and an attention that is called in two.
+/// Every embedding, with arguments that are not the defaults; one that is called in both ways, the way back first in
+/// the file's order of outputs, and an attention that is called in two.
 fn of_embeddings() -> Model {
     let ids = Input::with([5], DType::I32, None);
     let words = ReversibleEmbedding::new(9, 6).mask_zero(true).tie_weights(false).logit_soft_cap(3.0).shared();
