@@ -21,6 +21,7 @@ use std::time::Duration;
 pub struct Fit {
     epochs: usize,
     batch_size: usize,
+    steps_per_epoch: Option<usize>,
     shuffle: bool,
     validation_split: f64,
     validation_data: Option<Dataset>,
@@ -37,6 +38,7 @@ impl Fit {
         Fit {
             epochs,
             batch_size: BATCH_SIZE,
+            steps_per_epoch: None,
             shuffle: true,
             validation_split: 0.0,
             validation_data: None,
@@ -51,6 +53,13 @@ impl Fit {
     /// Samples of a batch; 32 unless told otherwise.
     pub fn batch_size(mut self, batch_size: usize) -> Fit {
         self.batch_size = batch_size;
+        self
+    }
+
+    /// Batches of an epoch, at most; all of the data's unless told otherwise. Where the data has more, each epoch has others of
+    /// them, drawn at random; without [`Fit::shuffle`] the first.
+    pub fn steps_per_epoch(mut self, steps: usize) -> Fit {
+        self.steps_per_epoch = Some(steps);
         self
     }
 
@@ -168,9 +177,9 @@ impl Trainer {
 
     /// `sum` is the checksum of the data, for a backup.
     fn run_on(&mut self, train: Feed, validation: Option<Dataset>, sum: Option<u32>, fit: Fit) -> Result<History> {
-        let Fit { epochs, batch_size, shuffle, .. } = fit;
+        let Fit { epochs, batch_size, steps_per_epoch, shuffle, .. } = fit;
         let mut callbacks = fit.callbacks;
-        if epochs == 0 || batch_size == 0 || train.len() == 0 {
+        if epochs == 0 || batch_size == 0 || steps_per_epoch == Some(0) || train.len() == 0 {
             return Err(no_epochs());
         }
         self.history = History::default();
@@ -189,7 +198,7 @@ impl Trainer {
             let names = self.figures.iter().map(|name| format!("val_{name}")).collect::<Vec<_>>();
             self.figures.extend(names);
         }
-        let samples = train.len();
+        let samples = steps_per_epoch.map_or(train.len(), |steps| steps.saturating_mul(batch_size).min(train.len()));
         let epoch = Epoch { number: 0, epochs, steps: samples.div_ceil(batch_size), batch_size, samples };
         let mut backup = match fit.backup {
             None => None,
@@ -251,11 +260,12 @@ impl Trainer {
             if let Some(midway) = place.midway.take() {
                 midway.restore(self)?;
             }
-            let order = if shuffle {
-                shuffled(epoch.samples, self.seed, self.state.iteration as i64 - place.steps as i64)
+            let mut order = if shuffle {
+                shuffled(train.len(), self.seed, self.state.iteration as i64 - place.steps as i64)
             } else {
-                (0..epoch.samples as i32).collect()
+                (0..train.len() as i32).collect()
             };
+            order.truncate(epoch.samples);
             let place = &mut place;
             let stops = thread::scope(|scope| {
                 let mut batches =

@@ -77,5 +77,5 @@ impl fmt::Display for History {
 }
 
 pub(super) fn no_epochs() -> Error {
-    Error::Config("a run needs at least one epoch and a batch size of at least 1".into())
+    Error::Config("a run needs at least one epoch, a batch size of at least 1, and at least one step an epoch".into())
 }

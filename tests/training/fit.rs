@@ -115,6 +115,11 @@ fn histories_are_kerass() -> Result<()> {
 
 /// The order in which samples come, epoch by epoch: each sample is its own number.
 fn orders(runs: &[(usize, bool)]) -> Result<Vec<Vec<i32>>> {
+    orders_of(runs, None, 50)
+}
+
+/// The same where an epoch has so many steps, which are so many samples of 50.
+fn orders_of(runs: &[(usize, bool)], steps: Option<usize>, samples: usize) -> Result<Vec<Vec<i32>>> {
     let n = 50;
     let x = Tensor::from_slice(&(0..n).map(|i| i as f32).collect::<Vec<_>>(), [n, 1])?;
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -126,25 +131,43 @@ fn orders(runs: &[(usize, bool)]) -> Result<Vec<Vec<i32>>> {
         model.call(&[x])?[0].sum(&[], false)
     });
     for &(epochs, shuffle) in runs {
-        trainer.fit(&Dataset::new(&x, ())?, Fit::epochs(epochs).batch_size(7).shuffle(shuffle))?;
+        let fit = Fit::epochs(epochs).batch_size(7).shuffle(shuffle);
+        let fit = steps.into_iter().fold(fit, Fit::steps_per_epoch);
+        trainer.fit(&Dataset::new(&x, ())?, fit)?;
     }
     let seen = seen.lock().unwrap();
-    Ok(seen.chunks(n).map(<[i32]>::to_vec).collect())
+    Ok(seen.chunks(samples).map(<[i32]>::to_vec).collect())
 }
 
 #[test]
 fn every_epoch_of_every_fit_has_an_order_of_its_own() -> Result<()> {
-    let orders_of = orders(&[(2, true), (1, true)])?;
+    let all = orders(&[(2, true), (1, true)])?;
     let in_order: Vec<i32> = (0..50).collect();
-    assert_eq!(orders_of.len(), 3);
-    for (i, order) in orders_of.iter().enumerate() {
+    assert_eq!(all.len(), 3);
+    for (i, order) in all.iter().enumerate() {
         let mut sorted = order.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, in_order, "epoch {i}: each sample once");
         assert_ne!(*order, in_order, "epoch {i}");
-        assert!(!orders_of[..i].contains(order), "epoch {i} repeats an order");
+        assert!(!all[..i].contains(order), "epoch {i} repeats an order");
     }
-    assert_eq!(orders(&[(3, true)])?, orders_of, "where a fit ends does not matter");
+    assert_eq!(orders(&[(3, true)])?, all, "where a fit ends does not matter");
     assert!(orders(&[(2, false), (1, false)])?.iter().all(|order| *order == in_order));
+    Ok(())
+}
+
+#[test]
+fn an_epoch_may_have_a_part_of_the_batches() -> Result<()> {
+    let drawn = orders_of(&[(3, true)], Some(3), 21)?;
+    let each: Vec<BTreeSet<i32>> = drawn.iter().map(|order| order.iter().copied().collect()).collect();
+    assert!(each.len() == 3 && each.iter().all(|samples| samples.len() == 21), "no sample comes twice: {drawn:?}");
+    assert!(each[0] != each[1] && each[1] != each[2], "others are drawn each time");
+    assert!(orders_of(&[(2, false)], Some(3), 21)?.iter().all(|order| order.iter().copied().eq(0..21)));
+    assert_eq!(orders_of(&[(2, true)], Some(9), 50)?, orders(&[(2, true)])?, "there are no more");
+    let model = Sequential::new([1]).add(Dense::new(1)).build()?;
+    let x = Tensor::from_slice(&[1f32, 2.0], [2, 1])?;
+    let mut trainer = model.compile(SGD::new(0.0), MeanSquaredError::new(), ())?;
+    let error = trainer.fit(&Dataset::new(&x, &x)?, Fit::epochs(1).steps_per_epoch(0)).unwrap_err().to_string();
+    assert!(error.contains("at least one step an epoch"), "{error}");
     Ok(())
 }
