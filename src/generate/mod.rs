@@ -25,14 +25,15 @@ pub struct Generate {
     stop_token_ids: Vec<i32>,
     seed: u64,
     cache: bool,
+    slide: bool,
     input: Option<usize>,
 }
 
 impl Generate {
     /// Sequences of at most so many tokens, those of the prompt included.
     pub fn max_length(max_length: usize) -> Generate {
-        let (sampler, stop_token_ids, seed, cache, input) = (Sampler::Greedy, Vec::new(), 0, true, None);
-        Generate { max_length, sampler, stop_token_ids, seed, cache, input }
+        let (sampler, stop_token_ids, seed) = (Sampler::Greedy, Vec::new(), 0);
+        Generate { max_length, sampler, stop_token_ids, seed, cache: true, slide: false, input: None }
     }
 
     /// How the next token is chosen; by default the likeliest is.
@@ -56,6 +57,13 @@ impl Generate {
     /// Whether layers keep what they need of the tokens before, where all can; by default they do. The tokens are the same.
     pub fn cache(mut self, cache: bool) -> Self {
         self.cache = cache;
+        self
+    }
+
+    /// Whether sequences may be longer than those that the model takes; by default they may not. Where one has outgrown it, the
+    /// model goes on from as many of the last tokens as are half of what it takes, and knows nothing of those before.
+    pub fn slide(mut self, slide: bool) -> Self {
+        self.slide = slide;
         self
     }
 

@@ -8,7 +8,16 @@ use crate::model::{Incremental, Mode, Model};
 use crate::tensor::{Tensor, no_grad};
 
 /// The logits of the token behind sequences.
-pub(super) enum Source<'a> {
+pub(super) struct Source<'a> {
+    run: Run<'a>,
+    /// How many tokens the model sees at most, where sequences slide past it.
+    window: usize,
+    /// The first of the tokens that it sees.
+    start: usize,
+}
+
+/// How the model is run.
+enum Run<'a> {
     /// From the tokens that are new, and what layers keep of those before.
     Cached(Incremental<'a>),
     /// From all tokens again.
@@ -16,7 +25,7 @@ pub(super) enum Source<'a> {
 }
 
 /// A model that is run on whole sequences.
-pub(super) struct Whole<'a> {
+struct Whole<'a> {
     model: &'a Model,
     weights: Vec<Tensor>,
     /// In the order of the model's inputs; nothing where the sequence goes.
@@ -53,37 +62,47 @@ impl<'a> Source<'a> {
             }
         };
         let length = spec.dims[1];
-        if let Some(length) = length.filter(|&length| !last_alone && length < options.max_length) {
+        let window = length.filter(|&length| !last_alone && length < options.max_length);
+        if let (Some(length), false) = (window, options.slide) {
             let message = format!("the model takes sequences of {length} tokens");
             return Err(Error::Config(format!("argument `max_length`: {message}, got {}", options.max_length)));
         }
+        let source = |run: Run<'a>| Source { run, window: window.unwrap_or(usize::MAX), start: 0 };
         if options.cache
             && !last_alone
-            && let Some(incremental) = model.incremental(others, input, options.max_length)?
+            && let Some(incremental) = model.incremental(others, input, window.unwrap_or(options.max_length))?
         {
-            return Ok(Source::Cached(incremental));
+            return Ok(source(Run::Cached(incremental)));
         }
         let mut inputs = others.iter().map(|x| x.to_device(&model.device).map(Some)).collect::<Result<Vec<_>>>()?;
         inputs.insert(input, None);
         let weights = model.weights_on_device()?;
-        Ok(Source::Whole(Whole { model, weights, inputs, length, last_alone }))
+        Ok(source(Run::Whole(Whole { model, weights, inputs, length, last_alone })))
     }
 
     /// Whether layers keep what they need of the tokens before.
     pub fn is_cached(&self) -> bool {
-        matches!(self, Source::Cached(_))
+        matches!(self.run, Run::Cached(_))
     }
 
     /// The logits of the token behind these sequences, all of one length, a row for each.
     pub fn logits(&mut self, sequences: &[&[i32]]) -> Result<Vec<Vec<f32>>> {
-        let steps = sequences.first().map_or(0, |s| s.len());
-        let logits = match self {
-            Source::Cached(incremental) => {
+        let all = sequences.first().map_or(0, |s| s.len());
+        if all - self.start > self.window {
+            self.start = all - self.window.div_ceil(2);
+            if let Run::Cached(incremental) = &mut self.run {
+                incremental.restart();
+            }
+        }
+        let (start, steps) = (self.start, all - self.start);
+        let sequences: Vec<&[i32]> = sequences.iter().map(|s| &s[start..]).collect();
+        let logits = match &mut self.run {
+            Run::Cached(incremental) => {
                 let first = incremental.steps();
                 let new: Vec<i32> = sequences.iter().flat_map(|s| &s[first..]).copied().collect();
                 incremental.advance(&Tensor::from_slice(&new, [sequences.len(), steps - first])?)?
             }
-            Source::Whole(whole) => whole.logits(sequences, steps)?,
+            Run::Whole(whole) => whole.logits(&sequences, steps)?,
         };
         let rows = logits.cast(DType::F32)?.to_vec::<f32>()?;
         let tokens = logits.shape().last().max(1);
@@ -93,9 +112,9 @@ impl<'a> Source<'a> {
     /// Puts the sequences in another order.
     pub fn reorder(&mut self, order: &[i32]) -> Result<()> {
         let order = Tensor::from_slice(order, order.len())?;
-        match self {
-            Source::Cached(incremental) => incremental.reorder(&order),
-            Source::Whole(whole) => whole.inputs.iter_mut().flatten().try_for_each(|input| {
+        match &mut self.run {
+            Run::Cached(incremental) => incremental.reorder(&order),
+            Run::Whole(whole) => whole.inputs.iter_mut().flatten().try_for_each(|input| {
                 *input = input.gather(&order.to_device(&input.device())?)?;
                 Ok(())
             }),

@@ -203,6 +203,49 @@ fn a_model_that_needs_the_whole_sequence_gets_it() -> Result<()> {
     Ok(())
 }
 
+/// What a model writes that is given the last tokens anew each time it has seen all that it takes.
+fn by_hand(model: &Model, prompt: &[i32], length: usize) -> Result<Vec<i32>> {
+    let mut sequence = prompt.to_vec();
+    while sequence.len() < length {
+        let half = LENGTH / 2;
+        let start = if sequence.len() > LENGTH { sequence.len() - half } else { 0 };
+        let room = (length - start).min(LENGTH + 1);
+        // The token behind the last of all that the model takes.
+        for end in sequence.len() - start..room {
+            let mut seen = sequence[start..].to_vec();
+            seen.resize(LENGTH, 0);
+            let logits = model.call(&[&Tensor::from_slice(&seen, [1, LENGTH])?])?[0].slice(1, end - 1..end)?;
+            sequence.push(logits.argmax(-1)?.cast(DType::I32)?.to_vec::<i32>()?[0]);
+        }
+    }
+    Ok(sequence)
+}
+
+#[test]
+fn sequences_slide_past_what_the_model_takes() -> Result<()> {
+    let model = gpt(true)?;
+    let long: Vec<i32> = (0..30).map(|i| i * 7 % 23).collect();
+    for prompt in [&[3, 1, 4][..], &long] {
+        let options = Generate::max_length(70).slide(true);
+        let got = model.generate(&[prompt.to_vec()], &options)?;
+        assert_eq!(got, [by_hand(&model, prompt, 70)?]);
+    }
+    // As long as the model takes: nothing slides.
+    let options = Generate::max_length(LENGTH);
+    assert_eq!(model.generate(&prompts(), &options)?, model.generate(&prompts(), &options.slide(true))?);
+    let source = Tensor::from_slice(&(0..21).map(|i| i * 5 % 23).collect::<Vec<i32>>(), [3, 7])?;
+    let translator = translator()?;
+    for sampler in samplers() {
+        let options = Generate::max_length(60).slide(true).sampler(sampler).seed(7);
+        for (model, others) in [(&model, &[][..]), (&translator, &[&source][..])] {
+            let cached = model.generate_for(others, &prompts(), &options)?;
+            assert_eq!(cached, model.generate_for(others, &prompts(), &options.clone().cache(false))?, "{sampler:?}");
+            assert!(cached.iter().zip(prompts()).all(|(s, p)| s.starts_with(&p) && s.len() == 60));
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn what_cannot_be_is_said() -> Result<()> {
     let model = gpt(true)?;

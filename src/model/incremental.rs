@@ -161,6 +161,11 @@ impl Incremental<'_> {
         self.first
     }
 
+    /// Goes back to where there were no steps, for others; what was made of the inputs that stay is kept.
+    pub fn restart(&mut self) {
+        self.first = 0;
+    }
+
     /// Puts the samples in another order, some of them several times perhaps: `order` has the old place of each, int32.
     ///
     /// # Errors
