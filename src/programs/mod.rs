@@ -2,6 +2,7 @@
 
 mod dense;
 pub mod image;
+pub mod language;
 pub mod pictures;
 pub mod pretrained;
 mod recurrent;

@@ -36,6 +36,13 @@ fn embedded((steps, vocabulary): Text, tokens: &Symbol) -> Result<Symbol> {
     TokenAndPositionEmbedding::new(vocabulary, steps, WIDTH).call(tokens)
 }
 
+/// Blocks of a decoder alone, each of which normalises what it reads, and the normalisation behind them.
+pub(super) fn decoder(x: Symbol, blocks: usize, width: usize, heads: usize, activation: Activation) -> Result<Symbol> {
+    let block = || TransformerDecoder::new(4 * width, heads).activation(activation).normalize_first(true);
+    let x = (0..blocks).try_fold(x, |x, _| block().call(&x))?;
+    LayerNormalization::new().epsilon(1e-5).call(&x)
+}
+
 pub(super) const ENCODER: Program = Program {
     name: "encoder",
     about: "two classes: embedding 256, TransformerEncoder 256 with 8 heads, Dense 1 sigmoid on 200 tokens of 20,000",
@@ -79,12 +86,7 @@ pub(super) const GPT: Program = Program {
     targets: &[Kind::Below(WINDOW.1, &[WINDOW.0])],
     model: || {
         let input = tokens(WINDOW);
-        let mut x = embedded(WINDOW, &input)?;
-        for _ in 0..4 {
-            let block = TransformerDecoder::new(4 * WIDTH, HEADS).activation(Activation::Gelu);
-            x = block.normalize_first(true).call(&x)?;
-        }
-        let x = LayerNormalization::new().epsilon(1e-5).call(&x)?;
+        let x = decoder(embedded(WINDOW, &input)?, 4, WIDTH, HEADS, Activation::Gelu)?;
         Model::new(&input, &Dense::new(WINDOW.1).call(&x)?)
     },
     loss: || SparseCategoricalCrossentropy::from_logits().into(),
@@ -102,12 +104,8 @@ pub(super) const GPT2: Program = Program {
         let input = tokens(PAGE);
         let words = ReversibleEmbedding::new(PAGE.1, 768).shared();
         let x = words.call(&input)?;
-        let mut x = Add::new().call([&x, &PositionEmbedding::new(PAGE.0).call(&x)?])?;
-        for _ in 0..12 {
-            let block = TransformerDecoder::new(4 * 768, 12).activation(Activation::GeluTanh);
-            x = block.normalize_first(true).call(&x)?;
-        }
-        let x = LayerNormalization::new().epsilon(1e-5).call(&x)?;
+        let x = Add::new().call([&x, &PositionEmbedding::new(PAGE.0).call(&x)?])?;
+        let x = decoder(x, 12, 768, 12, Activation::GeluTanh)?;
         Model::new(&input, &words.told("reverse", true)?.call(&x)?)
     },
     loss: || SparseCategoricalCrossentropy::from_logits().into(),
