@@ -15,6 +15,7 @@ mod pictures;
 mod reviews;
 mod run;
 mod sentiment;
+mod shakespeare;
 mod source;
 mod tune;
 mod verdict;
@@ -44,6 +45,7 @@ enum What {
     Sentiment(sentiment::Arguments),
     Phonemes(phonemes::Arguments),
     Weather(weather::Arguments),
+    Shakespeare(shakespeare::Arguments),
     Csv(csv::Arguments),
 }
 
@@ -58,6 +60,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         What::Sentiment(arguments) => sentiment::run(arguments),
         What::Phonemes(arguments) => phonemes::run(arguments),
         What::Weather(arguments) => weather::run(arguments),
+        What::Shakespeare(arguments) => shakespeare::run(arguments),
         What::Csv(arguments) => csv::run(arguments),
     }
 }
