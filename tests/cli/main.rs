@@ -2,6 +2,7 @@
 
 mod drawings;
 mod fit;
+mod generate;
 mod pictures;
 mod resume;
 mod sentiment;
@@ -17,7 +18,7 @@ use uncrumple::files::npy;
 use uncrumple::prelude::*;
 use uncrumple::{optimizers, programs};
 
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 21] = [
     &["train"],
     &["train", "mnist"],
     &["train", "fashion-mnist"],
@@ -28,10 +29,12 @@ const COMMANDS: [&[&str]; 19] = [
     &["train", "phonemes"],
     &["train", "sentiment"],
     &["train", "weather"],
+    &["train", "shakespeare"],
     &["train", "csv"],
     &["fit"],
     &["evaluate"],
     &["predict"],
+    &["generate"],
     &["grad-cam"],
     &["summary"],
     &["inspect"],
@@ -121,6 +124,24 @@ fn every_command_has_help() {
             &["train", "weather"],
             &["--program", "--epochs", "--batch-size", "--learning-rate", "--out", "--precision", "--resume"],
         ),
+        (
+            &["train", "shakespeare"],
+            &["--epochs", "--steps", "--batch-size", "--learning-rate", "--limit", "--out", "--precision", "--resume"],
+        ),
+        (
+            &["generate"],
+            &[
+                "--prompt",
+                "--max-tokens",
+                "--temperature",
+                "--top-k",
+                "--top-p",
+                "--beams",
+                "--stop",
+                "--samples",
+                "--no-cache",
+            ],
+        ),
         (&["predict"], &["--x", "--image", "--top", "--out", "--batch-size", "--precision"]),
         (&["summary"], &["--batch-size", "--precision", "--plot"]),
         (&["grad-cam"], &["--image", "--class", "--layer", "--divide", "--out"]),
@@ -149,6 +170,13 @@ fn wrong_usage_is_explained() {
         (&["summary", "m.keras", "--batch-size", "0"], "0 is not in"),
         (&["predict", "m.keras", "--x", "x", "--out", "y", "--batch-size", "99999999999"], "is not in"),
         (&["devices", "--device", "tpu"], "write auto, cpu or cuda:N"),
+        (&["generate", "m.keras"], "--prompt <TEXT>"),
+        (&["generate", "m.keras", "--prompt", "a", "--temperature", "-1"], "a temperature is a number of at least 0"),
+        (&["generate", "m.keras", "--prompt", "a", "--top-p", "1.5"], "a share is above 0 and at most 1"),
+        (&["generate", "m.keras", "--prompt", "a", "--top-k", "3", "--top-p", "0.5"], "cannot be used with"),
+        (&["generate", "m.keras", "--prompt", "a", "--beams", "3", "--temperature", "1"], "cannot be used with"),
+        (&["generate", "m.keras", "--prompt", "a", "--max-tokens", "0"], "0 is not in"),
+        (&["train", "shakespeare", "--limit", "10"], "10 is not in"),
         (&["bench", "--device", "cuda:x"], "write auto, cpu or cuda:N"),
         (&["bench", "--program", "nothing"], "dense-categorical"),
         (&["bench", "--seconds", "-1"], "unexpected argument '-1'"),

@@ -6,6 +6,7 @@ mod compiled;
 mod devices;
 mod evaluate;
 mod fit;
+mod generate;
 mod grad_cam;
 mod inspect;
 mod options;
@@ -45,6 +46,7 @@ enum Command {
     Fit(fit::Arguments),
     Evaluate(evaluate::Arguments),
     Predict(predict::Arguments),
+    Generate(generate::Arguments),
     GradCam(grad_cam::Arguments),
     Summary(summary::Arguments),
     Inspect(inspect::Arguments),
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::Fit(arguments) => fit::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments),
         Command::GradCam(arguments) => grad_cam::run(&arguments),
         Command::Summary(arguments) => summary::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
@@ -84,12 +87,16 @@ fn warn(text: impl std::fmt::Display) {
 /// Writes a line to standard output. Whoever read along may have read enough, as in `uncrumple train mnist | head -1`: what
 /// the command leaves in files is made all the same.
 fn say(text: impl std::fmt::Display) -> Result<()> {
+    tell(format_args!("{text}\n")).map(drop)
+}
+
+/// Writes to standard output at once, without a line's end; says whether somebody reads it.
+fn tell(text: impl std::fmt::Display) -> Result<bool> {
     let mut out = std::io::stdout().lock();
-    let written = writeln!(out, "{text}").and_then(|()| out.flush());
+    let written = write!(out, "{text}").and_then(|()| out.flush());
     match written {
-        Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Error::Io { path: "standard output".into(), source })
-        }
-        _ => Ok(()),
+        Err(source) if source.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(source) => Err(Error::Io { path: "standard output".into(), source }),
+        Ok(()) => Ok(true),
     }
 }
