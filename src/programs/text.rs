@@ -3,7 +3,9 @@
 use super::tabular::Tabular;
 use crate::data::{Dataset, Feature, FeatureSpace, Tokens};
 use crate::error::{Error, Result};
-use crate::layers::{Dense, Dropout, Embedding, LSTM, Symbol};
+use crate::layers::{
+    Dense, Dropout, Embedding, GlobalAveragePooling1D, LSTM, Symbol, TokenAndPositionEmbedding, TransformerEncoder,
+};
 use crate::model::Model;
 
 /// A network between a text and what is to be said of it.
@@ -19,7 +21,12 @@ pub struct Network {
 }
 
 /// Every network, in the order of a table that compares them.
-pub const NETWORKS: &[Network] = &[BAG_OF_WORDS, LSTM_32];
+pub const NETWORKS: &[Network] = &[BAG_OF_WORDS, LSTM_32, ENCODER];
+
+/// Words of a text that are read in their order.
+const WORDS: usize = 48;
+const SEQUENCE: Feature =
+    Feature::TextSequence { tokens: Tokens::Words, max_tokens: 5000, output_sequence_length: WORDS };
 
 const BAG_OF_WORDS: Network = Network {
     name: "bag-of-words",
@@ -31,10 +38,21 @@ const BAG_OF_WORDS: Network = Network {
 const LSTM_32: Network = Network {
     name: "lstm",
     about: "Embedding 32, LSTM 32 over the first 48 words, of which the 5,000 most frequent are known: word after word",
-    feature: Feature::TextSequence { tokens: Tokens::Words, max_tokens: 5000, output_sequence_length: 48 },
+    feature: SEQUENCE,
     body: |words, vocabulary| {
         let x = Embedding::new(vocabulary, 32).mask_zero(true).call(words)?;
         Dropout::new(0.5).call(&LSTM::new(32).call(&Dropout::new(0.5).call(&x)?)?)
+    },
+};
+
+const ENCODER: Network = Network {
+    name: "encoder",
+    about: "Embedding 32 of the same words and of their places, TransformerEncoder 64 with 2 heads, their mean: all at once",
+    feature: SEQUENCE,
+    body: |words, vocabulary| {
+        let x = TokenAndPositionEmbedding::new(vocabulary, WORDS, 32).mask_zero(true).call(words)?;
+        let x = TransformerEncoder::new(64, 2).dropout(0.5).call(&Dropout::new(0.5).call(&x)?)?;
+        Dropout::new(0.5).call(&GlobalAveragePooling1D::new().call(&x)?)
     },
 };
 

@@ -28,7 +28,10 @@ fn sentences_are_read_in_several_ways() -> Result<()> {
     let printed = succeed(&arguments(&out));
     assert!(printed.contains("rows     7599 to train on, 845 for validation, 2111 to be tested on"), "{printed}");
     let rows = results(&out);
-    assert_eq!(rows.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["majority", "bag-of-words", "lstm"]);
+    assert_eq!(
+        rows.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        ["majority", "bag-of-words", "lstm", "encoder"]
+    );
     assert!(rows[0].1.iter().all(|share| (0.5..0.51).contains(share)), "{rows:?}");
     for (name, [validation, test]) in &rows[1..] {
         assert!(*validation > 0.65 && *test > 0.65, "{rows:?}");
@@ -43,15 +46,17 @@ fn sentences_are_read_in_several_ways() -> Result<()> {
     assert!(printed.contains(&format!("\n{} is right about {:.1} % ", best.0, best.1[1] * 100.0)), "{printed}");
 
     // The file says what it reads, so that the command takes sentences.
-    let model = out.join("lstm/model.keras");
-    let space = Tabular::of(&Model::load(&model)?)?.unwrap().space;
-    assert_eq!((space.width(), space.vocabulary_size("text")), (48, Some(5000)));
     let (sentences, predicted) = (folder.path().join("sentences.csv"), folder.path().join("predicted.csv"));
     std::fs::write(&sentences, "text\nA dull and stupid mess.\n\"A moving, beautiful and funny film\"\n").unwrap();
-    succeed(&["predict", text(&model), "--x", text(&sentences), "--out", text(&predicted), "--device", "cpu"]);
-    let predicted = std::fs::read_to_string(&predicted).unwrap();
-    let said: Vec<&str> = predicted.lines().skip(1).collect();
-    assert!(said.len() == 2 && said[0].contains("negative") && said[1].contains("positive"), "{predicted}");
+    for network in ["lstm", "encoder"] {
+        let model = out.join(network).join("model.keras");
+        let space = Tabular::of(&Model::load(&model)?)?.unwrap().space;
+        assert_eq!((space.width(), space.vocabulary_size("text")), (48, Some(5000)));
+        succeed(&["predict", text(&model), "--x", text(&sentences), "--out", text(&predicted), "--device", "cpu"]);
+        let predicted = std::fs::read_to_string(&predicted).unwrap();
+        let said: Vec<&str> = predicted.lines().skip(1).collect();
+        assert!(said.len() == 2 && said[0].contains("negative") && said[1].contains("positive"), "{predicted}");
+    }
 
     // The same seed, one network alone: the same figures.
     let alone = folder.path().join("alone");
@@ -64,14 +69,15 @@ fn sentences_are_read_in_several_ways() -> Result<()> {
 fn numbers_of_words_are_exact_in_mixed_precision() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("sentiment");
-    succeed(&[&arguments(&out)[..], &["--program", "lstm", "--precision", "mixed_bfloat16"]].concat());
+    let read = ["--program", "lstm", "--program", "encoder"];
+    succeed(&[&arguments(&out)[..], &read, &["--precision", "mixed_bfloat16"]].concat());
     let rows = results(&out);
     // Rounded to eight bits, the numbers of nearly all words would be those of others.
-    assert!(rows[1].1[1] > 0.72, "{rows:?}");
+    assert!(rows[1..].iter().all(|(_, [_, test])| *test > 0.72), "{rows:?}");
 }
 
 #[test]
 fn only_networks_that_read_are_taken() {
     let said = fail(2, &["train", "sentiment", "--program", "conv1d"]);
-    assert!(said.contains("[possible values: bag-of-words, lstm"), "{said}");
+    assert!(said.contains("[possible values: bag-of-words, lstm, encoder]"), "{said}");
 }

@@ -15,7 +15,7 @@ use uncrumple::programs::text::{NETWORKS, Network};
 #[command(
     after_help = "10,555 sentences (datasets/movie-reviews), of which a fifth is held out for the test and a tenth of the \
     rest for validation, of both classes the same share. One network looks at which words a sentence has, one reads them \
-    in their order; both know the words of the training part alone. They are held against who always says the more \
+    in their order, one looks at all of them at once, each with its place; all know the words of the training part alone. They are held against who always says the more \
     frequent class. Adam minimises the cross-entropy in batches of 64, for 10 epochs with a learning rate of 0.001. The \
     folder has a folder for each network. `predict` takes a model and a table with a column `text`."
 )]
