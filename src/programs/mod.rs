@@ -6,6 +6,7 @@ pub mod language;
 pub mod pictures;
 pub mod pretrained;
 mod recurrent;
+pub mod sequences;
 pub mod series;
 pub mod tabular;
 pub mod text;

@@ -6,6 +6,7 @@ mod generate;
 mod pictures;
 mod resume;
 mod sentiment;
+mod sequences;
 mod table;
 mod tasks;
 mod weather;
@@ -27,6 +28,8 @@ const COMMANDS: [&[&str]; 21] = [
     &["train", "boston"],
     &["train", "reviews"],
     &["train", "phonemes"],
+    &["train", "cmudict"],
+    &["train", "translate"],
     &["train", "sentiment"],
     &["train", "weather"],
     &["train", "shakespeare"],

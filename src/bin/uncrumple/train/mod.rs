@@ -3,6 +3,7 @@
 
 mod boston;
 mod cifar10;
+mod cmudict;
 mod comparison;
 mod csv;
 mod fashion_mnist;
@@ -15,8 +16,10 @@ mod pictures;
 mod reviews;
 mod run;
 mod sentiment;
+mod sequences;
 mod shakespeare;
 mod source;
+mod translate;
 mod tune;
 mod verdict;
 mod weather;
@@ -44,6 +47,8 @@ enum What {
     Reviews(reviews::Arguments),
     Sentiment(sentiment::Arguments),
     Phonemes(phonemes::Arguments),
+    Cmudict(cmudict::Arguments),
+    Translate(translate::Arguments),
     Weather(weather::Arguments),
     Shakespeare(shakespeare::Arguments),
     Csv(csv::Arguments),
@@ -59,6 +64,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         What::Reviews(arguments) => reviews::run(arguments),
         What::Sentiment(arguments) => sentiment::run(arguments),
         What::Phonemes(arguments) => phonemes::run(arguments),
+        What::Cmudict(arguments) => cmudict::run(arguments),
+        What::Translate(arguments) => translate::run(arguments),
         What::Weather(arguments) => weather::run(arguments),
         What::Shakespeare(arguments) => shakespeare::run(arguments),
         What::Csv(arguments) => csv::run(arguments),

@@ -1,0 +1,162 @@
+//! What tasks share that write one sequence for another.
+
+use super::print_left;
+use super::run::Run;
+use crate::options::{describe, rate};
+use crate::{plot, say};
+use clap::Args;
+use std::path::PathBuf;
+use uncrumple::callbacks::EarlyStopping;
+use uncrumple::prelude::*;
+use uncrumple::programs::sequences::{Sequences, Sizes};
+
+/// Options of a task on pairs of sequences; what is not given is the task's own.
+#[derive(Args)]
+pub struct Options {
+    /// How often to go through the training part; the weights of the best epoch by validation are kept
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: Option<u32>,
+
+    /// Pairs of a step
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    batch_size: Option<u32>,
+
+    /// Numbers that stand for a token in each layer, a multiple of 32
+    #[arg(long, value_name = "N")]
+    width: Option<u32>,
+
+    /// Layers of the encoder, and of the decoder
+    #[arg(long, value_name = "N")]
+    depth: Option<u32>,
+
+    /// The share that dropout leaves out of what layers add
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    dropout: Option<f64>,
+
+    /// Adam's highest learning rate: it grows over the first tenth of all steps and then sinks to nothing along a cosine
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = rate)]
+    learning_rate: Option<f64>,
+
+    #[command(flatten)]
+    run: Run,
+}
+
+/// What a task takes where nothing is given.
+pub struct Defaults {
+    pub epochs: usize,
+    pub batch_size: usize,
+    pub sizes: Sizes,
+    pub learning_rate: f64,
+}
+
+/// A task under way.
+pub struct Started<'a> {
+    options: &'a Options,
+    device: Device,
+    out: PathBuf,
+}
+
+/// What is read, and what should be written.
+pub type Pair<'a> = (&'a str, &'a str);
+
+impl Options {
+    pub fn seed(&self) -> u64 {
+        self.run.compute.seed()
+    }
+
+    /// Finds the device, which comes before all that computes, and makes the folder.
+    pub fn start(&self, name: &str) -> Result<Started<'_>> {
+        let device = self.run.compute.start()?;
+        Ok(Started { options: self, device, out: self.run.out(name)? })
+    }
+}
+
+impl Started<'_> {
+    /// Trains a network and leaves it with its history and curves; nothing comes back where Ctrl-C ended it.
+    pub fn learn(
+        &self,
+        sequences: &Sequences,
+        [train, validation]: [&[Pair]; 2],
+        defaults: Defaults,
+    ) -> Result<Option<Model>> {
+        let Started { options, device, out } = self;
+        let given = |given: Option<u32>, own: usize| given.map_or(own, |n| n as usize);
+        let (epochs, batch) = (given(options.epochs, defaults.epochs), given(options.batch_size, defaults.batch_size));
+        let sizes = Sizes {
+            width: given(options.width, defaults.sizes.width),
+            depth: given(options.depth, defaults.sizes.depth),
+            dropout: options.dropout.unwrap_or(defaults.sizes.dropout),
+        };
+        let model = sequences.model(sizes)?.seed(options.seed())?;
+        let Sizes { width, depth, .. } = sizes;
+        let parameters = model.count_params();
+        let about = format!("{depth} + {depth} layers of {width}, {parameters} parameters");
+        say(format!("network  encoder and decoder of transformers, {about}"))?;
+        say(format!("on       {}\n", describe(device)))?;
+
+        let steps = epochs.saturating_mul(train.len().div_ceil(batch));
+        let warmup = steps / 10;
+        let highest = options.learning_rate.unwrap_or(defaults.learning_rate);
+        let schedule = CosineDecay::new(0.0, (steps - warmup).max(1)).warmup(highest, warmup);
+        let model = model.precision(options.run.precision.into()).on(device.clone());
+        let mut trainer = sequences.compile(model, schedule)?;
+        let fit = Fit::epochs(epochs)
+            .batch_size(batch)
+            .validation_data(&sequences.dataset(validation)?)
+            .callback(EarlyStopping::new().patience(epochs).restore_best_weights());
+        let Some(history) = options.run.train(&mut trainer, &sequences.dataset(train)?, fit, out)? else {
+            return Ok(None);
+        };
+        plot::learning_curves(&history, "accuracy", &out.join("learning-curves.png"))?;
+        say("")?;
+        Ok(Some(trainer.into_model()))
+    }
+
+    /// Prints which files are left.
+    pub fn finish(&self) -> Result<()> {
+        say("")?;
+        print_left(&self.out, &LEFT)
+    }
+}
+
+/// What a run leaves in its folder.
+const LEFT: [(&str, &str); 3] = [
+    ("model.keras", "the trained network, with its vocabularies"),
+    ("history.csv", "loss and accuracy of each epoch, of single tokens where those before are right"),
+    ("learning-curves.png", "the same as curves"),
+];
+
+/// Prints names, each with its figures below their titles.
+pub fn figures(titles: &[String], rows: &[(&str, Vec<String>)]) -> Result<()> {
+    let length = |cell: &str| cell.chars().count();
+    let first = rows.iter().map(|(name, _)| length(name)).chain(titles.first().map(|t| length(t))).max().unwrap_or(0);
+    let line = |name: &str, cells: &[String]| {
+        let cells = cells.iter().zip(&titles[1..]).map(|(cell, title)| format!("   {cell:>0$}", length(title)));
+        format!("{name:<first$}{}", cells.collect::<String>())
+    };
+    say(line(&titles[0], &titles[1..]))?;
+    rows.iter().try_for_each(|(name, cells)| say(line(name, cells)))
+}
+
+/// How many examples are shown.
+pub const EXAMPLES: usize = 10;
+
+/// Prints what was read, what was written for it, and what should have been: in columns, or below each other where these
+/// would be too wide.
+pub fn examples(names: [&str; 3], rows: &[[&str; 3]]) -> Result<()> {
+    const WIDEST: usize = 100;
+    let lines = || std::iter::once(&names).chain(rows);
+    let width = [0, 1, 2].map(|i| lines().map(|line| line[i].chars().count()).max().unwrap_or(0));
+    say("")?;
+    if width.iter().sum::<usize>() <= WIDEST {
+        let [a, b, _] = width;
+        return lines().try_for_each(|[x, y, z]| say(format!("{x:<a$}   {y:<b$}   {z}").trim_end()));
+    }
+    let name = names.map(|name| name.chars().count()).into_iter().max().unwrap_or(0);
+    rows.iter().enumerate().try_for_each(|(i, row)| {
+        if i > 0 {
+            say("")?;
+        }
+        names.iter().zip(row).try_for_each(|(title, text)| say(format!("{title:<name$}   {text}").trim_end()))
+    })
+}

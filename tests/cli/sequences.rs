@@ -1,0 +1,83 @@
+//! Words that are spoken and sentences that are translated: what a short training prints and leaves.
+
+use super::{fail, succeed, text};
+use std::path::Path;
+use uncrumple::prelude::*;
+use uncrumple::programs::sequences::Sequences;
+
+/// A short training of a task on little.
+fn train(task: &str, out: &Path, more: &[&str]) -> String {
+    let short = ["train", task, "--out", text(out), "--device", "cpu", "--width", "32", "--depth", "1"];
+    succeed(&[&short[..], more].concat())
+}
+
+/// The network and its vocabularies, from the file alone; what else a run leaves is there.
+fn left(out: &Path) -> Result<(Sequences, Model)> {
+    for name in ["model.keras", "history.csv", "learning-curves.png"] {
+        assert!(out.join(name).metadata().unwrap().len() > 100, "{name}");
+    }
+    assert!(!out.join("model.backup.safetensors").exists());
+    let model = Model::load(out.join("model.keras"))?;
+    Ok((Sequences::of(&model)?.unwrap(), model))
+}
+
+/// The figures of a line that begins so.
+fn figures(printed: &str, name: &str) -> Vec<f64> {
+    let line = printed.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name} in {printed}"));
+    line[name.len()..].split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
+/// The lines of the examples, behind their head.
+fn examples<'a>(printed: &'a str, head: &str) -> Vec<&'a str> {
+    let lines = printed.lines().skip_while(|line| !line.starts_with(head)).skip(1);
+    lines.take_while(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn words_are_spoken() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("cmudict");
+    let more = ["--limit", "4000", "--epochs", "4", "--batch-size", "32", "--learning-rate", "0.004"];
+    let printed = train("cmudict", &out, &more);
+    let (network, baseline) = (figures(&printed, "network   "), figures(&printed, "baseline"));
+    assert_eq!((network.len(), baseline.len()), (2, 2), "{printed}");
+    // So little is enough for more than letters one by one.
+    assert!(network[0] < baseline[0] && network[1] <= baseline[1] && network[0] > 5.0, "{printed}");
+
+    let (sequences, model) = left(&out)?;
+    let rows = examples(&printed, "word ");
+    assert_eq!(rows.len(), 10, "{printed}");
+    let words: Vec<&str> = rows.iter().map(|row| row.split(' ').next().unwrap()).collect();
+    let said = sequences.write(&model, &words, &sequences.generate())?;
+    assert_eq!(said, sequences.write(&model, &words, &sequences.generate().cache(false))?);
+    for (row, said) in rows.iter().zip(said) {
+        let columns: Vec<&str> = row.split("   ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+        assert_eq!(columns[1], said, "what is saved is what was tested: {row}");
+    }
+    Ok(())
+}
+
+#[test]
+fn sentences_are_translated() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("translate");
+    let printed = train("translate", &out, &["--limit", "400", "--epochs", "2"]);
+    assert!(printed.contains("400 test texts"), "{printed}");
+    let scores = ["network, the likeliest word each time", "network, a beam of 4", "the English as it is"]
+        .map(|name| figures(&printed, name)[0]);
+    assert!(scores.iter().all(|chrf| (0.5..60.0).contains(chrf)), "{printed}");
+    assert_eq!(printed.lines().filter(|line| line.starts_with("English  ")).count(), 10, "{printed}");
+    let (sequences, model) = left(&out)?;
+    let said = sequences.write(&model, &["Insert Row", "Delete the rows?"], &sequences.generate())?;
+    assert_eq!(said.len(), 2);
+    Ok(())
+}
+
+#[test]
+fn a_width_that_heads_cannot_share_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let train = ["train", "translate", "--limit", "100", "--out", text(&out), "--device", "cpu", "--width", "33"];
+    let said = fail(1, &train);
+    assert!(said.contains("`width`: expected a multiple of 32, got 33"), "{said}");
+}
