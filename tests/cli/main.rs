@@ -19,7 +19,7 @@ use uncrumple::files::npy;
 use uncrumple::prelude::*;
 use uncrumple::{optimizers, programs};
 
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: [&[&str]; 23] = [
     &["train"],
     &["train", "mnist"],
     &["train", "fashion-mnist"],
