@@ -87,8 +87,8 @@ impl Sequences {
         Dataset::new([self.source.numbers(&from)?, given], wanted)
     }
 
-    /// An encoder and a decoder of transformers, with weights of seed 0: the probabilities of the token at each place of
-    /// the target. What is read and written is attached to it, for [`Sequences::of`].
+    /// An encoder and a decoder of transformers, with weights of seed 0: the probabilities of the token at each place
+    /// of the target. What is read and written is attached to it, for [`Sequences::of`].
     ///
     /// Places behind the end of a sequence are masked, so that nothing attends to them and no loss counts them. What
     /// layers get is normalised (`normalize_first`), which trains without a rate that first grows.
@@ -161,7 +161,7 @@ impl Sequences {
         taken.eq(steps.map(Some)) && given == Some(vec![None, Some(steps[1]), Some(self.target.tokens())])
     }
 
-    /// How sequences are written unless told otherwise: the likeliest token at each place, until the end is the likeliest.
+    /// How sequences are written unless told otherwise: the likeliest token at each place, until that is the end.
     pub fn generate(&self) -> Generate {
         Generate::max_length(self.target.length() + 1).stop_token_ids([self.target.end()])
     }

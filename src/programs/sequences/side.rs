@@ -19,8 +19,8 @@ pub enum Script {
     Letters,
     /// What stands between spaces.
     Symbols,
-    /// Words and marks of punctuation. The first word of a text becomes small where its first letter alone is a capital, and
-    /// is written with a capital again.
+    /// Words and marks of punctuation. The first word of a text becomes small where only its first letter is a capital,
+    /// and is written with a capital again.
     Words,
     /// The same, all in small letters.
     SmallWords,
@@ -123,8 +123,8 @@ impl Side {
         Side { script, length, vectorize, terms: Vec::new(), frame: [0; 2] }
     }
 
-    /// So many of the most frequent tokens are known at most, those for nothing, for unknown ones and for the begin and the
-    /// end included; by default all are.
+    /// So many of the most frequent tokens are known at most, those for nothing, for unknown ones and for the begin and
+    /// the end included; by default all are.
     pub fn max_tokens(mut self, max_tokens: usize) -> Side {
         self.vectorize = self.vectorize.max_tokens(max_tokens);
         self

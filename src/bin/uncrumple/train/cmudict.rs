@@ -12,12 +12,14 @@ use uncrumple::programs::sequences::{Script, Sequences, Side, Sizes};
 /// Learn to speak: the sounds of a word, in their order, from its letters
 #[derive(Args)]
 #[command(
-    after_help = "The CMU Pronouncing Dictionary (datasets/cmudict): 116,506 English words and their pronunciations of 39 \
-    phonemes without stress. Words of more than 16 letters or phonemes are left out. A twentieth is held out for the test \
-    and a hundredth of the rest for validation, at random; forms of one word may be on several sides. An encoder of \
-    transformers reads letters, a decoder writes phonemes; it learns the usual pronunciation of each word (teacher \
-    forcing), by Adam and the cross-entropy. What it then writes for test words, the likeliest phoneme each time, is \
-    held against the nearest of all their pronunciations, beside who speaks each letter by itself."
+    after_help = "The CMU Pronouncing Dictionary (datasets/cmudict): 116,506 English words and their pronunciations \
+    of 39 phonemes without stress. Words of more than 16 letters or phonemes are left out. A twentieth is held out \
+    for the test and a hundredth of the rest for validation, at random; forms of one word may be on several sides. \
+    An encoder of transformers reads letters, a decoder writes phonemes; it learns the usual pronunciation of each \
+    word (teacher forcing), by Adam and the cross-entropy. What it then writes for test words, the likeliest phoneme \
+    each time, is held against the nearest of all their pronunciations, beside who speaks each letter by itself. By \
+    default 2 + 2 layers of 128, batches of 64, 4 epochs with a learning rate of 0.001, without dropout, of all \
+    words: some 5 minutes of two CPU cores."
 )]
 pub struct Arguments {
     /// Words to take at most, evenly from the whole dictionary
@@ -61,7 +63,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let [letters, phonemes] = [Script::Letters, Script::Symbols].map(|script| Side::new(script, LONGEST));
     let sequences = Sequences::adapt(&train, letters, phonemes)?;
     let defaults = Defaults {
-        epochs: 3,
+        epochs: 4,
         batch_size: 64,
         sizes: Sizes { width: 128, depth: 2, dropout: 0.0 },
         learning_rate: 1e-3,

@@ -33,7 +33,7 @@ pub struct Options {
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     dropout: Option<f64>,
 
-    /// Adam's highest learning rate: it grows over the first tenth of all steps and then sinks to nothing along a cosine
+    /// Adam's highest learning rate: it grows over the first tenth of all steps, then it sinks to 0 along a cosine
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = rate)]
     learning_rate: Option<f64>,
 
@@ -141,8 +141,8 @@ pub fn figures(titles: &[String], rows: &[(&str, Vec<String>)]) -> Result<()> {
 /// How many examples are shown.
 pub const EXAMPLES: usize = 10;
 
-/// Prints what was read, what was written for it, and what should have been: in columns, or below each other where these
-/// would be too wide.
+/// Prints what was read, what was written for it, and what should have been: in columns, or below each other where
+/// these would be too wide.
 pub fn examples(names: [&str; 3], rows: &[[&str; 3]]) -> Result<()> {
     const WIDEST: usize = 100;
     let lines = || std::iter::once(&names).chain(rows);

@@ -12,14 +12,16 @@ use uncrumple::programs::sequences::{Script, Sequences, Side, Sizes};
 /// Learn to translate what a program says from English into Spanish
 #[derive(Args)]
 #[command(
-    after_help = "What LibreOffice says in both languages (datasets/translations): 10,748 texts to train on, of which a \
-    twentieth is for validation, and 1,298 to be tested on. Tokens are words and marks of punctuation: of English in small \
-    letters, those that the training part has twice or more often; of Spanish all that it has, the first of a text small \
-    where it is no name, and written with a capital again. What the training part does not have cannot be written: of the \
-    test's Spanish about 3 words of 100. Texts of more than 20 tokens are not learnt from; of the test's the first 20 are \
-    read. An encoder of transformers reads, a decoder writes; they learn by teacher forcing, Adam and the cross-entropy. \
-    Judged is what it writes by itself, by chrF, runs of letters in common, from 0 to 100: the likeliest word each time, \
-    and the likeliest text of a beam of 4."
+    after_help = "What LibreOffice says in both languages (datasets/translations): 10,748 texts to train on, of \
+    which a twentieth is for validation, and 1,298 to be tested on. Tokens are words and marks of punctuation: of \
+    English in small letters, those that the training part has twice or more often; of Spanish all that it has, the \
+    first of a text small where it is no name, and written with a capital again. What the training part does not \
+    have cannot be written: of the test's Spanish about 3 words of 100. Texts of more than 20 tokens are not learnt \
+    from; of the test's the first 20 are read. An encoder of transformers reads, a decoder writes; they learn by \
+    teacher forcing, Adam and the cross-entropy. Judged is what it writes by itself, by chrF, runs of letters in \
+    common, from 0 to 100: the likeliest word each time, and the likeliest text of a beam of 4. By default 1 + 1 \
+    layers of 128, batches of 64, 20 epochs with a learning rate of 0.002 and a dropout of 0.2: some 4 minutes of \
+    two CPU cores."
 )]
 pub struct Arguments {
     /// Texts to take at most of the training part, and of the test
@@ -56,9 +58,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let [known, written] = [sequences.source(), sequences.target()].map(Side::tokens);
     say(format!("tokens   {known} of English, {written} of Spanish"))?;
     let defaults = Defaults {
-        epochs: 12,
+        epochs: 20,
         batch_size: 64,
-        sizes: Sizes { width: 128, depth: 1, dropout: 0.1 },
+        sizes: Sizes { width: 128, depth: 1, dropout: 0.2 },
         learning_rate: 2e-3,
     };
     let Some(model) = started.learn(&sequences, [&train, &validation], defaults)? else { return Ok(()) };
