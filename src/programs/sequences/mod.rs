@@ -17,6 +17,7 @@ use crate::metrics::SparseCategoricalAccuracy;
 use crate::model::Model;
 use crate::optimizers::Adam;
 use crate::schedules::LearningRate;
+use crate::tensor::Tensor;
 use crate::train::Trainer;
 use serde_json::{Value, json};
 
@@ -84,6 +85,14 @@ impl Sequences {
         let whole = self.target.framed(&to)?;
         let steps = self.target.length() + 1;
         let (given, wanted) = (whole.slice(1, 0..steps)?, whole.slice(1, 1..steps + 1)?);
+        // The end is wanted, never given: where nothing is wanted, nothing is given, so that the mask covers it.
+        let kept: Vec<i32> = given
+            .to_vec::<i32>()?
+            .into_iter()
+            .zip(wanted.to_vec::<i32>()?)
+            .map(|(given, wanted)| if wanted == 0 { 0 } else { given })
+            .collect();
+        let given = Tensor::from_slice(&kept, given.shape())?;
         Dataset::new([self.source.numbers(&from)?, given], wanted)
     }
 
