@@ -10,7 +10,7 @@ pub enum Vocabulary {
     Characters(Characters),
     /// Pieces of words, of files beside it.
     #[cfg(feature = "tokenizers")]
-    Pieces(Tokenizer),
+    Pieces(Box<Tokenizer>),
 }
 
 impl Vocabulary {
@@ -37,7 +37,7 @@ impl Vocabulary {
             true if whole.is_file() || !merges.is_file() => Tokenizer::load(whole),
             true => Tokenizer::byte_level_bpe(path.join("vocab.json"), merges),
         };
-        tokenizer.map(Vocabulary::Pieces)
+        tokenizer.map(|tokenizer| Vocabulary::Pieces(Box::new(tokenizer)))
     }
 
     /// The tokens of a prompt.
