@@ -10,7 +10,7 @@ from common import keras
 
 _root = pathlib.Path(importlib.util.find_spec("keras_hub").origin).parent
 # Packages whose own modules would import everything.
-for _name in ("", ".src", ".src.layers", ".src.layers.modeling", ".src.vllm"):
+for _name in ("", ".src", ".src.layers", ".src.layers.modeling", ".src.utils", ".src.vllm"):
     _package = types.ModuleType(f"keras_hub{_name}")
     _package.__path__ = [str(_root.joinpath(*_name.split(".")[1:]))]
     sys.modules[_package.__name__] = _package
@@ -22,6 +22,7 @@ from keras_hub.src.layers.modeling.sine_position_encoding import SinePositionEnc
 from keras_hub.src.layers.modeling.token_and_position_embedding import TokenAndPositionEmbedding
 from keras_hub.src.layers.modeling.transformer_decoder import TransformerDecoder
 from keras_hub.src.layers.modeling.transformer_encoder import TransformerEncoder
+from keras_hub.src.utils.keras_utils import gelu_approximate
 
 
 def names_of(layer, prefix=""):

@@ -62,7 +62,7 @@ impl Layer for Activation {
     }
 
     fn config(&self) -> Config {
-        object(json!({ "activation": self.activation.name() }))
+        object(json!({ "activation": self.activation.to_json() }))
     }
 
     fn output_activation(&self) -> Option<ActivationFn> {

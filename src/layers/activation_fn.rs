@@ -5,6 +5,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::ops::Activation;
 use crate::tensor::Tensor;
+use serde_json::{Value, json};
 
 /// An activation of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,12 +44,26 @@ impl ActivationFn {
         }
     }
 
+    /// What a Keras config has: the name or, for KerasHub's one, the registered function, which Keras alone does not know.
+    pub(super) fn to_json(self) -> Value {
+        match self {
+            ActivationFn::Element(Activation::GeluTanh) => json!({
+                "module": "builtins",
+                "class_name": "function",
+                "config": "keras_hub>gelu_approximate",
+                "registered_name": "function",
+            }),
+            _ => self.name().into(),
+        }
+    }
+
     /// Every activation.
     pub fn all() -> impl Iterator<Item = ActivationFn> {
         Activation::ALL.iter().map(|&a| ActivationFn::Element(a)).chain(ALONG)
     }
 
     /// The activation that Keras calls `name`; `swish` is `silu` there too, and `hard_swish` `hard_silu`.
+    /// Functions of KerasHub have its name before theirs in files.
     ///
     /// # Errors
     /// A name that this engine does not know.
@@ -56,6 +71,7 @@ impl ActivationFn {
         let name = match name {
             "swish" => "silu",
             "hard_swish" => "hard_silu",
+            "keras_hub>gelu_approximate" | "keras_nlp>gelu_approximate" => "gelu_approximate",
             name => name,
         };
         ActivationFn::all().find(|a| a.name() == name).ok_or_else(|| {

@@ -235,7 +235,7 @@ impl<K: Kind<N>, const N: usize> Layer for Convolution<K, N> {
             "padding": self.padding.name(),
             "data_format": "channels_last",
             "dilation_rate": self.dilation_rate.serialized(),
-            "activation": self.activation.name(),
+            "activation": self.activation.to_json(),
             "use_bias": self.use_bias,
         }));
         self.kind.write(&mut config);

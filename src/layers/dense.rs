@@ -105,7 +105,7 @@ impl Layer for Dense {
     fn config(&self) -> Config {
         let mut config = object(json!({
             "units": self.units,
-            "activation": self.activation.name(),
+            "activation": self.activation.to_json(),
             "use_bias": self.use_bias,
         }));
         self.kernel.write(&mut config);

@@ -285,7 +285,7 @@ impl Layer for EinsumDense {
         let mut config = object(json!({
             "equation": self.equation,
             "output_shape": self.output_shape,
-            "activation": self.activation.name(),
+            "activation": self.activation.to_json(),
             "bias_axes": self.bias_axes,
         }));
         self.kernel.write(&mut config);

@@ -147,14 +147,14 @@ impl<K: CellKind> RecurrentCell<K> {
     pub(super) fn arguments(&self) -> Config {
         let mut config = object(json!({
             "units": self.units,
-            "activation": self.activation.name(),
+            "activation": self.activation.to_json(),
             "use_bias": self.use_bias,
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
             "seed": self.seed,
         }));
         if K::GATED {
-            config.insert("recurrent_activation".into(), self.recurrent_activation.name().into());
+            config.insert("recurrent_activation".into(), self.recurrent_activation.to_json());
         }
         self.kind.write(&mut config);
         [&self.kernel, &self.recurrent, &self.bias].into_iter().for_each(|p| p.write(&mut config));

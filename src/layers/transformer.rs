@@ -59,7 +59,7 @@ impl Block {
             "intermediate_dim": self.intermediate_dim,
             "num_heads": self.num_heads,
             "dropout": self.dropout,
-            "activation": self.activation.name(),
+            "activation": self.activation.to_json(),
             "layer_norm_epsilon": self.layer_norm_epsilon,
             "kernel_initializer": self.kernel.serialized(),
             "bias_initializer": self.bias.serialized(),
