@@ -1,7 +1,8 @@
 //! Several networks that learn the same, and the table that compares them.
 
+use super::pace::Pace;
 use super::run::Run;
-use crate::options::{describe, rate};
+use crate::options::describe;
 use crate::{plot, say};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -16,17 +17,8 @@ use uncrumple::prelude::*;
 /// Options of a task that compares networks; what is not given is the task's own.
 #[derive(Args)]
 pub struct Options {
-    /// How often to go through the training part; the weights of the best epoch by validation are kept
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    epochs: Option<u32>,
-
-    /// Samples of a step
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    batch_size: Option<u32>,
-
-    /// The optimizer's learning rate
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = rate)]
-    learning_rate: Option<f64>,
+    #[command(flatten)]
+    pace: Pace,
 
     #[command(flatten)]
     run: Run,
@@ -179,7 +171,7 @@ impl Comparison<'_> {
     }
 
     pub fn learning_rate(&self) -> f64 {
-        self.options.learning_rate.unwrap_or(self.task.learning_rate)
+        self.options.pace.learning_rate(self.task.learning_rate)
     }
 
     /// Trains a network and judges it; says whether to go on, which Ctrl-C denies.
@@ -189,11 +181,10 @@ impl Comparison<'_> {
         let out = self.out.join(name);
         std::fs::create_dir_all(&out).map_err(|source| Error::Io { path: out.clone(), source })?;
         let parameters = trainer.model().summary().trainable_parameters();
-        let given = |given: Option<u32>, own: usize| given.map_or(own, |n| n as usize);
-        let epochs = given(self.options.epochs, self.task.epochs);
+        let epochs = self.options.pace.epochs(self.task.epochs);
         let clock = Clock::default();
         let fit = Fit::epochs(epochs)
-            .batch_size(given(self.options.batch_size, self.task.batch_size))
+            .batch_size(self.options.pace.batch_size(self.task.batch_size))
             .validation_data(validation)
             .callback(EarlyStopping::new().patience(epochs).restore_best_weights())
             .callback(clock.clone());

@@ -1,9 +1,10 @@
 //! How a network learns from the parts of a table, and what it leaves behind.
 
+use super::pace::Pace;
 use super::parts::Parts;
 use super::run::Run;
 use super::{print_left, tune, verdict};
-use crate::options::{describe, rate};
+use crate::options::describe;
 use crate::{plot, say};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -14,13 +15,8 @@ use uncrumple::programs::tabular::{Problem, Sizes};
 /// Options of a task on a table; what is not given is the task's own.
 #[derive(Args)]
 pub struct Learning {
-    /// How often to go through the rows, at most
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    epochs: Option<u32>,
-
-    /// Rows of a step
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    batch_size: Option<u32>,
+    #[command(flatten)]
+    pace: Pace,
 
     /// Units of a hidden layer
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -33,10 +29,6 @@ pub struct Learning {
     /// The share of units that dropout leaves out behind each hidden layer
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     dropout: Option<f64>,
-
-    /// Adam's learning rate
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = rate)]
-    learning_rate: Option<f64>,
 
     /// Count all classes alike in the loss, whatever their numbers
     #[arg(long)]
@@ -97,13 +89,13 @@ impl Learning {
         let Defaults { epochs, batch_size, sizes } = defaults;
         let given = |given: Option<u32>, own: usize| given.map_or(own, |n| n as usize);
         Ok(Plan {
-            epochs: given(self.epochs, epochs),
-            batch_size: given(self.batch_size, batch_size),
+            epochs: self.pace.epochs(epochs),
+            batch_size: self.pace.batch_size(batch_size),
             sizes: Sizes {
                 width: given(self.width, sizes.width),
                 depth: given(self.depth, sizes.depth),
                 dropout: self.dropout.unwrap_or(sizes.dropout),
-                learning_rate: self.learning_rate.unwrap_or(sizes.learning_rate),
+                learning_rate: self.pace.learning_rate(sizes.learning_rate),
             },
             balanced: self.balanced,
             precision: self.run.precision.into(),

@@ -10,6 +10,7 @@ mod fashion_mnist;
 mod images;
 mod learning;
 mod mnist;
+mod pace;
 mod parts;
 mod phonemes;
 mod pictures;

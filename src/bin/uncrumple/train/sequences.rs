@@ -1,8 +1,9 @@
 //! What tasks share that write one sequence for another.
 
+use super::pace::Pace;
 use super::print_left;
 use super::run::Run;
-use crate::options::{describe, rate};
+use crate::options::describe;
 use crate::{plot, say};
 use clap::Args;
 use std::path::PathBuf;
@@ -13,13 +14,8 @@ use uncrumple::programs::sequences::{Sequences, Sizes};
 /// Options of a task on pairs of sequences; what is not given is the task's own.
 #[derive(Args)]
 pub struct Options {
-    /// How often to go through the training part; the weights of the best epoch by validation are kept
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    epochs: Option<u32>,
-
-    /// Pairs of a step
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    batch_size: Option<u32>,
+    #[command(flatten)]
+    pace: Pace,
 
     /// Numbers that stand for a token in each layer, a multiple of 32
     #[arg(long, value_name = "N")]
@@ -32,10 +28,6 @@ pub struct Options {
     /// The share that dropout leaves out of what layers add
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     dropout: Option<f64>,
-
-    /// Adam's highest learning rate: it grows over the first tenth of all steps, then it sinks to 0 along a cosine
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = rate)]
-    learning_rate: Option<f64>,
 
     #[command(flatten)]
     run: Run,
@@ -81,7 +73,8 @@ impl Started<'_> {
     ) -> Result<Option<Model>> {
         let Started { options, device, out } = self;
         let given = |given: Option<u32>, own: usize| given.map_or(own, |n| n as usize);
-        let (epochs, batch) = (given(options.epochs, defaults.epochs), given(options.batch_size, defaults.batch_size));
+        let epochs = options.pace.epochs(defaults.epochs);
+        let batch = options.pace.batch_size(defaults.batch_size);
         let sizes = Sizes {
             width: given(options.width, defaults.sizes.width),
             depth: given(options.depth, defaults.sizes.depth),
@@ -96,7 +89,7 @@ impl Started<'_> {
 
         let steps = epochs.saturating_mul(train.len().div_ceil(batch));
         let warmup = steps / 10;
-        let highest = options.learning_rate.unwrap_or(defaults.learning_rate);
+        let highest = options.pace.learning_rate(defaults.learning_rate);
         let schedule = CosineDecay::new(0.0, (steps - warmup).max(1)).warmup(highest, warmup);
         let model = model.precision(options.run.precision.into()).on(device.clone());
         let mut trainer = sequences.compile(model, schedule)?;

@@ -77,9 +77,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
          on       {}\n",
         first.len(),
         titles.join(", "),
-        text.len(),
+        text.chars().count(),
         characters.count() - 1,
-        other.len(),
+        other.chars().count(),
         model.count_params(),
         describe(&device)
     ))?;

@@ -1,0 +1,34 @@
+//! How long a task learns, on how much at a time, and how fast.
+
+use crate::options::rate;
+use clap::Args;
+
+/// What is not given is the task's own.
+#[derive(Args)]
+pub struct Pace {
+    /// How often to go through the training part, at most; the weights of the best epoch by validation are kept
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: Option<u32>,
+
+    /// Samples of a step
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    batch_size: Option<u32>,
+
+    /// The optimizer's learning rate, the highest where it changes
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = rate)]
+    learning_rate: Option<f64>,
+}
+
+impl Pace {
+    pub fn epochs(&self, own: usize) -> usize {
+        self.epochs.map_or(own, |n| n as usize)
+    }
+
+    pub fn batch_size(&self, own: usize) -> usize {
+        self.batch_size.map_or(own, |n| n as usize)
+    }
+
+    pub fn learning_rate(&self, own: f64) -> f64 {
+        self.learning_rate.unwrap_or(own)
+    }
+}
