@@ -153,8 +153,9 @@ impl Model {
         let place = prompts.iter().map(Vec::len).min().unwrap_or(0);
         let mut generation = Generation { source: None, options: options.clone(), place, sequences: Vec::new() };
         generation.sequences = match options.sampler {
-            Sampler::Beam { num_beams } => {
-                let written = beam::search(self, others, prompts, options, num_beams)?;
+            Sampler::Beam { num_beams, length_penalty } => {
+                let by = beam::Search { num_beams, length_penalty };
+                let written = beam::search(self, others, prompts, options, by)?;
                 prompts.iter().zip(written).map(|(prompt, tokens)| Sequence::written(prompt, tokens)).collect()
             }
             _ => {

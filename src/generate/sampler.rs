@@ -30,11 +30,14 @@ pub enum Sampler {
         /// What logits are divided by.
         temperature: f64,
     },
-    /// The likeliest whole sequence that a search finds which goes on with so many at a time, by the sum of the logarithms of its
-    /// tokens' probabilities.
+    /// The likeliest whole sequence that a search finds which goes on with so many at a time: that with the largest sum of the
+    /// logarithms of its tokens' probabilities, divided by how many they are to the power of `length_penalty` (Wu et al.,
+    /// [*Google's neural machine translation system*](https://arxiv.org/abs/1609.08144), 2016, section 7).
     Beam {
         /// How many sequences it goes on with.
         num_beams: usize,
+        /// 0 compares whole sequences by their probabilities, of which short ones have more; 1 by those of a token.
+        length_penalty: f64,
     },
 }
 
@@ -58,7 +61,10 @@ impl Sampler {
             Sampler::TopP { p, .. } if !(p > 0.0 && p <= 1.0) => {
                 refuse("p", "a number above 0 and at most 1", p.to_string())
             }
-            Sampler::Beam { num_beams: 0 } => refuse("num_beams", "at least 1", "0".into()),
+            Sampler::Beam { num_beams: 0, .. } => refuse("num_beams", "at least 1", "0".into()),
+            Sampler::Beam { length_penalty, .. } if !length_penalty.is_finite() => {
+                refuse("length_penalty", "a number", length_penalty.to_string())
+            }
             _ => Ok(()),
         }
     }
@@ -158,7 +164,8 @@ mod tests {
             (Sampler::Random { temperature: 0.0 }, "`temperature`: expected a positive number, got 0"),
             (Sampler::TopK { k: 0, temperature: 1.0 }, "`k`: expected at least 1"),
             (Sampler::TopP { p: 1.5, temperature: 1.0 }, "`p`: expected a number above 0 and at most 1, got 1.5"),
-            (Sampler::Beam { num_beams: 0 }, "`num_beams`"),
+            (Sampler::Beam { num_beams: 0, length_penalty: 0.0 }, "`num_beams`"),
+            (Sampler::Beam { num_beams: 2, length_penalty: f64::NAN }, "`length_penalty`: expected a number, got NaN"),
         ] {
             assert!(sampler.check().unwrap_err().to_string().contains(words));
         }

@@ -91,7 +91,7 @@ fn samplers() -> [Sampler; 5] {
         Sampler::Random { temperature },
         Sampler::TopK { k: 5, temperature },
         Sampler::TopP { p: 0.8, temperature },
-        Sampler::Beam { num_beams: 3 },
+        Sampler::Beam { num_beams: 3, length_penalty: 1.0 },
     ]
 }
 
@@ -146,7 +146,7 @@ fn tokens_come_one_by_one_and_end() -> Result<()> {
     let whole = model.generate(&prompts(), &options)?;
     // Ends the first sequence in its midst.
     let stop = whole[0][8];
-    for sampler in [Sampler::Greedy, Sampler::Beam { num_beams: 1 }] {
+    for sampler in [Sampler::Greedy, Sampler::Beam { num_beams: 1, length_penalty: 0.0 }] {
         let options = options.clone().sampler(sampler).stop_token_ids([stop]);
         let mut generation = model.generation(&[], &prompts(), &options)?;
         let mut streamed = prompts();
@@ -172,19 +172,27 @@ fn a_beam_of_all_finds_the_likeliest_sequence() -> Result<()> {
     let x = Embedding::new(4, 6).call(&input)?;
     let x = TransformerDecoder::new(8, 2).call(&x)?;
     let model = lively(Model::new(&input, &Dense::new(4).call(&x)?)?)?;
-    let probability = |tokens: &[i32]| -> Result<f64> {
+    let steps = |tokens: &[i32]| -> Result<Vec<f64>> {
         let logits = model.call(&[&Tensor::from_slice(tokens, [1, 4])?])?[0].to_vec::<f32>()?;
         let of = |(i, row): (usize, &[f32])| Ok(sampler::log_probabilities(row)?[tokens[i + 1] as usize]);
-        logits.chunks(4).take(3).enumerate().map(of).sum()
+        logits.chunks(4).take(3).enumerate().map(of).collect()
     };
-    let mut best = (f64::NEG_INFINITY, vec![]);
-    for i in 0..64 {
-        let tokens = vec![2, i / 16, i / 4 % 4, i % 4];
-        let score = probability(&tokens)?;
-        best = if score > best.0 { (score, tokens) } else { best };
+    let mut lengths = std::collections::BTreeSet::new();
+    for (stop, length_penalty) in [(None, 0.0), (None, 1.0), (Some(0), 0.0), (Some(0), 1.0), (Some(0), 3.0)] {
+        let mut best = (f64::NEG_INFINITY, vec![]);
+        for i in 0..64 {
+            let tokens = [2, i / 16, i / 4 % 4, i % 4];
+            // What is behind the end does not count.
+            let written = tokens[1..].iter().position(|&token| Some(token) == stop).map_or(3, |end| end + 1);
+            let score = steps(&tokens)?[..written].iter().sum::<f64>() / (written as f64).powf(length_penalty);
+            best = if score > best.0 { (score, tokens[..=written].to_vec()) } else { best };
+        }
+        lengths.insert(best.1.len());
+        let options = Generate::max_length(4).sampler(Sampler::Beam { num_beams: 64, length_penalty });
+        let options = options.stop_token_ids(Vec::from_iter(stop));
+        assert_eq!(model.generate(&[vec![2]], &options)?, [best.1], "stop {stop:?}, penalty {length_penalty}");
     }
-    let options = Generate::max_length(4).sampler(Sampler::Beam { num_beams: 16 });
-    assert_eq!(model.generate(&[vec![2]], &options)?, [best.1]);
+    assert!(lengths.len() > 1, "{lengths:?}: the penalty changes nothing");
     Ok(())
 }
 

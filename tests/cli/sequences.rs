@@ -72,7 +72,7 @@ fn sentences_are_translated() -> Result<()> {
     let (_, test) = datasets::translations()?;
     let (english, spanish): (Vec<&str>, Vec<&str>) =
         test[..400].iter().map(|text| (&text.english[..], &text.spanish[..])).unzip();
-    let beam = sequences.generate().sampler(Sampler::Beam { num_beams: 4 });
+    let beam = sequences.generate().sampler(Sampler::Beam { num_beams: 4, length_penalty: 1.0 });
     let greedy = sequences.write(&model, &english, &sequences.generate())?;
     let beam = sequences.write(&model, &english, &beam)?;
     // So little training may leave nothing as the likeliest word.

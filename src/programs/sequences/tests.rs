@@ -1,4 +1,5 @@
 use super::*;
+use crate::generate::Sampler;
 use crate::tensor::Tensor;
 use crate::train::Fit;
 
@@ -67,10 +68,8 @@ fn what_is_learnt_is_written_with_a_cache_and_without() -> Result<()> {
     let generate = sequences.generate();
     assert_eq!(sequences.write(&model, &words, &generate)?, spoken);
     assert_eq!(sequences.write(&model, &words, &generate.clone().cache(false))?, spoken);
-    assert_eq!(
-        sequences.write(&model, &words, &generate.sampler(crate::generate::Sampler::Beam { num_beams: 2 }))?,
-        spoken
-    );
+    let beam = Sampler::Beam { num_beams: 2, length_penalty: 1.0 };
+    assert_eq!(sequences.write(&model, &words, &generate.sampler(beam))?, spoken);
 
     // The file alone is enough.
     let folder = tempfile::tempdir().unwrap();

@@ -53,6 +53,10 @@ pub struct Arguments {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
     beams: Option<u32>,
 
+    /// What --beams compares: the sums of logarithms of probabilities, divided by the lengths to this power
+    #[arg(long, value_name = "NUMBER", default_value_t = 1.0, requires = "beams", allow_negative_numbers = true)]
+    length_penalty: f64,
+
     /// End before this text
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     stop: Option<String>,
@@ -166,7 +170,7 @@ impl Arguments {
     fn sampler(&self) -> Sampler {
         let temperature = self.temperature;
         match (self.beams, self.top_k, self.top_p) {
-            (Some(beams), ..) => Sampler::Beam { num_beams: beams as usize },
+            (Some(beams), ..) => Sampler::Beam { num_beams: beams as usize, length_penalty: self.length_penalty },
             _ if temperature == 0.0 => Sampler::Greedy,
             (_, Some(k), _) => Sampler::TopK { k: k as usize, temperature },
             (.., Some(p)) => Sampler::TopP { p, temperature },

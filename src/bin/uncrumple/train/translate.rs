@@ -19,7 +19,7 @@ use uncrumple::programs::sequences::{Script, Sequences, Side, Sizes};
     have cannot be written: of the test's Spanish about 3 words of 100. Texts of more than 20 tokens are not learnt \
     from; of the test's the first 20 are read. An encoder of transformers reads, a decoder writes; they learn by \
     teacher forcing, Adam and the cross-entropy. Judged is what it writes by itself, by chrF, runs of letters in \
-    common, from 0 to 100: the likeliest word each time, and the likeliest text of a beam of 4. By default 1 + 1 \
+    common, from 0 to 100: the likeliest word each time, and of a beam of 4 the text whose words are likeliest on average. By default 1 + 1 \
     layers of 128, batches of 64, 20 epochs with a learning rate of 0.002 and a dropout of 0.2: some 4 minutes of \
     two CPU cores."
 )]
@@ -66,7 +66,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let Some(model) = started.learn(&sequences, [&train, &validation], defaults)? else { return Ok(()) };
 
     let greedy = sequences.write(&model, &sources, &sequences.generate())?;
-    let beam = sequences.write(&model, &sources, &sequences.generate().sampler(Sampler::Beam { num_beams: 4 }))?;
+    let search = Sampler::Beam { num_beams: 4, length_penalty: 1.0 };
+    let beam = sequences.write(&model, &sources, &sequences.generate().sampler(search))?;
     let nearest = nearest(&train, &sources);
     let commonest = vec![commonest(&train); c];
     let rows = [
