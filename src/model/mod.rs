@@ -1,5 +1,6 @@
 //! Models: the symbolic graph with the values of its weights, the summary, the model file.
 
+mod build;
 mod diagram;
 mod graph;
 mod incremental;
