@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use uncrumple::data::{Feature, FeatureSpace, Table, Tokens};
 use uncrumple::files::{Array, npy, safetensors};
 use uncrumple::prelude::*;
+use uncrumple::programs::language::Characters;
+use uncrumple::programs::sequences::{Script, Sequences, Side, Sizes};
 use uncrumple::programs::tabular::{Problem, Tabular, Target};
 
 // What cargo-fuzz builds wants libFuzzer's `main`: this ends before that does anything.
@@ -80,6 +82,21 @@ fn seeds(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let space = FeatureSpace::new().exclude("y").feature("t", words).adapt(&table)?;
     let tabular = Tabular { space, target: Target::new(&table, "y", None)? };
     put("feature_space", "sequence", tabular.to_json().to_string().as_bytes())?;
+    let cases = fs::read(tests.join("goldens/text_input/text.json"))?;
+    let cases: serde_json::Value = serde_json::from_slice(&cases)?;
+    for (name, case) in cases["cases"].as_object().ok_or("cases by their names")?.iter().step_by(5) {
+        put("text", name, case["arguments"].to_string().as_bytes())?;
+    }
+    let model = Sequential::new([1]).add(Dense::new(1)).build()?;
+    let characters = Characters::of_text("to be").attach(model)?;
+    put("text", "characters", characters.attachment("vocabulary.json").ok_or("characters")?)?;
+    let [letters, symbols] = [Script::Letters, Script::Symbols].map(|script| Side::new(script, 4));
+    let sequences = Sequences::adapt(&[("CAT", "K AE T")], letters, symbols)?;
+    let sequences = sequences.model(Sizes { width: 32, depth: 1, dropout: 0.0 })?;
+    put("text", "sequences", sequences.attachment("sequences.json").ok_or("sequences")?)?;
+    for path in files(&tests.join("data/tokenizers"))? {
+        put("tokenizer", &name_of(&path), &fs::read(&path)?)?;
+    }
     let run = uncrumple_fuzz::Run::new();
     for step in [1, 3, 5] {
         put("backup", &step.to_string(), b"")?;
@@ -111,6 +128,7 @@ impl Callback for Leave {
 
 fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = fs::read_dir(folder)?.map(|e| Ok(e?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    files.retain(|path| path.is_file());
     files.sort();
     Ok(files)
 }
