@@ -51,7 +51,7 @@ const ENCODER: Network = Network {
     feature: SEQUENCE,
     body: |words, vocabulary| {
         let x = TokenAndPositionEmbedding::new(vocabulary, WORDS, 32).mask_zero(true).call(words)?;
-        let x = TransformerEncoder::new(64, 2).dropout(0.5).call(&Dropout::new(0.5).call(&x)?)?;
+        let x = TransformerEncoder::new(64, 2).dropout(0.1).call(&Dropout::new(0.5).call(&x)?)?;
         Dropout::new(0.5).call(&GlobalAveragePooling1D::new().call(&x)?)
     },
 };
