@@ -1,12 +1,9 @@
 //! A network that writes texts character by character, and what it knows of characters.
 
-use super::transformers::decoder;
+use super::transformers::{Sizes, gpt};
 use crate::data::{Dataset, StringLookup};
-use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::layers::{Dense, Input, TokenAndPositionEmbedding};
 use crate::model::Model;
-use crate::ops::Activation;
 use crate::tensor::Tensor;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
@@ -30,10 +27,7 @@ const NAMED: usize = 20;
 /// # Errors
 /// No characters.
 pub fn network(characters: usize) -> Result<Model> {
-    let input = Input::with([CONTEXT], DType::I32, None);
-    let x = TokenAndPositionEmbedding::new(characters, CONTEXT, WIDTH).call(&input)?;
-    let x = decoder(x, BLOCKS, WIDTH, HEADS, Activation::Gelu)?;
-    Model::new(&input, &Dense::new(characters).call(&x)?)
+    gpt(Sizes { steps: CONTEXT, vocabulary: characters, width: WIDTH, heads: HEADS }, BLOCKS)
 }
 
 /// The characters of a text as numbers: 0 stands for all that are unknown, then come the others by their code points.

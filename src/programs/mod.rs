@@ -10,7 +10,7 @@ pub mod sequences;
 pub mod series;
 pub mod tabular;
 pub mod text;
-mod transformers;
+pub mod transformers;
 
 use crate::data::Dataset;
 use crate::device::cpu::philox::Philox;

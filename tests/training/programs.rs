@@ -1,18 +1,18 @@
 //! The named programs through twenty steps, as in Keras.
 
-use super::common::golden::{Golden, bits, config_difference, draw};
+mod trained;
+
+use super::common::golden::{Golden, bits, config_difference};
 use super::{devices, paths};
-use serde_json::Value;
+use serde_json::{Map, Value};
+use trained::{batches, loss, model, number, texts, weights};
 use uncrumple::model::keras;
 use uncrumple::prelude::*;
-use uncrumple::{layers, losses, optimizers, programs};
-
-fn number(value: &Value, key: &str) -> f64 {
-    value[key].as_f64().unwrap_or_else(|| panic!("{key} in {value}"))
-}
+use uncrumple::{layers, optimizers, programs};
 
 fn goldens() -> Vec<Golden> {
-    ["programs", "image_programs", "recurrent_programs"].into_iter().flat_map(Golden::all).collect()
+    let kinds = ["programs", "image_programs", "recurrent_programs", "transformer_programs"];
+    kinds.into_iter().flat_map(Golden::all).collect()
 }
 
 fn is_dense(golden: &Golden) -> bool {
@@ -29,99 +29,16 @@ const APART: f64 = 1e-5;
 const LATER: f64 = 1e-4;
 const TURNED: f64 = 1e-3;
 
+/// How far a weight may be off in the end whose gradient is 0 but for roundings, as of a key's bias, which moves
+/// all scores of a query alike. Adam divides them by their own size: such a bias ends up to 2.8e-5 from Keras's on
+/// the CPU and 3.6e-5 by the kernels, and Keras's, in four orders of a batch, up to 1.7e-5 from where it is in
+/// float64. Another gradient moves a weight by up to 2e-2.
+const VANISHED: f64 = 1e-4;
+
 /// How many of the steps are taken on a device: the one in software needs minutes for those of large programs.
 fn steps(golden: &Golden, device: &Device) -> usize {
     let all = device.is_cpu() || is_dense(golden) || std::env::var("UNCRUMPLE_REQUIRE_CUDA").is_ok_and(|v| v == "1");
     if all { golden.about["steps"].as_u64().unwrap() as usize } else { 1 }
-}
-
-/// A list of whole numbers, or one of them.
-fn sizes(value: &Value) -> Vec<usize> {
-    let size = |v: &Value| v.as_u64().unwrap() as usize;
-    value.as_array().map_or_else(|| vec![size(value)], |list| list.iter().map(size).collect())
-}
-
-/// The program of a golden, for inputs of its size.
-fn program(golden: &Golden) -> Result<Model> {
-    let input = sizes(&golden.about["input"]);
-    if let Some(chain) = golden.about.get("chain").and_then(Value::as_array) {
-        let layer =
-            |l: &Value| layers::from_config(l["class_name"].as_str().unwrap(), l["config"].as_object().unwrap());
-        let layers = chain.iter().map(layer).collect::<Result<Vec<_>>>()?;
-        return layers.into_iter().fold(Sequential::new(&input[..]), Sequential::add).build();
-    }
-    let Some(layers) = golden.about.get("dense") else {
-        let image = input.try_into().expect("height, width and channels");
-        let network = match golden.about["program"].as_str().unwrap() {
-            "convnet" => programs::image::convnet,
-            "separable-convnet" => programs::image::separable_convnet,
-            _ => programs::image::resnet,
-        };
-        return programs::image::of_ten(network, image);
-    };
-    let mut chain = Sequential::new(&input[..]);
-    for layer in layers.as_array().unwrap() {
-        let activation = ActivationFn::from_name(layer["activation"].as_str().unwrap())?;
-        chain = chain.add(Dense::new(layer["units"].as_u64().unwrap() as usize).activation(activation));
-    }
-    chain.build()
-}
-
-/// The program of a golden with its initial weights.
-fn model(golden: &Golden) -> Result<Model> {
-    let mut model = program(golden)?;
-    let weights = golden.about["weights"].as_array().unwrap();
-    assert_eq!(paths(&model).len(), weights.len(), "{}", golden.name);
-    for (path, weight) in paths(&model).iter().zip(weights) {
-        let dims = sizes(&weight["shape"]);
-        let (seed, scale) = (number(weight, "seed") as u32, number(weight, "scale") as f32);
-        let offset = weight["offset"].as_f64().unwrap_or(0.0) as f32;
-        let values: Vec<f32> =
-            (0..dims.iter().product::<usize>() as u32).map(|i| offset + draw(seed, i, scale)).collect();
-        let head = golden.tensor(&format!("initial.head.{}", weight["path"].as_str().unwrap()))?.to_vec::<f32>()?;
-        assert_eq!(values[..head.len()], head, "{}: the formula of the initial weights", golden.name);
-        model.set_weight(path, &Tensor::from_slice(&values, &dims)?)?;
-    }
-    Ok(model)
-}
-
-/// The batches of a golden.
-fn batches(golden: &Golden) -> Result<Vec<Dataset>> {
-    let about = Value::Object(golden.about.clone());
-    let (batch, sample) = (number(&about, "batch") as usize, sizes(&about["input"]));
-    let features = sample.iter().product::<usize>();
-    let (input_seed, label_seed) = (number(&about, "input_seed") as u32, number(&about, "label_seed") as u32);
-    let width = about["label_shape"][1].as_u64().unwrap() as usize;
-    let class = |i| ((bits(label_seed, i) >> 8) % 10) as i32;
-    let batch_of = |step: usize| -> Result<Dataset> {
-        let rows = step * batch..(step + 1) * batch;
-        let inputs = (rows.start * features..rows.end * features).map(|i| draw(input_seed, i as u32, 1.0));
-        let labels = (rows.start * width..rows.end * width).map(|i| i as u32);
-        let targets = match about["loss"]["class_name"].as_str().unwrap() {
-            "SparseCategoricalCrossentropy" => {
-                Tensor::from_slice(&labels.map(class).collect::<Vec<_>>(), [batch, width])?
-            }
-            "CategoricalCrossentropy" => {
-                let classes: Vec<i32> = rows.map(|row| class(row as u32)).collect();
-                Tensor::from_slice(&classes, batch)?.one_hot(width, DType::F32)?
-            }
-            "MeanSquaredError" => {
-                Tensor::from_slice(&labels.map(|i| draw(label_seed, i, 1.0)).collect::<Vec<_>>(), [batch, width])?
-            }
-            _ => {
-                let label = |i| (bits(label_seed, i) >> 31) as f32;
-                Tensor::from_slice(&labels.map(label).collect::<Vec<_>>(), [batch, width])?
-            }
-        };
-        let inputs = Tensor::from_slice(&inputs.collect::<Vec<_>>(), [&[batch], &sample[..]].concat())?;
-        Dataset::new(inputs, targets)
-    };
-    (0..number(&about, "steps") as usize).map(batch_of).collect()
-}
-
-fn loss(golden: &Golden) -> Result<Vec<Box<dyn losses::Loss>>> {
-    let loss = &golden.about["loss"];
-    Ok(vec![losses::from_config(loss["class_name"].as_str().unwrap(), loss["config"].as_object().unwrap())?])
 }
 
 fn sampled(tensor: &Tensor, stride: usize) -> Result<Vec<f32>> {
@@ -202,12 +119,14 @@ fn check_run(golden: &Golden, device: &Device) -> Result<()> {
         return Ok(());
     }
     let trained = trainer.model();
-    for (path, weight) in paths(trained).iter().zip(golden.about["weights"].as_array().unwrap()) {
+    for (path, weight) in weights(golden, trained) {
         let stride = number(weight, "stride") as usize;
         let want = golden.tensor(&format!("final.{}", weight["path"].as_str().unwrap()))?.to_vec::<f32>()?;
-        let off = worst(&sampled(&trained.weight(path)?, stride)?, &want);
+        let off = worst(&sampled(&trained.weight(&path)?, stride)?, &want);
         // AdamW's decay alone moves a weight of 0.05 by 4e-6 in 20 steps.
-        assert!(off <= 1e-6 + 3.0 * number(&weight["reference_error"], "final"), "{name}: {path} is off by {off}");
+        let rounded = 1e-6 + 3.0 * number(&weight["reference_error"], "final");
+        let allowed = if weight["vanishing"] == true { VANISHED } else { rounded };
+        assert!(off <= allowed, "{name}: {path} is off by {off}");
     }
     Ok(())
 }
@@ -263,14 +182,12 @@ fn first_gradients_are_kerass() -> Result<()> {
             let mut trainer = model(&golden)?.on(device.clone()).compile(SGD::new(1.0), loss(&golden)?, ())?;
             let before = trainer.weights()?;
             trainer.train_on_batch(&batches(&golden)?[0].to_device(&device)?)?;
-            for ((path, before), weight) in
-                paths(trainer.model()).iter().zip(before).zip(golden.about["weights"].as_array().unwrap())
-            {
+            for ((path, weight), before) in weights(&golden, trainer.model()).into_iter().zip(before) {
                 if weight["trainable"] == false {
                     continue;
                 }
                 let gradient =
-                    before.to_device(&Device::Cpu)?.sub(&trainer.model().weight(path)?.to_device(&Device::Cpu)?)?;
+                    before.to_device(&Device::Cpu)?.sub(&trainer.model().weight(&path)?.to_device(&Device::Cpu)?)?;
                 let key = format!("first_gradient.{}", weight["path"].as_str().unwrap());
                 let got = sampled(&gradient, number(weight, "stride") as usize)?;
                 let off = worst(&got, &golden.tensor(&key)?.to_vec()?);
@@ -285,22 +202,36 @@ fn first_gradients_are_kerass() -> Result<()> {
     Ok(())
 }
 
+/// The layers of a model. Of goldens on tokens those that the program has at its own size: without the arguments that
+/// follow from it.
+fn layers_of(model: &Model, golden: &Golden) -> Vec<(&'static str, Map<String, Value>)> {
+    const SIZES: [&str; 5] = ["vocabulary_size", "sequence_length", "embedding_dim", "intermediate_dim", "num_heads"];
+    let config = |layer: &dyn layers::Layer| {
+        let mut config = layer.config();
+        if !texts(golden).is_empty() {
+            config.retain(|name, value| !SIZES.contains(&name.as_str()) && (name != "units" || value == 1));
+        }
+        (layer.class_name(), config)
+    };
+    model.graph().layers.iter().map(|l| config(l.layer.layer())).collect()
+}
+
 /// What a golden trains is what the program of its name trains.
 #[test]
 fn the_goldens_are_the_programs() -> Result<()> {
-    let layers = |model: &Model| -> Vec<_> {
-        model.graph().layers.iter().map(|l| (l.layer.layer().class_name(), l.layer.layer().config())).collect()
-    };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("program.keras");
     for golden in goldens() {
         let name = golden.about["program"].as_str().unwrap();
         // Some train a cell that no program has.
         let Ok(program) = programs::find(name) else { continue };
-        program.compile(program.model()?, ())?.save(&path)?;
-        let loaded = keras::read(&path)?;
-        assert_eq!(layers(&loaded.model), layers(&model(&golden)?), "{name}");
-        let training = loaded.training.unwrap()?;
+        let small = model(&golden)?;
+        // Those that are large have fewer blocks there, and would take long to draw.
+        if programs::ALL.iter().any(|p| p.name == name) {
+            assert_eq!(layers_of(&program.model()?, &golden), layers_of(&small, &golden), "{name}");
+        }
+        program.compile(small, ())?.save(&path)?;
+        let training = keras::read(&path)?.training.unwrap()?;
         let same = |class: &str, config, theirs: &Value| {
             assert_eq!(class, theirs["class_name"], "{name}");
             assert_eq!(config_difference(&Value::Object(config), &theirs["config"]), None, "{name}: {class}");
@@ -313,6 +244,25 @@ fn the_goldens_are_the_programs() -> Result<()> {
             // Keras rounds it to f32.
             config["learning_rate"] = (training.optimizer.settings().learning_rate.at(0) as f32).into();
             same(training.optimizer.class_name(), config, &golden.about["optimizer"]);
+        }
+    }
+    Ok(())
+}
+
+/// The networks on tokens have the layers that Keras trained, argument by argument.
+#[test]
+fn the_networks_on_tokens_are_kerass() -> Result<()> {
+    for golden in goldens().into_iter().filter(|golden| !texts(golden).is_empty()) {
+        let (name, model) = (&golden.name, model(&golden)?);
+        let mut theirs = golden.about["layers"].as_object().unwrap().clone();
+        theirs.retain(|_, layer| layer["class_name"] != "InputLayer");
+        assert_eq!(model.graph().layers.len(), theirs.len(), "{name}");
+        for entry in &model.graph().layers {
+            let (layer, theirs) = (entry.layer.layer(), theirs.get(&entry.name));
+            let theirs = theirs.unwrap_or_else(|| panic!("{name}: Keras has no {}", entry.name));
+            let (class, config) = (theirs["class_name"].as_str().unwrap(), theirs["config"].as_object().unwrap());
+            assert_eq!(layer.class_name(), class, "{name}: {}", entry.name);
+            assert_eq!(layer.config(), layers::from_config(class, config)?.layer().config(), "{name}: {}", entry.name);
         }
     }
     Ok(())
