@@ -52,16 +52,11 @@ def gpt(inputs, vocabularies, width, heads, blocks):
     return layers.Dense(vocabularies[0])(x)
 
 
-@keras.saving.register_keras_serializable("keras_hub")
-def gelu_approximate(x):
-    return keras.activations.gelu(x, approximate=True)
-
-
 def gpt2(inputs, vocabularies, width, heads, blocks):
     words = hub.ReversibleEmbedding(vocabularies[0], width)
     x = words(inputs[0])
     x = layers.Add()([x, hub.PositionEmbedding(inputs[0].shape[1])(x)])
-    return words(decoded(x, blocks, heads, gelu_approximate), reverse=True)
+    return words(decoded(x, blocks, heads, hub.gelu_approximate), reverse=True)
 
 
 def sequences(inputs, vocabularies, width, heads, blocks):
@@ -186,14 +181,6 @@ def train(program, optimizer, floats):
     return np.array(values), first, final, (model, starts, optimizer, loss, x, y)
 
 
-def config_of(layer):
-    """As the engine has it, which names KerasHub's function as one of its own."""
-    config = common.config(layer)
-    if isinstance(config["config"].get("activation"), dict):
-        config["config"]["activation"] = gelu_approximate.__name__
-    return config
-
-
 def paths_of(model):
     """The weights' paths as files have them."""
     paths = {}
@@ -240,7 +227,7 @@ def main():
                 "program": program,
                 "tokens": inputs,
                 "sizes": sizes,
-                "layers": {layer.name: config_of(layer) for layer in model.layers},
+                "layers": {layer.name: common.config(layer) for layer in model.layers},
                 "loss": common.config(loss),
                 "optimizer": common.config(built),
                 "batch": BATCH,
