@@ -43,8 +43,9 @@ impl<'a> Source<'a> {
         let count = graph.inputs.len();
         let input = options.input.unwrap_or(count.saturating_sub(1));
         if others.len() + 1 != count || input >= count {
-            let message = format!("the model has {count} inputs: expected {} beside the sequence", count - 1);
-            return Err(Error::Config(format!("generate: {message}, got {}", others.len())));
+            let message = format!("expected {} inputs beside the sequence", count.saturating_sub(1));
+            let message = format!("{message}, which is one of 0 to {}", count.saturating_sub(1));
+            return Err(Error::Config(format!("generate: {message}, got {} beside input {input}", others.len())));
         }
         let (name, spec) = &graph.inputs[input];
         if spec.rank() != 2 {

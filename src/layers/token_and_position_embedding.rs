@@ -19,8 +19,8 @@ use std::sync::Arc;
 /// Weights: `token_embedding/embeddings` (vocabulary_size, embedding_dim), `token_embedding/reverse_embeddings`
 /// (embedding_dim, vocabulary_size) if they are not tied, `position_embedding/embeddings` (sequence_length,
 /// embedding_dim). Those in reverse serve calls of Keras's `layer.token_embedding`; the layer itself never reads them,
-/// and to be trained here they must not be there. A [`ReversibleEmbedding`] beside a [`PositionEmbedding`] can be
-/// called both ways. Defaults: tied, uniform values of ±0.05, no mask, 0. Under mixed precision vectors are looked up
+/// so that a model which has them (`tie_weights(false)`) cannot be trained here: take a [`ReversibleEmbedding`] beside a
+/// [`PositionEmbedding`], which is called both ways. Defaults: tied, uniform values of ±0.05, no mask, 0. Under mixed precision vectors are looked up
 /// and added in f32.
 ///
 /// Model files name it `keras_hub>TokenAndPositionEmbedding`.

@@ -67,9 +67,10 @@ impl Characters {
         if unknown.is_empty() {
             return Ok(self.numbers(text));
         }
+        let characters = if unknown.len() == 1 { "character" } else { "characters" };
         let unknown: Vec<String> = unknown.iter().take(NAMED).map(|c| format!("{c:?}")).collect();
-        let known: String = self.known.iter().take(10 * NAMED).collect();
-        Err(Error::Data(format!("the model does not know the characters {}: it knows {known:?}", unknown.join(" "))))
+        let (unknown, known) = (unknown.join(" "), self.known.iter().take(10 * NAMED).collect::<String>());
+        Err(Error::Data(format!("the model does not know the {characters} {unknown}: it knows {known:?}")))
     }
 
     /// The text of these numbers, in which unknown characters are U+FFFD.

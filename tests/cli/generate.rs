@@ -112,6 +112,26 @@ fn a_text_goes_on_from_its_prompt() {
     assert_eq!((texts.len(), text(1)), (4, first.trim_end()));
     assert!((1..=3).all(|i| text(i).starts_with("To be, or")) && text(2) != text(3), "{several}");
 
+    // A search ends where the text does.
+    let searched = |penalty: &str| {
+        let beam = [
+            "generate",
+            super::text(&path),
+            "--device",
+            "cpu",
+            "--prompt",
+            "To be",
+            "--beams",
+            "2",
+            "--max-tokens",
+            "60",
+        ];
+        succeed(&[&beam[..], &["--stop", "t", "--length-penalty", penalty]].concat())
+    };
+    let (short, long) = (searched("-4"), searched("4"));
+    assert!([&short, &long].iter().all(|text| !text["To be".len()..].contains('t')), "{short} {long}");
+    assert!(short.len() < long.len(), "{short} {long}");
+
     let stop: String = first.chars().skip(100).take(2).collect();
     let (before, _) = first[9..].split_once(&stop).unwrap();
     assert_eq!(written(&["--stop", &stop]).0, format!("To be, or{before}\n"));
@@ -135,8 +155,15 @@ fn what_cannot_write_says_why() -> Result<()> {
     let writes = model(&folder);
     let said = error(&["generate", text(&writes), "--prompt", "a Grüße", "--device", "cpu"]);
     assert!(said.contains("does not know the characters 'G' 'ß' 'ü': it knows \"\\n !,.BT"), "{said}");
-    let said = error(&["generate", text(&writes), "--prompt", "", "--device", "cpu"]);
-    assert!(said.contains("--prompt: is empty"), "{said}");
+    for (more, words) in [
+        (&["--prompt", ""][..], "--prompt: is empty"),
+        (&["--prompt", "a", "--stop", "é"], "--stop: the model does not know the character 'é'"),
+        (&["--prompt", "a", "--stop", "ab", "--beams", "2"], "texts of a search end at one token"),
+        (&["--prompt", "a", "--temperature", "0", "--samples", "2"], "always the same: leave out --samples"),
+    ] {
+        let said = error(&[&["generate", text(&writes), "--device", "cpu"][..], more].concat());
+        assert!(said.contains(words), "{said}");
+    }
     let path = folder.path().join("m.keras");
     let refused = |model: &Model, words: &str| {
         model.save(&path).unwrap();

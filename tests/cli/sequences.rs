@@ -1,10 +1,10 @@
 //! Words that are spoken and sentences that are translated: what a short training prints and leaves.
 
-use super::{fail, succeed, text};
+use super::{command, error, fail, succeed, text};
 use std::path::Path;
 use uncrumple::metrics::text::chrf;
 use uncrumple::prelude::*;
-use uncrumple::programs::sequences::Sequences;
+use uncrumple::programs::sequences::{Script, Sequences, Side, Sizes};
 
 /// A short training of a task on little.
 fn train(task: &str, out: &Path, more: &[&str]) -> String {
@@ -88,10 +88,43 @@ fn sentences_are_translated() -> Result<()> {
 }
 
 #[test]
-fn a_width_that_heads_cannot_share_is_refused() {
+fn sizes_that_no_network_has_are_refused() {
+    for (option, value, words) in [
+        ("--width", "33", "expected a multiple of 32"),
+        ("--width", "0", "expected a multiple of 32"),
+        ("--depth", "0", "is not in 1.."),
+        ("--dropout", "1", "expected at least 0 and less than 1"),
+    ] {
+        let said = fail(2, &["train", "translate", option, value]);
+        assert!(said.contains(words) && said.contains(option), "{said}");
+    }
+}
+
+#[test]
+fn a_text_is_answered() -> Result<()> {
     let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("out");
-    let train = ["train", "translate", "--limit", "100", "--out", text(&out), "--device", "cpu", "--width", "33"];
-    let said = fail(1, &train);
-    assert!(said.contains("`width`: expected a multiple of 32, got 33"), "{said}");
+    let path = folder.path().join("m.keras");
+    let pairs = [("AB", "x y"), ("BA", "y x"), ("ABA", "x y x"), ("B", "y")];
+    let [letters, phonemes] = [Script::Letters, Script::Symbols].map(|script| Side::new(script, 4));
+    let sequences = Sequences::adapt(&pairs, letters, phonemes)?;
+    let sizes = Sizes { width: 32, depth: 1, dropout: 0.0 };
+    let mut trainer = sequences.compile(sequences.model(sizes)?, 1e-2)?;
+    trainer.fit(&sequences.dataset(&pairs)?, Fit::epochs(60).batch_size(4))?;
+    trainer.into_model().save(&path)?;
+    let options = ["generate", text(&path), "--device", "cpu"];
+    for more in [&[][..], &["--no-cache"], &["--beams", "2"], &["--temperature", "0.01", "--seed", "4"]] {
+        assert_eq!(succeed(&[&options[..], &["--prompt", "ABA"], more].concat()), "x y x\n", "{more:?}");
+    }
+    let several = succeed(&[&options[..], &["--prompt", "ABA", "--samples", "3"]].concat());
+    assert_eq!(several.lines().count(), 3, "{several}");
+
+    let output = command(&[&options[..], &["--prompt", "cABABbA"]].concat()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("does not know c b\n") && said.contains("first 4 tokens"),
+        "{said}"
+    );
+    let said = error(&[&options[..], &["--prompt", "AB", "--stop", "x"]].concat());
+    assert!(said.contains("an answer ends by itself, and has so many tokens at most: 4"), "{said}");
+    Ok(())
 }

@@ -17,7 +17,7 @@ pub const HELP: &str = "A model with one input reads an .npy file. For several, 
     the input layers, or name one .npz file whose arrays have these names, or numpy.savez's arr_0, arr_1, … in their order. \
     MNIST's idx files (also gzipped) are read too, and their pictures become rows of numbers, or get an axis of one \
     channel, where the model takes them so. Numbers are converted to the model's dtype; nothing else is changed unless \
-    --divide says so, so they must be what the model was trained on. A model that `train csv` made reads a .csv file \
+    --divide says so, so they must be what the model was trained on. A model of tables, such as `train csv` and `train sentiment` leave, reads a .csv file \
     with the columns of its table.";
 
 /// Whether a file's lower-case name is one of an idx file.
@@ -183,7 +183,8 @@ fn table(model: &Model, Inputs { x, divide, .. }: &Inputs) -> Result<Option<(Tab
         Some(_) if divide.is_some() => wrong("--divide: a table's numbers are scaled as the model learnt to".into()),
         Some(tabular) => Ok(Some((tabular, Table::read(path)?))),
         None => {
-            let message = "is a table; the model was not made by `train csv`, so it takes .npy files".into();
+            let message =
+                "is a table; the model is not one of tables, such as `train csv` leaves, so it takes .npy files".into();
             Err(Error::File { path: path.clone(), message })
         }
     }
@@ -277,7 +278,8 @@ pub fn check_outputs(names: &[String], files: &[Source], tabular: bool) -> Resul
         match (&file.name, files.len()) {
             (None, 1) if file.is("csv") && tabular => {}
             _ if file.is("csv") && !tabular => {
-                let message = "a table is for models that `train csv` made: name an .npy or an .npz file";
+                let message =
+                    "a table is for models of tables, such as `train csv` leaves: name an .npy or an .npz file";
                 return wrong(format!("{path}: {message}"));
             }
             _ if !file.is("npy") && !file.is("npz") => return wrong(format!("{path}: name an .npy or an .npz file")),

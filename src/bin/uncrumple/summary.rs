@@ -58,8 +58,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         say(format!("\n{}  the layers as a picture", path.display()))?;
     }
     let Some(Tabular { space, target }) = Tabular::of(&model)? else { return Ok(()) };
-    let columns: Vec<_> = space.features().map(|(name, width)| format!("{name} {width}")).collect();
-    say(format!("\nReads a table: {} numbers from the columns {}", space.width(), columns.join(", ")))?;
+    let columns: Vec<_> = space.features().map(|(name, width)| format!("`{name}` ({width})")).collect();
+    let column = if columns.len() == 1 { "column" } else { "columns" };
+    say(format!("\nReads a table: {} numbers from the {column} {}", space.width(), columns.join(", ")))?;
     let classes = match target.classes() {
         [] => String::new(),
         classes => format!(", of {}", classes.join(", ")),

@@ -46,7 +46,7 @@ pub struct Sizes {
 }
 
 /// Numbers of a token that a head of attention compares.
-const HEAD: usize = 32;
+pub const HEAD: usize = 32;
 
 impl Sequences {
     /// What is read and what is written, each side with the vocabulary of its texts, which are those to learn from.

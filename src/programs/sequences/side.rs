@@ -145,6 +145,11 @@ impl Side {
         self.script.tokens(text).len() <= self.length
     }
 
+    /// The tokens of a text that are not known.
+    pub fn unknown(&self, text: &str) -> Vec<String> {
+        self.script.tokens(text).into_iter().filter(|token| !self.terms.contains(token)).collect()
+    }
+
     /// Learns the vocabulary; of a side that is written it has what stands before a sequence and behind it.
     pub(super) fn adapt(mut self, texts: &[&str], written: bool) -> Result<Side> {
         let spaced: Vec<String> = texts.iter().map(|text| self.spaced(text, written)).collect();

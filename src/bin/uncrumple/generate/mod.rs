@@ -1,5 +1,6 @@
 //! `uncrumple generate`: texts that a model writes.
 
+mod answer;
 mod vocabulary;
 mod writing;
 
@@ -10,35 +11,40 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 use uncrumple::prelude::*;
+use uncrumple::programs::sequences::Sequences;
+use uncrumple::programs::tabular::Tabular;
 use vocabulary::Vocabulary;
 use writing::Writing;
 
-/// Go on with a text as a language model would, letter by letter
+/// Go on with a text as a language model would, or answer it: a translation, a pronunciation
 #[derive(Args)]
 #[command(
-    after_help = "A model that `uncrumple train shakespeare` left has its characters in its file. Each next token is \
-    drawn by its probability, whose logits are divided by the temperature: the lower, the more of what is likely; 0 takes \
-    always the likeliest. --top-k and --top-p leave out unlikely tokens first; --beams searches the likeliest whole text \
+    after_help = "A model that `uncrumple train shakespeare` left has its characters in its file, and goes on with the \
+    prompt; one of `train translate` or `train cmudict` has two vocabularies, and answers it. Each next token is drawn by \
+    its probability, whose logits are divided by the temperature: the lower, the more of what is likely; 0 takes always \
+    the likeliest. --top-k or --top-p leaves out unlikely tokens first; --beams searches the likeliest whole text \
     instead, which is often dull. Where a text has outgrown what the model sees at a time, it goes on from the last half of \
-    that. The same seed writes the same text. Standard output has the texts alone; how fast they were written is told on \
-    standard error. In a shell, --prompt $'HAMLET.\\n' has a line's end."
+    that. The same seed writes the same text. Standard output has the texts, below their numbers where there are several; \
+    how fast they were written is told on standard error. In a shell, --prompt $'HAMLET.\\n' has a line's end."
 )]
 pub struct Arguments {
     /// A .keras file of a language model
     #[arg(value_name = "MODEL.keras")]
     model: PathBuf,
 
-    /// How the text begins
+    /// How the text begins, or what is to be answered
     #[arg(long, value_name = "TEXT")]
     prompt: String,
 
-    /// Tokens to write at most, which are characters where the model's are
-    #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    max_tokens: u32,
+    /// Tokens to write at most, 1 to 1,000,000, which are characters where the model's are; 400 unless given. An answer
+    /// ends by itself
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_tokens: Option<u32>,
 
-    /// What the logits are divided by; 0 takes always the likeliest token
-    #[arg(long, value_name = "NUMBER", default_value_t = 0.8, allow_negative_numbers = true, value_parser = temperature)]
-    temperature: f64,
+    /// What the logits are divided by; 0 takes always the likeliest token. 0.8 unless given; 0 for one answer
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = temperature)]
+    temperature: Option<f64>,
 
     /// Choose among the N likeliest tokens
     #[arg(long, value_name = "N", conflicts_with = "top_p", value_parser = clap::value_parser!(u32).range(1..))]
@@ -53,11 +59,13 @@ pub struct Arguments {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
     beams: Option<u32>,
 
-    /// What --beams compares: the sums of logarithms of probabilities, divided by the lengths to this power
+    /// What --beams compares of texts that have ended: the sums of logarithms of probabilities, divided by the lengths to
+    /// this power
     #[arg(long, value_name = "NUMBER", default_value_t = 1.0, requires = "beams", allow_negative_numbers = true)]
+    #[arg(value_parser = finite)]
     length_penalty: f64,
 
-    /// End before this text
+    /// End before this text; with --beams it must be one token
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     stop: Option<String>,
 
@@ -79,9 +87,17 @@ pub struct Arguments {
     compute: Compute,
 }
 
+/// Tokens that are written, and what logits are divided by, where nothing else is said.
+const MOST: u32 = 400;
+const TEMPERATURE: f64 = 0.8;
+
 fn temperature(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().ok().filter(|t| *t >= 0.0 && t.is_finite());
     number.ok_or_else(|| "a temperature is a number of at least 0".into())
+}
+
+fn finite(text: &str) -> Result<f64, String> {
+    text.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(|| "expected a number".into())
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -92,6 +108,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let device = arguments.compute.start()?;
     let model = Model::load(&arguments.model)?.on(device);
     model.warnings().into_iter().for_each(warn);
+    if let Some(sequences) = Sequences::of(&model)? {
+        return answer::run(&model, &sequences, arguments);
+    }
     check(&model, arguments)?;
     let vocabulary = arguments.vocabulary(&model)?;
     let prompt = vocabulary.tokens(&arguments.prompt)?;
@@ -99,9 +118,20 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return Err(Error::Config("--prompt: is empty: begin the text with a character at least".into()));
     }
     let samples = arguments.samples as usize;
-    let options = Generate::max_length(prompt.len() + arguments.max_tokens as usize)
-        .sampler(arguments.sampler())
-        .stop_token_ids(vocabulary.ends())
+    let mut ends = vocabulary.ends();
+    if let Some(stop) = &arguments.stop {
+        match (&vocabulary.tokens(stop).map_err(|e| Error::Config(format!("--stop: {e}")))?[..], arguments.beams) {
+            (&[token], Some(_)) => ends.push(token),
+            (tokens, Some(_)) => {
+                let message = "texts of a search end at one token, which is a character where the model's are";
+                return Err(Error::Config(format!("--stop: {message}; {stop:?} has {}", tokens.len())));
+            }
+            _ => {}
+        }
+    }
+    let options = Generate::max_length(prompt.len() + arguments.max_tokens.unwrap_or(MOST) as usize)
+        .sampler(arguments.sampler(TEMPERATURE)?)
+        .stop_token_ids(ends)
         .seed(arguments.compute.seed())
         .cache(!arguments.no_cache)
         .slide(true);
@@ -132,7 +162,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         say(format!("\n{}{text}{}", head(sample, arguments), texts[sample].rest()?))?;
     }
     let speed = written as f64 / seconds;
-    let _ = writeln!(std::io::stderr(), "{written} tokens in {seconds:.2} s: {speed:.0} tokens/s");
+    let tokens = if written == 1 { "token" } else { "tokens" };
+    let _ = writeln!(std::io::stderr(), "{written} {tokens} in {seconds:.2} s: {speed:.0} tokens/s");
     Ok(())
 }
 
@@ -144,6 +175,11 @@ fn head(sample: usize, arguments: &Arguments) -> String {
 
 /// Refuses a model of anything but sequences of tokens.
 fn check(model: &Model, arguments: &Arguments) -> Result<()> {
+    let wrong = |message: String| Err(Error::File { path: arguments.model.clone(), message });
+    if let Some(tabular) = Tabular::of(model)? {
+        let column = tabular.target.column();
+        return wrong(format!("is no language model: it tells `{column}` of a table's rows, by `uncrumple predict`"));
+    }
     let graph = model.graph();
     let output = graph.outputs.first().and_then(|&output| graph.spec(output));
     match (&graph.inputs[..], output) {
@@ -152,8 +188,7 @@ fn check(model: &Model, arguments: &Arguments) -> Result<()> {
             let takes: Vec<String> = inputs.iter().map(|(_, spec)| spec.to_string()).collect();
             let (takes, gives) = (takes.join(" and "), output.map(Spec::to_string).unwrap_or_default());
             let message = "is no language model, which takes tokens (None, steps) and gives the logits of the next";
-            let message = format!("{message}: it takes {takes} and gives {gives}");
-            Err(Error::File { path: arguments.model.clone(), message })
+            wrong(format!("{message}: it takes {takes} and gives {gives}"))
         }
     }
 }
@@ -167,14 +202,20 @@ impl Arguments {
         Vocabulary::of(model, &self.model)
     }
 
-    fn sampler(&self) -> Sampler {
-        let temperature = self.temperature;
-        match (self.beams, self.top_k, self.top_p) {
+    /// How tokens are chosen, at this temperature unless one is given.
+    fn sampler(&self, temperature: f64) -> Result<Sampler> {
+        let temperature = self.temperature.unwrap_or(temperature);
+        let several = self.samples > 1 || self.top_k.is_some() || self.top_p.is_some();
+        if temperature == 0.0 && several {
+            let message = "at a temperature of 0 the likeliest token is taken, always the same: leave out";
+            return Err(Error::Config(format!("--temperature: {message} --samples, --top-k and --top-p")));
+        }
+        Ok(match (self.beams, self.top_k, self.top_p) {
             (Some(beams), ..) => Sampler::Beam { num_beams: beams as usize, length_penalty: self.length_penalty },
             _ if temperature == 0.0 => Sampler::Greedy,
             (_, Some(k), _) => Sampler::TopK { k: k as usize, temperature },
             (.., Some(p)) => Sampler::TopP { p, temperature },
             _ => Sampler::Random { temperature },
-        }
+        })
     }
 }

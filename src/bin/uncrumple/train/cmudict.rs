@@ -22,7 +22,7 @@ use uncrumple::programs::sequences::{Script, Sequences, Side, Sizes};
     cores. The learning rate rises to 0.001 in the first tenth of all steps, and falls to 0 along a cosine."
 )]
 pub struct Arguments {
-    /// Words to take at most, evenly from the whole dictionary
+    /// Words to take at most, evenly from the whole dictionary; 200 or more
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(200..))]
     limit: Option<u32>,
 

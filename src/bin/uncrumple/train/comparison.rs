@@ -24,6 +24,9 @@ pub struct Options {
     run: Run,
 }
 
+/// What the best network's file is, in the list of what is left.
+pub const BEST: &str = "the best of the trained networks by validation; if there are others, they are beside it";
+
 /// The values of an option that takes networks' names.
 pub fn names(networks: impl Iterator<Item = &'static str>) -> PossibleValuesParser {
     networks.collect::<Vec<_>>().into()

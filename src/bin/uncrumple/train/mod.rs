@@ -75,5 +75,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 /// Prints which files a run has left in its folder, each with what it is.
 fn print_left(folder: &Path, files: &[(&str, &str)]) -> Result<()> {
-    files.iter().try_for_each(|(name, what)| say(format!("{:<34}  {what}", folder.join(name).display())))
+    let files: Vec<_> = files.iter().map(|(name, what)| (folder.join(name).display().to_string(), what)).collect();
+    let width = files.iter().map(|(path, _)| path.chars().count()).max().unwrap_or(0);
+    files.iter().try_for_each(|(path, what)| say(format!("{path:<width$}  {what}")))
 }

@@ -1,6 +1,6 @@
 //! `uncrumple train sentiment`: whether a critic liked a film, by networks that read a sentence in different ways.
 
-use super::comparison::{Comparison, Contender, Measure, Options, Task, chosen, names};
+use super::comparison::{BEST, Comparison, Contender, Measure, Options, Task, chosen, names};
 use super::parts::{Division, Parts, by_class};
 use super::{print_left, verdict};
 use crate::say;
@@ -69,10 +69,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let other = format!("who always says the more frequent class, about {always:.1} %");
     say(format!("{} is right about {right:.1} % {sentences}; {other}.\n", best.name))?;
     let model = format!("{}/model.keras", best.name);
-    let left = [
-        (model.as_str(), "the best of the trained networks by validation; the others are beside it"),
-        ("results.csv", "the table"),
-    ];
+    let left = [(model.as_str(), BEST), ("results.csv", "the table")];
     print_left(&comparison.out, &left)
 }
 

@@ -9,7 +9,7 @@ use clap::Args;
 use std::path::PathBuf;
 use uncrumple::callbacks::EarlyStopping;
 use uncrumple::prelude::*;
-use uncrumple::programs::sequences::{Sequences, Sizes};
+use uncrumple::programs::sequences::{HEAD, Sequences, Sizes};
 
 /// Options of a task on pairs of sequences; what is not given is the task's own.
 #[derive(Args)]
@@ -18,19 +18,29 @@ pub struct Options {
     pace: Pace,
 
     /// Numbers that stand for a token in each layer, a multiple of 32
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = width)]
     width: Option<u32>,
 
     /// Layers of the encoder, and of the decoder
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     depth: Option<u32>,
 
     /// The share that dropout leaves out of what layers add
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = dropout)]
     dropout: Option<f64>,
 
     #[command(flatten)]
     run: Run,
+}
+
+fn width(text: &str) -> Result<u32, String> {
+    let width = text.parse::<u32>().ok().filter(|width| *width > 0 && width.is_multiple_of(HEAD as u32));
+    width.ok_or_else(|| format!("expected a multiple of {HEAD}"))
+}
+
+fn dropout(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok().filter(|rate| (0.0..1.0).contains(rate));
+    rate.ok_or_else(|| "expected at least 0 and less than 1".into())
 }
 
 /// What a task takes where nothing is given.

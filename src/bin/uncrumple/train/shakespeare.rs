@@ -37,7 +37,7 @@ pub struct Arguments {
     #[arg(long, value_name = "RATE", default_value_t = 2e-3, allow_negative_numbers = true, value_parser = rate)]
     learning_rate: f64,
 
-    /// Take only the first N characters to learn from, and of the held-out ones
+    /// Take only the first N characters to learn from, and of the held-out ones; 1,000 or more
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1000..))]
     limit: Option<u32>,
 
@@ -72,7 +72,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let titles: Vec<&str> = held_out.iter().map(|work| work.title.as_str()).collect();
     say(format!(
         "works    {} to learn from; held out are {}\n\
-         letters  {} to learn from, {} different ones, and {} held out\n\
+         text     {} characters to learn from, {} different ones, and {} held out\n\
          network  {BLOCKS} causal blocks of {WIDTH} with {HEADS} heads, {CONTEXT} characters at a time, {} parameters\n\
          on       {}\n",
         first.len(),

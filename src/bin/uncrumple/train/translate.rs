@@ -24,7 +24,7 @@ use uncrumple::programs::sequences::{Script, Sequences, Side, Sizes};
     rate rises to 0.002 in the first tenth of all steps, and falls to 0 along a cosine."
 )]
 pub struct Arguments {
-    /// Texts to take at most of the training part, and of the test
+    /// Texts to take at most of the training part, and of the test; 100 or more
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(100..))]
     limit: Option<u32>,
 

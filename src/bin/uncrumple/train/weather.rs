@@ -1,6 +1,6 @@
 //! `uncrumple train weather`: the temperature of tomorrow from five days of weather.
 
-use super::comparison::{Contender, Measure, Options, TOGETHER, Task, chosen, names};
+use super::comparison::{BEST, Contender, Measure, Options, TOGETHER, Task, chosen, names};
 use super::print_left;
 use crate::{plot, say};
 use clap::Args;
@@ -61,7 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     plot::forecast(&two_weeks(&weather, &parts.foretold, &forecast, best.name), &picture)?;
     say("")?;
     let model = format!("{}/model.keras", best.name);
-    let mut left = vec![(model.as_str(), "the best of the trained networks by validation; the others are beside it")];
+    let mut left = vec![(model.as_str(), BEST)];
     left.extend(LEFT);
     print_left(&comparison.out, &left)
 }
