@@ -2,9 +2,8 @@
 
 mod common;
 
-use common::{Group, Work, devices, measures, normal};
+use common::{Group, Work, devices, measures, memory, normal};
 use criterion::{Criterion, criterion_group, criterion_main};
-use uncrumple::device::cpu::pool;
 use uncrumple::ops::Attend;
 use uncrumple::{Device, GradientTape, Result, Tensor};
 
@@ -47,18 +46,10 @@ impl Case {
         let y = query.attention(&key, &value, attend)?;
         tape.gradient(&y.sum(&[], false)?, &[&query, &key, &value])
     }
-
-    /// Bytes that a step on the CPU takes beside its inputs.
-    fn memory(&self) -> Result<usize> {
-        pool::release_all();
-        let before = pool::bytes_held();
-        self.step()?;
-        Ok(pool::bytes_held() - before)
-    }
 }
 
 fn attention(c: &mut Criterion) {
-    let mut memory = Vec::new();
+    let mut taken = Vec::new();
     let mut group = Group::new(c, "attention");
     for device in devices() {
         for &layer in LAYERS {
@@ -66,13 +57,13 @@ fn attention(c: &mut Criterion) {
             let (batch, steps, heads, size, causal) = layer;
             let id = format!("{batch}x{steps}x{heads}x{size}{}", if causal { "_causal" } else { "" });
             if device.is_cpu() && measures() {
-                memory.push((id.clone(), case.memory().expect("a step"), 4 * batch * heads * steps * steps));
+                taken.push((id.clone(), memory(|| case.step()).expect("a step"), 4 * batch * heads * steps * steps));
             }
             group.bench(device, &id, Work::Flops(case.operations), || case.step());
         }
     }
     drop(group);
-    for (id, bytes, scores) in memory {
+    for (id, bytes, scores) in taken {
         let mb = |bytes: usize| bytes as f64 / 1e6;
         println!(
             "attention/{id:<40} {:>9.1} MB beside its inputs; the scores alone would be {:.1} MB",

@@ -9,7 +9,7 @@ use peak::Peak;
 use std::hint::black_box;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
-use uncrumple::device::cpu::threads;
+use uncrumple::device::cpu::{pool, threads};
 use uncrumple::ops::Generator;
 use uncrumple::{DType, Device, Result, Tensor};
 
@@ -42,6 +42,14 @@ pub fn below(device: &Device, shape: &[usize], end: usize) -> Tensor {
 
 fn numbers(device: &Device, draw: impl Fn(&Generator) -> Result<Tensor>) -> Tensor {
     Generator::new(0, &Device::Cpu).and_then(|g| draw(&g)?.to_device(device)).expect("a tensor to measure with")
+}
+
+/// Bytes that a step on the CPU takes beside what is there.
+pub fn memory<R>(step: impl FnOnce() -> Result<R>) -> Result<usize> {
+    pool::release_all();
+    let before = pool::bytes_held();
+    step()?;
+    Ok(pool::bytes_held() - before)
 }
 
 /// What one call does at least, by which its speed is judged.

@@ -18,8 +18,8 @@ const EXPRESSIONS: usize = 64 << 10;
 static FILE: LazyLock<PathBuf> = LazyLock::new(|| {
     let warm = Tokenizer::byte_level_bpe(sound("vocab.json"), sound("merges.txt")).and_then(|t| t.encode(&TEXTS));
     warm.expect("a sound tokenizer");
-    let folder = tempfile::tempdir().expect("a folder").keep();
-    folder.join("tokenizer")
+    // Each process has its own, and leaves it.
+    std::env::temp_dir().join(format!("uncrumple-fuzz-tokenizer-{}", std::process::id()))
 });
 
 // A few bytes are a piece, which two maps have with its number, and each text may be padded with thousands.

@@ -41,7 +41,7 @@ def encoder(inputs, vocabularies, width, heads):
 
 
 def seq2seq(inputs, vocabularies, width, heads):
-    # The engine counts layers of a class from the output on, and what a call takes first comes first.
+    # The engine counts layers of a class along what the outputs depend on, the first argument first.
     y, x = (embedded(inputs[k], vocabularies[k], width) for k in (1, 0))
     y = hub.TransformerDecoder(width, heads)(y, hub.TransformerEncoder(width, heads)(x))
     return layers.Dense(vocabularies[1], "softmax")(y)

@@ -39,8 +39,8 @@ pub(super) fn search(
 
 fn one(mut source: Source, prompt: &[i32], options: &Generate, search: Search) -> Result<Vec<i32>> {
     let Search { num_beams, length_penalty } = search;
-    // What of a text counts, that many tokens behind the prompt.
-    let counts = |score: f64, tokens: usize| score / (tokens.max(1) as f64).powf(length_penalty);
+    // A text's score with so many tokens behind the prompt, by which those that end are compared.
+    let counts = |score: f64, tokens: usize| score / (tokens as f64).powf(length_penalty);
     let most = options.max_length.saturating_sub(prompt.len());
     let mut beams = vec![Beam { tokens: prompt.to_vec(), score: 0.0 }];
     let mut ended: Option<(Vec<i32>, f64)> = None;
@@ -52,14 +52,14 @@ fn one(mut source: Source, prompt: &[i32], options: &Generate, search: Search) -
             next.extend(scores.iter().enumerate().map(|(token, score)| (at, token as i32, beam.score + score)));
         }
         // Of equally likely ones the first. Those that end leave room for others.
-        let order =
+        let by_score =
             |a: &(usize, i32, f64), b: &(usize, i32, f64)| b.2.total_cmp(&a.2).then((a.0, a.1).cmp(&(b.0, b.1)));
         let enough = num_beams.saturating_add(beams.len().saturating_mul(options.stop_token_ids.len()));
         if enough < next.len() {
-            next.select_nth_unstable_by(enough, order);
+            next.select_nth_unstable_by(enough, by_score);
             next.truncate(enough);
         }
-        next.sort_unstable_by(order);
+        next.sort_unstable_by(by_score);
         let (mut order, mut going) = (Vec::new(), Vec::new());
         for (rank, (at, token, score)) in next.into_iter().enumerate() {
             let tokens = || beams[at].tokens.iter().copied().chain([token]).collect();
@@ -73,7 +73,7 @@ fn one(mut source: Source, prompt: &[i32], options: &Generate, search: Search) -
                 ended = Some((tokens(), counts(score, written)));
             }
         }
-        // A sequence only becomes less likely, so that none counts more than it would at its longest, or as it is.
+        // Its sum only falls, so that a text counts at most what this one would at its length now, or at the longest.
         let reaches = |beam: &Beam| counts(beam.score, written).max(counts(beam.score, most));
         let best = ended.as_ref().map_or(f64::NEG_INFINITY, |(_, best)| *best);
         if going.first().is_none_or(|beam| reaches(beam) <= best) {
@@ -82,8 +82,7 @@ fn one(mut source: Source, prompt: &[i32], options: &Generate, search: Search) -
         source.reorder(&order)?;
         beams = going;
     }
-    let last = beams.swap_remove(0);
-    let of_last = counts(last.score, last.tokens.len() - prompt.len());
-    let whole = last.tokens.len() >= options.max_length;
-    Ok(ended.filter(|(_, best)| *best >= of_last || !whole).map_or(last.tokens, |(tokens, _)| tokens))
+    // Where the search did not end before, what goes on counts more than what has ended.
+    let last = beams.swap_remove(0).tokens;
+    Ok(ended.filter(|_| last.len() < options.max_length).map_or(last, |(tokens, _)| tokens))
 }

@@ -24,6 +24,8 @@ pub struct Generate {
     sampler: Sampler,
     stop_token_ids: Vec<i32>,
     seed: u64,
+    /// Sequences before these that have numbers of the same seed.
+    before: usize,
     cache: bool,
     slide: bool,
     input: Option<usize>,
@@ -32,8 +34,8 @@ pub struct Generate {
 impl Generate {
     /// Sequences of at most so many tokens, those of the prompt included.
     pub fn max_length(max_length: usize) -> Generate {
-        let (sampler, stop_token_ids, seed) = (Sampler::Greedy, Vec::new(), 0);
-        Generate { max_length, sampler, stop_token_ids, seed, cache: true, slide: false, input: None }
+        let (sampler, stop_token_ids, seed, before) = (Sampler::Greedy, Vec::new(), 0, 0);
+        Generate { max_length, sampler, stop_token_ids, seed, before, cache: true, slide: false, input: None }
     }
 
     /// How the next token is chosen; by default the likeliest is.
@@ -52,6 +54,11 @@ impl Generate {
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
+    }
+
+    /// The same for sequences before which so many others are written.
+    pub(crate) fn behind(&self, before: usize) -> Generate {
+        Generate { before, ..self.clone() }
     }
 
     /// Whether layers keep what they need of the tokens before, where all can; by default they do. The tokens are the same.
@@ -235,7 +242,7 @@ impl Generation<'_> {
                 // What stands behind the end is nobody's.
                 None if sequence.end.is_some() => 0,
                 None => {
-                    let number = sampler::number(self.options.seed, place, sample);
+                    let number = sampler::number(self.options.seed, place, self.options.before + sample);
                     let token = self.options.sampler.choose(logits, number)? as i32;
                     sequence.end = self.options.stop_token_ids.contains(&token).then_some(place + 1);
                     token

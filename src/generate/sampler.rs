@@ -31,22 +31,28 @@ pub enum Sampler {
         temperature: f64,
     },
     /// The likeliest whole sequence that a search finds which goes on with so many at a time: that with the largest sum of the
-    /// logarithms of its tokens' probabilities, divided by how many they are to the power of `length_penalty` (Wu et al.,
-    /// [*Google's neural machine translation system*](https://arxiv.org/abs/1609.08144), 2016, section 7).
+    /// logarithms of its tokens' probabilities, divided by how many they are, the one that ends it included, to the power of
+    /// `length_penalty` (a simpler form of what Wu et al. divide by, [*Google's neural machine translation
+    /// system*](https://arxiv.org/abs/1609.08144), 2016, section 7).
     Beam {
         /// How many sequences it goes on with.
         num_beams: usize,
-        /// 0 compares whole sequences by their probabilities, of which short ones have more; 1 by those of a token.
+        /// 0 compares the probabilities of whole sequences, which favours short ones; 1 the mean per token. At most
+        /// [`LENGTH_PENALTY`](Sampler::LENGTH_PENALTY), of either sign.
         length_penalty: f64,
     },
 }
 
 impl Sampler {
+    /// The largest `length_penalty`: beyond it the powers of lengths leave f64's range.
+    pub const LENGTH_PENALTY: f64 = 10.0;
+
     /// Checks the arguments.
     pub(super) fn check(self) -> Result<()> {
         let refuse = |name: &str, expected: &str, got: String| {
             Err(Error::Config(format!("argument `{name}`: expected {expected}, got {got}")))
         };
+        let most = Sampler::LENGTH_PENALTY;
         let temperature = match self {
             Sampler::Random { temperature } | Sampler::TopK { temperature, .. } | Sampler::TopP { temperature, .. } => {
                 temperature
@@ -62,8 +68,8 @@ impl Sampler {
                 refuse("p", "a number above 0 and at most 1", p.to_string())
             }
             Sampler::Beam { num_beams: 0, .. } => refuse("num_beams", "at least 1", "0".into()),
-            Sampler::Beam { length_penalty, .. } if !length_penalty.is_finite() => {
-                refuse("length_penalty", "a number", length_penalty.to_string())
+            Sampler::Beam { length_penalty, .. } if !(-most..=most).contains(&length_penalty) => {
+                refuse("length_penalty", &format!("a number from -{most} to {most}"), length_penalty.to_string())
             }
             _ => Ok(()),
         }
@@ -165,7 +171,10 @@ mod tests {
             (Sampler::TopK { k: 0, temperature: 1.0 }, "`k`: expected at least 1"),
             (Sampler::TopP { p: 1.5, temperature: 1.0 }, "`p`: expected a number above 0 and at most 1, got 1.5"),
             (Sampler::Beam { num_beams: 0, length_penalty: 0.0 }, "`num_beams`"),
-            (Sampler::Beam { num_beams: 2, length_penalty: f64::NAN }, "`length_penalty`: expected a number, got NaN"),
+            (
+                Sampler::Beam { num_beams: 2, length_penalty: f64::NAN },
+                "`length_penalty`: expected a number from -10 to 10, got NaN",
+            ),
         ] {
             assert!(sampler.check().unwrap_err().to_string().contains(words));
         }

@@ -43,9 +43,14 @@ impl<'a> Source<'a> {
         let count = graph.inputs.len();
         let input = options.input.unwrap_or(count.saturating_sub(1));
         if others.len() + 1 != count || input >= count {
-            let message = format!("expected {} inputs beside the sequence", count.saturating_sub(1));
-            let message = format!("{message}, which is one of 0 to {}", count.saturating_sub(1));
-            return Err(Error::Config(format!("generate: {message}, got {} beside input {input}", others.len())));
+            let (last, got) = (count.saturating_sub(1), others.len());
+            let message = match input > last {
+                true => format!("argument `input`: expected 0 to {last}, got {input}"),
+                false => {
+                    format!("generate: expected as many inputs beside the sequence as the model has, {last}, got {got}")
+                }
+            };
+            return Err(Error::Config(message));
         }
         let (name, spec) = &graph.inputs[input];
         if spec.rank() != 2 {

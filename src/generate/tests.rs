@@ -9,6 +9,7 @@ use crate::layers::{
     TransformerEncoder,
 };
 use crate::ops::Activation;
+use std::collections::BTreeSet;
 
 const VOCABULARY: usize = 23;
 const LENGTH: usize = 24;
@@ -166,33 +167,87 @@ fn tokens_come_one_by_one_and_end() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_beam_of_all_finds_the_likeliest_sequence() -> Result<()> {
+/// A model of four tokens.
+fn of_four() -> Result<Model> {
     let input = Input::with([4], DType::I32, None);
     let x = Embedding::new(4, 6).call(&input)?;
     let x = TransformerDecoder::new(8, 2).call(&x)?;
-    let model = lively(Model::new(&input, &Dense::new(4).call(&x)?)?)?;
-    let steps = |tokens: &[i32]| -> Result<Vec<f64>> {
-        let logits = model.call(&[&Tensor::from_slice(tokens, [1, 4])?])?[0].to_vec::<f32>()?;
-        let of = |(i, row): (usize, &[f32])| Ok(sampler::log_probabilities(row)?[tokens[i + 1] as usize]);
-        logits.chunks(4).take(3).enumerate().map(of).collect()
-    };
-    let mut lengths = std::collections::BTreeSet::new();
-    for (stop, length_penalty) in [(None, 0.0), (None, 1.0), (Some(0), 0.0), (Some(0), 1.0), (Some(0), 3.0)] {
+    lively(Model::new(&input, &Dense::new(4).call(&x)?)?)
+}
+
+/// The logarithms of its probabilities behind a sequence.
+fn next_of_four(model: &Model, tokens: &[i32]) -> Result<Vec<f64>> {
+    let mut padded = tokens.to_vec();
+    padded.resize(4, 0);
+    let logits = model.call(&[&Tensor::from_slice(&padded, [1, 4])?])?[0].to_vec::<f32>()?;
+    sampler::log_probabilities(&logits[4 * (tokens.len() - 1)..][..4])
+}
+
+fn with_beam(num_beams: usize, length_penalty: f64, stop: Option<i32>) -> Generate {
+    let options = Generate::max_length(4).sampler(Sampler::Beam { num_beams, length_penalty });
+    options.stop_token_ids(Vec::from_iter(stop))
+}
+
+#[test]
+fn a_beam_of_all_finds_the_likeliest_sequence() -> Result<()> {
+    let model = of_four()?;
+    let mut lengths = BTreeSet::new();
+    for (stop, length_penalty) in [(None, 1.0), (Some(0), 0.0), (Some(0), 1.0), (Some(0), 3.0), (Some(0), -1.0)] {
         let mut best = (f64::NEG_INFINITY, vec![]);
         for i in 0..64 {
             let tokens = [2, i / 16, i / 4 % 4, i % 4];
             // What is behind the end does not count.
             let written = tokens[1..].iter().position(|&token| Some(token) == stop).map_or(3, |end| end + 1);
-            let score = steps(&tokens)?[..written].iter().sum::<f64>() / (written as f64).powf(length_penalty);
+            let sum: f64 = (1..=written)
+                .map(|at| Ok(next_of_four(&model, &tokens[..at])?[tokens[at] as usize]))
+                .sum::<Result<f64>>()?;
+            let score = sum / (written as f64).powf(length_penalty);
             best = if score > best.0 { (score, tokens[..=written].to_vec()) } else { best };
         }
-        lengths.insert(best.1.len());
-        let options = Generate::max_length(4).sampler(Sampler::Beam { num_beams: 64, length_penalty });
-        let options = options.stop_token_ids(Vec::from_iter(stop));
+        lengths.extend(stop.map(|_| best.1.len()));
+        let options = with_beam(64, length_penalty, stop);
         assert_eq!(model.generate(&[vec![2]], &options)?, [best.1], "stop {stop:?}, penalty {length_penalty}");
     }
     assert!(lengths.len() > 1, "{lengths:?}: the penalty changes nothing");
+    Ok(())
+}
+
+/// A search that never ends early and sorts all there is.
+fn searched(model: &Model, beams: usize, length_penalty: f64, stop: i32) -> Result<Vec<i32>> {
+    let (mut going, mut whole) = (vec![(vec![2], 0.0)], Vec::new());
+    for written in 1..=3 {
+        let mut all = Vec::new();
+        for (tokens, score) in &going {
+            let step = next_of_four(model, tokens)?.into_iter().enumerate();
+            all.extend(step.map(|(token, p)| ([&tokens[..], &[token as i32]].concat(), score + p)));
+        }
+        all.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let counts =
+            |(tokens, score): &(Vec<i32>, f64)| (tokens.clone(), score / f64::from(written).powf(length_penalty));
+        let ends = |(tokens, _): &(Vec<i32>, f64)| tokens.last() == Some(&stop);
+        whole.extend(all[..beams].iter().filter(|text| ends(text) || written == 3).map(counts));
+        going = all.into_iter().filter(|text| !ends(text)).take(beams).collect();
+    }
+    whole.sort_by(|a, b| b.1.total_cmp(&a.1));
+    Ok(whole.swap_remove(0).0)
+}
+
+#[test]
+fn a_narrow_beam_goes_on_with_the_likeliest() -> Result<()> {
+    let model = of_four()?;
+    let mut found = BTreeSet::new();
+    for beams in 1..=4 {
+        for length_penalty in [-2.0, 0.0, 0.5, 1.0, 2.0] {
+            for stop in 0..4 {
+                let want = searched(&model, beams, length_penalty, stop)?;
+                let options = with_beam(beams, length_penalty, Some(stop));
+                let got = model.generate(&[vec![2]], &options)?;
+                assert_eq!(got, [&want[..]], "{beams} beams, penalty {length_penalty}, stop {stop}");
+                found.insert(want);
+            }
+        }
+    }
+    assert!(found.len() > 5, "{found:?}");
     Ok(())
 }
 
@@ -264,7 +319,7 @@ fn what_cannot_be_is_said() -> Result<()> {
     refused(&[vec![]], Generate::max_length(5), "prompt 0: expected 1 to 5 tokens, got 0");
     refused(&[vec![1], vec![1; 6]], Generate::max_length(5), "prompt 1: expected 1 to 5 tokens, got 6");
     refused(&[vec![1]], Generate::max_length(25), "the model takes sequences of 24 tokens, got 25");
-    refused(&[vec![1]], Generate::max_length(9).input(1), "the model has 1 inputs");
+    refused(&[vec![1]], Generate::max_length(9).input(1), "argument `input`: expected 0 to 0, got 1");
     refused(&[vec![99]], Generate::max_length(9), "99");
     assert!(model.generate(&[], &Generate::max_length(9))?.is_empty());
     let input = Input::new([3, 2]);

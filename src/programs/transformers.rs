@@ -42,7 +42,11 @@ impl Sizes {
 
     /// Blocks of a decoder alone, each of which normalises what it reads, and the normalisation behind them.
     fn decode(self, x: Symbol, blocks: usize, activation: Activation) -> Result<Symbol> {
-        let block = || TransformerDecoder::new(4 * self.width, self.heads).activation(activation).normalize_first(true);
+        let block = || {
+            TransformerDecoder::new(self.width.saturating_mul(4), self.heads)
+                .activation(activation)
+                .normalize_first(true)
+        };
         let x = (0..blocks).try_fold(x, |x, _| block().call(&x))?;
         LayerNormalization::new().epsilon(1e-5).call(&x)
     }

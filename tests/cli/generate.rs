@@ -129,7 +129,6 @@ fn a_text_goes_on_from_its_prompt() {
         succeed(&[&beam[..], &["--stop", "t", "--length-penalty", penalty]].concat())
     };
     let (short, long) = (searched("-4"), searched("4"));
-    assert!([&short, &long].iter().all(|text| !text["To be".len()..].contains('t')), "{short} {long}");
     assert!(short.len() < long.len(), "{short} {long}");
 
     let stop: String = first.chars().skip(100).take(2).collect();

@@ -121,10 +121,17 @@ fn a_text_is_answered() -> Result<()> {
     let output = command(&[&options[..], &["--prompt", "cABABbA"]].concat()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
-        output.status.success() && said.contains("does not know c b\n") && said.contains("first 4 tokens"),
+        output.status.success() && said.contains("does not know c\n") && said.contains("the first 4 of its 7 tokens"),
         "{said}"
     );
-    let said = error(&[&options[..], &["--prompt", "AB", "--stop", "x"]].concat());
-    assert!(said.contains("an answer ends by itself, and has so many tokens at most: 4"), "{said}");
+    for (more, words) in [
+        (&["--prompt", "AB", "--stop", "x"][..], "--stop: this model answers with tokens of its own"),
+        (&["--prompt", "AB", "--max-tokens", "9"], "--max-tokens: this model"),
+        (&["--prompt", "aab"], "does not know a b, which is all of it: it knows B A …"),
+        (&["--prompt", " "], "--prompt: is empty"),
+    ] {
+        let said = error(&[&options[..], more].concat());
+        assert!(said.contains(words), "{said}");
+    }
     Ok(())
 }

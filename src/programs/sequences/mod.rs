@@ -183,7 +183,8 @@ impl Sequences {
         let mut written = Vec::with_capacity(texts.len());
         for texts in texts.chunks(TOGETHER) {
             let prompts = vec![vec![self.target.begin()]; texts.len()];
-            let sequences = model.generate_for(&[&self.source.numbers(texts)?], &prompts, generate)?;
+            let generate = generate.behind(written.len());
+            let sequences = model.generate_for(&[&self.source.numbers(texts)?], &prompts, &generate)?;
             written.extend(sequences.iter().map(|numbers| self.target.text(numbers)));
         }
         Ok(written)

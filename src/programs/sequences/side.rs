@@ -145,9 +145,26 @@ impl Side {
         self.script.tokens(text).len() <= self.length
     }
 
-    /// The tokens of a text that are not known.
+    /// The tokens of a text, known or not, however many.
+    pub fn tokens_of(&self, text: &str) -> Vec<String> {
+        self.script.tokens(text)
+    }
+
+    /// Those of them that are read and not known, each once.
     pub fn unknown(&self, text: &str) -> Vec<String> {
-        self.script.tokens(text).into_iter().filter(|token| !self.terms.contains(token)).collect()
+        let read = self.tokens_of(text).into_iter().take(self.length);
+        let mut unknown: Vec<String> = Vec::new();
+        for token in read.filter(|token| !self.terms.contains(token)) {
+            if !unknown.contains(&token) {
+                unknown.push(token);
+            }
+        }
+        unknown
+    }
+
+    /// The tokens that are known, the most frequent first.
+    pub fn vocabulary(&self) -> impl Iterator<Item = &str> {
+        self.terms.iter().skip(UNKNOWN).map(String::as_str).filter(|term| !FRAME.contains(term))
     }
 
     /// Learns the vocabulary; of a side that is written it has what stands before a sequence and behind it.

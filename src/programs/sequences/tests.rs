@@ -82,6 +82,16 @@ fn what_is_learnt_is_written_with_a_cache_and_without() -> Result<()> {
 }
 
 #[test]
+fn samples_differ_however_many_are_written() -> Result<()> {
+    let sequences = small();
+    let model = sequences.model(sizes())?;
+    let sampler = Sampler::Random { temperature: 3.0 };
+    let written = sequences.write(&model, &["AB"; 2 * TOGETHER], &sequences.generate().sampler(sampler))?;
+    assert_ne!(written[..TOGETHER], written[TOGETHER..]);
+    Ok(())
+}
+
+#[test]
 fn a_damaged_attachment_is_an_error() -> Result<()> {
     let sequences = small();
     let model = sequences.model(sizes())?;

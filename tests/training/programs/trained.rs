@@ -82,7 +82,7 @@ fn program(golden: &Golden) -> Result<Model> {
 pub fn weights<'a>(golden: &'a Golden, model: &Model) -> Vec<(String, &'a Value)> {
     let (paths, weights) = (paths(model), golden.about["weights"].as_array().unwrap());
     assert_eq!(paths.len(), weights.len(), "{}", golden.name);
-    // Keras sorts layers by how far they are from the output, we by which is called first.
+    // Keras sorts layers by how far they are from the output, we along what the outputs depend on.
     let named = |path: &String| {
         let same = weights.iter().find(|weight| weight["path"] == path.as_str());
         same.unwrap_or_else(|| panic!("{} has no weight {path}", golden.name))

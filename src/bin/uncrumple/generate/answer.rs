@@ -5,24 +5,43 @@ use crate::{say, warn};
 use uncrumple::prelude::*;
 use uncrumple::programs::sequences::Sequences;
 
+/// How many tokens that are not known are named.
+const NAMED: usize = 20;
+
 pub fn run(model: &Model, sequences: &Sequences, arguments: &Arguments) -> Result<()> {
-    if arguments.stop.is_some() || arguments.max_tokens.is_some() {
-        let most = sequences.target().length();
-        let message = "an answer ends by itself, and has so many tokens at most";
-        return Err(Error::Config(format!("--stop, --max-tokens: {message}: {most}")));
+    let wrong = |message: String| Err(Error::Config(message));
+    for (option, given) in [
+        ("--stop", arguments.stop.is_some()),
+        ("--max-tokens", arguments.max_tokens.is_some()),
+        #[cfg(feature = "tokenizers")]
+        ("--tokenizer", arguments.tokenizer.is_some()),
+    ] {
+        if given {
+            let message = "this model answers with tokens of its own, and ends by itself: leave it out";
+            return wrong(format!("{option}: {message}"));
+        }
     }
     let (source, prompt) = (sequences.source(), arguments.prompt.as_str());
-    let unknown = source.unknown(prompt);
+    let (tokens, unknown) = (source.tokens_of(prompt).len(), source.unknown(prompt));
+    if tokens == 0 {
+        return wrong("--prompt: is empty: say what is to be answered".into());
+    }
     if !unknown.is_empty() {
-        warn(format!("--prompt: the model does not know {}", unknown.join(" ")));
+        let named: Vec<&str> = unknown.iter().take(NAMED).map(String::as_str).collect();
+        let message = format!("--prompt: the model does not know {}", named.join(" "));
+        let example = source.vocabulary().take(NAMED).collect::<Vec<_>>().join(" ");
+        if tokens <= source.length() && source.tokens_of(prompt).iter().all(|token| unknown.contains(token)) {
+            return wrong(format!("{message}, which is all of it: it knows {example} …"));
+        }
+        warn(message);
     }
-    if !source.holds(prompt) {
-        warn(format!("--prompt: the model reads the first {} tokens of it", source.length()));
+    if tokens > source.length() {
+        warn(format!("--prompt: the model reads the first {} of its {tokens} tokens", source.length()));
     }
-    let several = arguments.samples > 1 || arguments.top_k.is_some() || arguments.top_p.is_some();
+    let temperature = if arguments.draws() { TEMPERATURE } else { 0.0 };
     let options = sequences
         .generate()
-        .sampler(arguments.sampler(if several { TEMPERATURE } else { 0.0 })?)
+        .sampler(arguments.sampler(temperature)?)
         .seed(arguments.compute.seed())
         .cache(!arguments.no_cache);
     let answers = sequences.write(model, &vec![prompt; arguments.samples as usize], &options)?;

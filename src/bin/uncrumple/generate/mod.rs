@@ -24,11 +24,11 @@ use writing::Writing;
     its probability, whose logits are divided by the temperature: the lower, the more of what is likely; 0 takes always \
     the likeliest. --top-k or --top-p leaves out unlikely tokens first; --beams searches the likeliest whole text \
     instead, which is often dull. Where a text has outgrown what the model sees at a time, it goes on from the last half of \
-    that. The same seed writes the same text. Standard output has the texts, below their numbers where there are several; \
-    how fast they were written is told on standard error. In a shell, --prompt $'HAMLET.\\n' has a line's end."
+    that. The same seed writes the same text. Standard output has the texts, below their numbers where there are several, \
+    or an answer a line; how fast a text was written is told on standard error. In a shell, --prompt $'HAMLET.\\n' has a line's end."
 )]
 pub struct Arguments {
-    /// A .keras file of a language model
+    /// A .keras file of a language model, or of one that answers
     #[arg(value_name = "MODEL.keras")]
     model: PathBuf,
 
@@ -42,7 +42,8 @@ pub struct Arguments {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_tokens: Option<u32>,
 
-    /// What the logits are divided by; 0 takes always the likeliest token. 0.8 unless given; 0 for one answer
+    /// What the logits are divided by; 0 takes always the likeliest token. 0.8 unless given, but 0 for
+    /// an answer without --samples, --top-k and --top-p
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = temperature)]
     temperature: Option<f64>,
 
@@ -62,7 +63,7 @@ pub struct Arguments {
     /// What --beams compares of texts that have ended: the sums of logarithms of probabilities, divided by the lengths to
     /// this power
     #[arg(long, value_name = "NUMBER", default_value_t = 1.0, requires = "beams", allow_negative_numbers = true)]
-    #[arg(value_parser = finite)]
+    #[arg(value_parser = length_penalty)]
     length_penalty: f64,
 
     /// End before this text; with --beams it must be one token
@@ -96,8 +97,10 @@ fn temperature(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "a temperature is a number of at least 0".into())
 }
 
-fn finite(text: &str) -> Result<f64, String> {
-    text.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(|| "expected a number".into())
+fn length_penalty(text: &str) -> Result<f64, String> {
+    let most = Sampler::LENGTH_PENALTY;
+    let number = text.parse::<f64>().ok().filter(|number| number.abs() <= most);
+    number.ok_or_else(|| format!("expected a number from -{most} to {most}"))
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -202,11 +205,15 @@ impl Arguments {
         Vocabulary::of(model, &self.model)
     }
 
+    /// Whether an option asks for tokens that are drawn.
+    fn draws(&self) -> bool {
+        self.samples > 1 || self.top_k.is_some() || self.top_p.is_some()
+    }
+
     /// How tokens are chosen, at this temperature unless one is given.
     fn sampler(&self, temperature: f64) -> Result<Sampler> {
         let temperature = self.temperature.unwrap_or(temperature);
-        let several = self.samples > 1 || self.top_k.is_some() || self.top_p.is_some();
-        if temperature == 0.0 && several {
+        if temperature == 0.0 && self.draws() {
             let message = "at a temperature of 0 the likeliest token is taken, always the same: leave out";
             return Err(Error::Config(format!("--temperature: {message} --samples, --top-k and --top-p")));
         }
