@@ -1,4 +1,4 @@
-//! The head of a vocabulary with its cross-entropy, forward and backward, in one op and in two, with the memory that each takes.
+//! The head of a vocabulary with its cross-entropy, forward and backward, in one op and in two, and the memory of each.
 
 mod common;
 

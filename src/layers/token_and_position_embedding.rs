@@ -20,8 +20,8 @@ use std::sync::Arc;
 /// (embedding_dim, vocabulary_size) if they are not tied, `position_embedding/embeddings` (sequence_length,
 /// embedding_dim). Those in reverse serve calls of Keras's `layer.token_embedding`; the layer itself never reads them,
 /// so that a model which has them (`tie_weights(false)`) cannot be trained here: take a [`ReversibleEmbedding`] beside a
-/// [`PositionEmbedding`], which is called both ways. Defaults: tied, uniform values of ±0.05, no mask, 0. Under mixed precision vectors are looked up
-/// and added in f32.
+/// [`PositionEmbedding`], which is called both ways. Defaults: tied, uniform values of ±0.05, no mask, 0. Under mixed
+/// precision vectors are looked up and added in f32.
 ///
 /// Model files name it `keras_hub>TokenAndPositionEmbedding`.
 #[derive(Clone, Debug)]

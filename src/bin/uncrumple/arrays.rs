@@ -17,8 +17,8 @@ pub const HELP: &str = "A model with one input reads an .npy file. For several, 
     the input layers, or name one .npz file whose arrays have these names, or numpy.savez's arr_0, arr_1, … in their order. \
     MNIST's idx files (also gzipped) are read too, and their pictures become rows of numbers, or get an axis of one \
     channel, where the model takes them so. Numbers are converted to the model's dtype; nothing else is changed unless \
-    --divide says so, so they must be what the model was trained on. A model of tables, such as `train csv` and `train sentiment` leave, reads a .csv file \
-    with the columns of its table.";
+    --divide says so, so they must be what the model was trained on. A model of tables, such as `train csv` and \
+    `train sentiment` leave, reads a .csv file with the columns of its table.";
 
 /// Whether a file's lower-case name is one of an idx file.
 pub fn is_idx(name: &str) -> bool {

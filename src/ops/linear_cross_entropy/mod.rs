@@ -36,8 +36,9 @@ pub struct LinearCrossEntropy {
     chunk: usize,
 }
 
-/// Logits of a chunk: on the CPU as many as stay in the last cache, on a card those of rows enough to fill it.
-const ON_CPU: usize = 1 << 20;
+/// Logits of a chunk: on the CPU so many that packing the kernel and adding to its gradient, which each chunk does, cost little;
+/// on a card those of rows enough to fill it.
+const ON_CPU: usize = 1 << 22;
 const ON_CARD: usize = 1 << 27;
 /// Rows of a chunk are a multiple of this, whole tiles of products.
 const ROWS: usize = 64;

@@ -19,9 +19,9 @@ use uncrumple::programs::sequences::{Script, Sequences, Side, Sizes};
     have cannot be written: of the test's Spanish about 3 words of 100. Texts of more than 20 tokens are not learnt \
     from; of the test's the first 20 are read. An encoder of transformers reads, a decoder writes; they learn by \
     teacher forcing, Adam and the cross-entropy. Judged is what it writes by itself, by chrF, runs of letters in \
-    common, from 0 to 100: the likeliest word each time, and of a beam of 4 the text whose words are likeliest on average. By default 1 + 1 \
-    layers of 128, batches of 64, 20 epochs with a dropout of 0.2: some 4 minutes of two CPU cores. The learning \
-    rate rises to 0.002 in the first tenth of all steps, and falls to 0 along a cosine."
+    common, from 0 to 100: the likeliest word each time, and of a beam of 4 the text whose words are likeliest on \
+    average. By default 1 + 1 layers of 128, batches of 64, 20 epochs with a dropout of 0.2: some 4 minutes of two \
+    CPU cores. The learning rate rises to 0.002 in the first tenth of all steps, and falls to 0 along a cosine."
 )]
 pub struct Arguments {
     /// Texts to take at most of the training part, and of the test; 100 or more
