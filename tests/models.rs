@@ -277,9 +277,10 @@ fn every_activation_has_its_setter() -> Result<()> {
     let names: Vec<&str> = ActivationFn::all().map(ActivationFn::name).collect();
     assert_eq!(names.len(), setters.len());
     for (name, (dense, layer)) in names.into_iter().zip(setters) {
-        assert_eq!(dense.shared().layer().config()["activation"], name);
-        assert_eq!(layer.clone().shared().layer().config()["activation"], name);
         let chosen = Dense::new(4).activation(ActivationFn::from_name(name)?);
+        let config = |layer: LayerRef| layer.layer().config()["activation"].clone();
+        assert_eq!(config(dense.shared()), config(chosen.clone().shared()), "{name}");
+        assert_eq!(config(layer.clone().shared()), config(chosen.clone().shared()), "{name}");
         // The fused activation is that of the layer behind a linear one.
         let fused = Model::new(&input, &chosen.call(&input)?)?;
         let apart = Model::new(&input, &layer.call(&Dense::new(4).call(&input)?)?)?;

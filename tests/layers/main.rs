@@ -294,6 +294,7 @@ fn the_list_of_layers_is_the_folder() {
         "recurrent_cell",
         "signature",
         "spatial",
+        "spec",
         "steps",
         "symbol",
         "tone",
