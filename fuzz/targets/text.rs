@@ -55,7 +55,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         let wrong = |e: Error| Error::File { path: path.into(), message: e.to_string() };
         let model = model.attach("vocabulary.json", bytes)?.attach("sequences.json", bytes)?;
         layers(&serde_json::from_slice(bytes).unwrap_or_default()).map_err(wrong)?;
-        let sequences = Sequences::of(&model).map_err(wrong)?;
-        Ok((Characters::of(&model).map_err(wrong)?, sequences))
+        // What is the one is not the other: both read it, whatever becomes of the first.
+        let (characters, sequences) = (Characters::of(&model), Sequences::of(&model));
+        Ok((characters.map_err(wrong)?, sequences.map_err(wrong)?))
     });
 });
