@@ -53,6 +53,8 @@ FUNCTION(sqrt_, sqrt(x), A(0.5) / x)
 FUNCTION(silu, x * reciprocal_exp1(x), reciprocal_exp1(x) * (A(1) + x * (A(1) - reciprocal_exp1(x))))
 FUNCTION(gelu, x * normal_cdf(x), normal_cdf(x) + x * (A(0.39894228040143267794) * exp(A(-0.5) * x * x)))
 FUNCTION(log_, log(x), A(1) / x)
+FUNCTION(sin_, sin(x), cos(x))
+FUNCTION(cos_, cos(x), -sin(x))
 FUNCTION(square, x * x, x + x)
 FUNCTION(absolute, abs(x), x > A(0) ? A(1) : x < A(0) ? A(-1) : A(0))
 FUNCTION(hard_shrink, abs(x) <= A(0.5) ? A(0) : x, abs(x) <= A(0.5) ? A(0) : A(1))
@@ -115,6 +117,8 @@ template <class F, class T> __device__ __forceinline__ void backward(const T* fr
     ENTRIES(gelu, gelu, S, T)              \
     ENTRIES(gelu_tanh, gelu_tanh, S, T)    \
     ENTRIES(log, log_, S, T)               \
+    ENTRIES(sin, sin_, S, T)               \
+    ENTRIES(cos, cos_, S, T)               \
     ENTRIES(square, square, S, T)          \
     ENTRIES(absolute, absolute, S, T)      \
     ENTRIES(hard_shrink, hard_shrink, S, T)\

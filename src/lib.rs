@@ -43,6 +43,7 @@
 //! | [`programs`] | the named programs, the same wherever they are measured |
 //! | [`callbacks`] | early stopping, checkpoints, progress: what looks on while a model trains |
 //! | [`explain`] | what a model goes by: Grad-CAM |
+//! | [`diffusion`] | pictures that a model makes of noise, and how it learns to |
 //! | [`generate`] | sequences that a model writes token by token |
 //! | [`train`] | [`train::Trainer`]: the step, the loop around it, evaluation, prediction, history |
 //! | [`data`] | data sets, their splits and batches, texts as numbers, and the sets that come with the project |
@@ -70,6 +71,7 @@ mod config;
 pub mod constraints;
 pub mod data;
 pub mod device;
+pub mod diffusion;
 pub mod dtype;
 pub mod error;
 pub mod explain;

@@ -17,6 +17,7 @@ import warnings
 
 import common
 import hub  # noqa: F401, which registers its layers
+import ours  # noqa: F401, too
 from common import keras, np
 
 RELATIVE, ABSOLUTE = 1e-4, 1e-6

@@ -3,6 +3,8 @@
 import warnings
 
 import common
+import ours
+import philox
 from common import jax, keras, np
 
 layers = keras.layers
@@ -257,6 +259,17 @@ def noise(folder):
         layers.ActivityRegularization(name="activity_regularization"),
     ):
         write_layer(folder, f"{layer.name}_nothing", layer, (2, 3, 5), training=True)
+
+
+def generative(folder):
+    layer = ours.Sampling(name="sampling")
+    layer.draw = lambda shape: philox.normal(0, 0, 0, shape)
+    for training in (False, True):
+        write_layer(folder, f"sampling_{'training' if training else 'inference'}", layer, (5, 3), (5, 3), training=training)
+    levels = np.linspace(0, 1, 9, dtype="float32").reshape(9, 1, 1, 1)
+    write_layer(folder, "sinusoidal_embedding", ours.SinusoidalEmbedding(32), levels)
+    few = ours.SinusoidalEmbedding(2, min_frequency=0.5, max_frequency=4.0)
+    write_layer(folder, "sinusoidal_embedding_2", few, (3, 4, 1))
 
 
 def normalizing(folder):
@@ -683,8 +696,9 @@ def augmentation(folder):
 def main():
     folder = common.output_folder()
     families = (
-        dense, activation, activation_layers, dropout, noise, normalizing, batch_and_group, convolutions, pooling, shapes,
-        merging, preprocessing, lambdas, framing, sizing, augmentation, embedding, time_distributed, masks,
+        dense, activation, activation_layers, dropout, noise, generative, normalizing, batch_and_group, convolutions,
+        pooling, shapes, merging, preprocessing, lambdas, framing, sizing, augmentation, embedding, time_distributed,
+        masks,
     )
     for family in families:
         family(folder)

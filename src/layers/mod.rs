@@ -351,21 +351,23 @@ pub(crate) fn serialized(class_name: &str, config: Config) -> serde_json::Value 
     let mut serialized = REGISTRY.serialized(class_name, config);
     if let Some(name) = PACKAGED.iter().find(|name| name.ends_with(&format!(">{class_name}"))) {
         // Where that package has it, so that Keras finds it by itself.
-        let module = format!("keras_hub.src.layers.modeling.{}", snake_case(class_name));
-        serialized["module"] = module.into();
+        let theirs = || format!("keras_hub.src.layers.modeling.{}", snake_case(class_name));
+        serialized["module"] = name.starts_with("keras_hub>").then(theirs).into();
         serialized["registered_name"] = (*name).into();
     }
     serialized
 }
 
-/// The listed layers that Keras has in a package of its own, by the names under which they are registered there.
-const PACKAGED: [&str; 6] = [
+/// The listed layers that Keras has in a package of its own or not at all, by the names under which they are registered.
+const PACKAGED: [&str; 8] = [
     "keras_hub>PositionEmbedding",
     "keras_hub>RotaryEmbedding",
     "keras_hub>SinePositionEncoding",
     "keras_hub>TokenAndPositionEmbedding",
     "keras_hub>TransformerDecoder",
     "keras_hub>TransformerEncoder",
+    "uncrumple>Sampling",
+    "uncrumple>SinusoidalEmbedding",
 ];
 
 /// Lists the layers: `module: Layer "alias" …, …;`, the other names that Keras has for the class; `over` stands behind those that
@@ -518,9 +520,11 @@ layers! {
     rms_normalization: RMSNormalization;
     rnn: RNN over;
     rotary_embedding: RotaryEmbedding "keras_hub>RotaryEmbedding" "keras_nlp>RotaryEmbedding";
+    sampling: Sampling "uncrumple>Sampling";
     separable_conv: SeparableConv1D "SeparableConvolution1D", SeparableConv2D "SeparableConvolution2D";
     simple_rnn: SimpleRNN, SimpleRNNCell;
     sine_position_encoding: SinePositionEncoding "keras_hub>SinePositionEncoding" "keras_nlp>SinePositionEncoding";
+    sinusoidal_embedding: SinusoidalEmbedding "uncrumple>SinusoidalEmbedding";
     softmax: Softmax;
     spatial_dropout: SpatialDropout1D, SpatialDropout2D, SpatialDropout3D;
     stacked_rnn_cells: StackedRNNCells over;

@@ -2,9 +2,11 @@
 //!
 //! A new loss is a file here and one word in the list below.
 
+mod gaussian_kl;
 mod macros;
 mod reduction;
 
+pub use gaussian_kl::gaussian_kl;
 pub use reduction::Reduction;
 
 pub(crate) use sparse_categorical_crossentropy::whole;

@@ -6,6 +6,7 @@ mod graph;
 mod incremental;
 pub mod keras;
 mod nested;
+mod part;
 mod sequential;
 mod summary;
 mod weights_file;

@@ -69,6 +69,7 @@ ops! {
     compare: Compare;
     concatenate: Concatenate;
     conv: Conv, ConvTranspose, ConvKernelGrad;
+    cos: Cos, CosGrad;
     divide: Divide;
     dropout: Dropout;
     elu: Elu, EluGrad;
@@ -120,6 +121,7 @@ ops! {
     sigmoid: Sigmoid, SigmoidGrad;
     sigmoid_cross_entropy: SigmoidCrossEntropy, SigmoidCrossEntropyGrad;
     silu: Silu, SiluGrad;
+    sin: Sin, SinGrad;
     slice: Slice;
     soft_shrink: SoftShrink, SoftShrinkGrad;
     softmax: Softmax, SoftmaxGrad;

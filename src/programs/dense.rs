@@ -1,6 +1,6 @@
 //! Densely connected networks.
 
-use super::{Kind, Program, rmsprop};
+use super::{Kind, Objective, Program, rmsprop};
 use crate::error::Result;
 use crate::layers::{Dense, Precision};
 use crate::losses::{BinaryCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy};
@@ -18,7 +18,7 @@ pub(super) const BINARY: Program = Program {
     inputs: &[Kind::Normal(&[64])],
     targets: &[Kind::Bits(&[1])],
     model: || mlp(64, 32, Dense::new(1).sigmoid()),
-    loss: || BinaryCrossentropy::new().into(),
+    objective: Objective::Loss(|| BinaryCrossentropy::new().into()),
     optimizer: rmsprop,
     precision: Precision::F32,
 };
@@ -30,7 +30,7 @@ pub(super) const CATEGORICAL: Program = Program {
     inputs: &[Kind::Normal(&[784])],
     targets: &[Kind::Below(10, &[])],
     model: || mlp(784, 512, Dense::new(10).softmax()),
-    loss: || SparseCategoricalCrossentropy::new().into(),
+    objective: Objective::Loss(|| SparseCategoricalCrossentropy::new().into()),
     optimizer: rmsprop,
     precision: Precision::F32,
 };
@@ -42,7 +42,7 @@ pub(super) const MULTILABEL: Program = Program {
     inputs: &[Kind::Normal(&[64])],
     targets: &[Kind::Bits(&[20])],
     model: || mlp(64, 32, Dense::new(20).sigmoid()),
-    loss: || BinaryCrossentropy::new().into(),
+    objective: Objective::Loss(|| BinaryCrossentropy::new().into()),
     optimizer: rmsprop,
     precision: Precision::F32,
 };
@@ -54,7 +54,7 @@ pub(super) const REGRESSION: Program = Program {
     inputs: &[Kind::Normal(&[13])],
     targets: &[Kind::Normal(&[1])],
     model: || mlp(13, 64, Dense::new(1)),
-    loss: || MeanSquaredError::new().into(),
+    objective: Objective::Loss(|| MeanSquaredError::new().into()),
     optimizer: rmsprop,
     precision: Precision::F32,
 };

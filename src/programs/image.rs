@@ -1,6 +1,6 @@
 //! Networks that look at images.
 
-use super::{Kind, Program, adam, rmsprop};
+use super::{Kind, Objective, Program, adam, rmsprop};
 use crate::error::Result;
 use crate::layers::{
     Activation, Add, BatchNormalization, Conv2D, Dense, GlobalAveragePooling2D, Input, MaxPooling2D, Precision,
@@ -83,7 +83,7 @@ pub(super) const CONVNET: Program = Program {
     inputs: &[Kind::Normal(&[28, 28, 1])],
     targets: &[Kind::Below(10, &[])],
     model: || of_ten(convnet, [28, 28, 1]),
-    loss: || SparseCategoricalCrossentropy::new().into(),
+    objective: Objective::Loss(|| SparseCategoricalCrossentropy::new().into()),
     optimizer: adam,
     precision: Precision::F32,
 };
@@ -95,7 +95,7 @@ pub(super) const SEPARABLE_CONVNET: Program = Program {
     inputs: &[Kind::Normal(&[64, 64, 3])],
     targets: &[Kind::OneHot(10)],
     model: || of_ten(separable_convnet, [64, 64, 3]),
-    loss: || CategoricalCrossentropy::new().into(),
+    objective: Objective::Loss(|| CategoricalCrossentropy::new().into()),
     optimizer: rmsprop,
     precision: Precision::F32,
 };
@@ -107,7 +107,7 @@ pub(super) const RESNET: Program = Program {
     inputs: &[Kind::Normal(&[32, 32, 3])],
     targets: &[Kind::Below(10, &[])],
     model: || of_ten(resnet, [32, 32, 3]),
-    loss: || SparseCategoricalCrossentropy::new().into(),
+    objective: Objective::Loss(|| SparseCategoricalCrossentropy::new().into()),
     optimizer: adam,
     precision: Precision::F32,
 };

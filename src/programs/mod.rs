@@ -1,6 +1,7 @@
 //! The named programs: one name means the same model, loss, optimizer and batch size wherever it is measured.
 
 mod dense;
+pub mod diffusion;
 pub mod image;
 pub mod language;
 pub mod pictures;
@@ -11,6 +12,7 @@ pub mod series;
 pub mod tabular;
 pub mod text;
 pub mod transformers;
+pub mod vae;
 
 use crate::data::Dataset;
 use crate::device::cpu::philox::Philox;
@@ -21,7 +23,7 @@ use crate::losses::Loss;
 use crate::model::Model;
 use crate::optimizers::{Adam, Optimizer, RMSprop};
 use crate::tensor::Tensor;
-use crate::train::{Metrics, Trainer};
+use crate::train::{Batch, Metrics, Running, Trainer};
 
 /// A program: what is trained, on what, and in batches of which size.
 pub struct Program {
@@ -36,10 +38,19 @@ pub struct Program {
     /// What the targets are.
     pub targets: &'static [Kind],
     model: fn() -> Result<Model>,
-    loss: fn() -> Box<dyn Loss>,
+    objective: Objective,
     optimizer: fn() -> Box<dyn Optimizer>,
     /// What it computes in where it is measured.
     pub precision: Precision,
+}
+
+/// What a program minimises.
+#[derive(Clone, Copy)]
+enum Objective {
+    /// A loss of its output.
+    Loss(fn() -> Box<dyn Loss>),
+    /// What a step of its own gives, by [`Trainer::with_step`].
+    Step(fn(&Running, &Batch) -> Result<Tensor>),
 }
 
 /// Random data of a kind, with the shape of a sample.
@@ -47,6 +58,8 @@ pub struct Program {
 pub enum Kind {
     /// Standard normal float32.
     Normal(&'static [usize]),
+    /// float32 uniform in [0, 1).
+    Uniform(&'static [usize]),
     /// 0 or 1, as float32.
     Bits(&'static [usize]),
     /// Whole numbers below the first, as int32.
@@ -70,6 +83,8 @@ pub const ALL: &[Program] = &[
     transformers::ENCODER,
     transformers::SEQ2SEQ,
     transformers::GPT,
+    vae::VAE,
+    diffusion::DIFFUSION,
 ];
 
 /// Programs that are too large for a CPU to be measured on, where a step takes many seconds.
@@ -98,9 +113,13 @@ impl Program {
         (self.optimizer)()
     }
 
-    /// A trainer of `model` with the program's loss and optimizer, and these metrics.
+    /// A trainer of `model` with the program's loss, or its own step, and its optimizer, and these metrics.
     pub fn compile(&self, model: Model, metrics: impl Metrics) -> Result<Trainer> {
-        Trainer::new(model, (self.optimizer)(), vec![(self.loss)()], metrics.metrics())
+        let of = |losses| Trainer::new(model, (self.optimizer)(), losses, metrics.metrics());
+        match self.objective {
+            Objective::Loss(loss) => of(vec![loss()]),
+            Objective::Step(step) => Ok(of(Vec::new())?.with_step(step)),
+        }
     }
 
     /// `n` random samples from `seed`.
@@ -121,7 +140,7 @@ impl Program {
 impl Kind {
     fn tensor(self, n: usize, numbers: &Philox) -> Result<Tensor> {
         let sample = match self {
-            Kind::Normal(sample) | Kind::Bits(sample) | Kind::Below(_, sample) => sample,
+            Kind::Normal(sample) | Kind::Uniform(sample) | Kind::Bits(sample) | Kind::Below(_, sample) => sample,
             Kind::OneHot(_) => &[],
         };
         let shape = crate::Shape::new(&[&[n], sample].concat())?;
@@ -130,6 +149,9 @@ impl Kind {
         match self {
             Kind::Normal(_) => {
                 Tensor::from_slice(&(0..size).map(|i| numbers.normal(block(i))[i % 4]).collect::<Vec<_>>(), shape)
+            }
+            Kind::Uniform(_) => {
+                Tensor::from_slice(&(0..size).map(|i| numbers.uniform(block(i))[i % 4]).collect::<Vec<_>>(), shape)
             }
             Kind::Bits(_) => {
                 let bit = |i: usize| (numbers.block(block(i))[i % 4] >> 31) as f32;

@@ -1,6 +1,6 @@
 //! Networks that go through sequences with a state.
 
-use super::{Kind, Program, rmsprop};
+use super::{Kind, Objective, Program, rmsprop};
 use crate::layers::{Dense, GRU, LSTM, Precision};
 use crate::losses::{BinaryCrossentropy, MeanSquaredError};
 use crate::model::Sequential;
@@ -15,7 +15,7 @@ pub(super) const ONE: Program = Program {
     inputs: &[Kind::Normal(&SEQUENCE)],
     targets: &[Kind::Bits(&[1])],
     model: || Sequential::new(SEQUENCE).add(LSTM::new(32)).add(Dense::new(1).sigmoid()).build(),
-    loss: || BinaryCrossentropy::new().into(),
+    objective: Objective::Loss(|| BinaryCrossentropy::new().into()),
     optimizer: rmsprop,
     precision: Precision::F32,
 };
@@ -31,7 +31,7 @@ pub(super) const STACKED: Program = Program {
         let stack = Sequential::new(SEQUENCE).add(sequences()).add(sequences()).add(LSTM::new(32));
         stack.add(Dense::new(1).sigmoid()).build()
     },
-    loss: || BinaryCrossentropy::new().into(),
+    objective: Objective::Loss(|| BinaryCrossentropy::new().into()),
     optimizer: rmsprop,
     precision: Precision::F32,
 };
@@ -43,7 +43,7 @@ pub(super) const GATED: Program = Program {
     inputs: &[Kind::Normal(&SEQUENCE)],
     targets: &[Kind::Normal(&[1])],
     model: || Sequential::new(SEQUENCE).add(GRU::new(32)).add(Dense::new(1)).build(),
-    loss: || MeanSquaredError::new().into(),
+    objective: Objective::Loss(|| MeanSquaredError::new().into()),
     optimizer: rmsprop,
     precision: Precision::F32,
 };

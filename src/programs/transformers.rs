@@ -1,6 +1,6 @@
 //! Networks of attention.
 
-use super::{Kind, Program};
+use super::{Kind, Objective, Program};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::layers::{
@@ -110,7 +110,7 @@ pub(super) const ENCODER: Program = Program {
     inputs: &[Kind::Below(REVIEW.vocabulary, &[REVIEW.steps])],
     targets: &[Kind::Bits(&[1])],
     model: || encoder(REVIEW),
-    loss: || BinaryCrossentropy::new().into(),
+    objective: Objective::Loss(|| BinaryCrossentropy::new().into()),
     optimizer: adamw,
     precision: Precision::F32,
 };
@@ -122,7 +122,7 @@ pub(super) const SEQ2SEQ: Program = Program {
     inputs: &[Kind::Below(SENTENCE.vocabulary, &[SENTENCE.steps]), Kind::Below(SENTENCE.vocabulary, &[SENTENCE.steps])],
     targets: &[Kind::Below(SENTENCE.vocabulary, &[SENTENCE.steps])],
     model: || seq2seq(SENTENCE),
-    loss: || SparseCategoricalCrossentropy::new().into(),
+    objective: Objective::Loss(|| SparseCategoricalCrossentropy::new().into()),
     optimizer: adamw,
     precision: Precision::F32,
 };
@@ -134,7 +134,7 @@ pub(super) const GPT: Program = Program {
     inputs: &[Kind::Below(WINDOW.vocabulary, &[WINDOW.steps])],
     targets: &[Kind::Below(WINDOW.vocabulary, &[WINDOW.steps])],
     model: || gpt(WINDOW, 4),
-    loss: || SparseCategoricalCrossentropy::from_logits().into(),
+    objective: Objective::Loss(|| SparseCategoricalCrossentropy::from_logits().into()),
     optimizer: adamw,
     precision: Precision::F32,
 };
@@ -146,7 +146,7 @@ pub(super) const GPT2: Program = Program {
     inputs: &[Kind::Below(PAGE.vocabulary, &[PAGE.steps])],
     targets: &[Kind::Below(PAGE.vocabulary, &[PAGE.steps])],
     model: || gpt2(PAGE, 12),
-    loss: || SparseCategoricalCrossentropy::from_logits().into(),
+    objective: Objective::Loss(|| SparseCategoricalCrossentropy::from_logits().into()),
     optimizer: || AdamW::new(6e-4).global_clipnorm(1.0).into(),
     precision: Precision::MixedBf16,
 };

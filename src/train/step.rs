@@ -48,6 +48,18 @@ impl Running<'_> {
         self.call_before(inputs, [0, 0])
     }
 
+    /// The outputs before their last activations: logits where those are sigmoid or softmax, of which
+    /// [`Tensor::sigmoid_cross_entropy`] and its like are exact also where a probability is rounded to 0 or 1. What another
+    /// layer reads too, or does not end with an activation, is as [`Running::call`] gives it.
+    ///
+    /// # Errors
+    /// As [`Running::call`].
+    pub fn call_logits(&self, inputs: &[&Tensor]) -> Result<Tensors> {
+        let activated = |output: &usize| self.graph.output_activation(*output).is_some();
+        let logits = (0..self.graph.outputs.len().min(64)).filter(activated).fold(0, |bits, i| bits | 1 << i);
+        self.call_before(inputs, [logits, 0]).map(|(outputs, _)| outputs)
+    }
+
     /// The same where some outputs are wanted before their last activation, and some before their head, as bits.
     fn call_before(&self, inputs: &[&Tensor], [logits, features]: [u64; 2]) -> Result<(Tensors, Masks)> {
         let (training, precision) = (self.training, self.precision);

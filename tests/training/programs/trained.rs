@@ -3,10 +3,13 @@
 use super::super::common::golden::{Golden, bits, draw};
 use super::super::paths;
 use serde_json::Value;
+use uncrumple::diffusion::Diffusion;
 use uncrumple::prelude::*;
+use uncrumple::programs::diffusion::UNet;
 use uncrumple::programs::sequences::{self, Script, Sequences, Side};
 use uncrumple::programs::transformers::{self, Sizes};
-use uncrumple::{layers, losses, programs};
+use uncrumple::programs::vae::Vae;
+use uncrumple::{layers, losses, optimizers, programs};
 
 pub fn number(value: &Value, key: &str) -> f64 {
     value[key].as_f64().unwrap_or_else(|| panic!("{key} in {value}"))
@@ -21,6 +24,11 @@ fn sizes(value: &Value) -> Vec<usize> {
 /// The inputs of a golden that are tokens; none of those that have others.
 pub fn texts(golden: &Golden) -> &[Value] {
     golden.about.get("tokens").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Whether a golden's program learns to make pictures, by a step of its own.
+pub fn is_generative(golden: &Golden) -> bool {
+    golden.about.contains_key("pictures")
 }
 
 fn size(value: &Value, key: &str) -> usize {
@@ -53,6 +61,13 @@ fn transformer(golden: &Golden) -> Result<Model> {
 fn program(golden: &Golden) -> Result<Model> {
     if !texts(golden).is_empty() {
         return transformer(golden);
+    }
+    if is_generative(golden) {
+        let pictures = sizes(&golden.about["pictures"]).try_into().expect("height, width and channels");
+        return match golden.about["program"].as_str().unwrap() {
+            "vae" => Vae::new(pictures, 2).model(),
+            _ => UNet::new(pictures, [32, 64, 96, 128], 2).model(),
+        };
     }
     let input = sizes(&golden.about["input"]);
     if let Some(chain) = golden.about.get("chain").and_then(Value::as_array) {
@@ -88,7 +103,8 @@ pub fn weights<'a>(golden: &'a Golden, model: &Model) -> Vec<(String, &'a Value)
         same.unwrap_or_else(|| panic!("{} has no weight {path}", golden.name))
     };
     let weight = |(i, path)| {
-        let weight = if texts(golden).is_empty() { &weights[i] } else { named(&path) };
+        let in_order = texts(golden).is_empty() && !is_generative(golden);
+        let weight = if in_order { &weights[i] } else { named(&path) };
         (path, weight)
     };
     paths.into_iter().enumerate().map(weight).collect()
@@ -126,6 +142,9 @@ fn tokens(about: &Value, rows: std::ops::Range<usize>) -> Result<Tensor> {
 /// The batches of a golden.
 pub fn batches(golden: &Golden) -> Result<Vec<Dataset>> {
     let about = Value::Object(golden.about.clone());
+    if is_generative(golden) {
+        return pictures(golden);
+    }
     let (batch, label_seed) = (size(&about, "batch"), number(&about, "label_seed") as u32);
     let width = about["label_shape"][1].as_u64().unwrap() as usize;
     let classes = texts(golden).last().map_or(10, |text| size(text, "vocabulary") as u32);
@@ -163,7 +182,40 @@ pub fn batches(golden: &Golden) -> Result<Vec<Dataset>> {
     (0..number(&about, "steps") as usize).map(batch_of).collect()
 }
 
+/// The batches of a golden that are pictures alone; of `vae` with values in [0, 1).
+fn pictures(golden: &Golden) -> Result<Vec<Dataset>> {
+    let about = Value::Object(golden.about.clone());
+    let (batch, seed) = (size(&about, "batch"), size(&about, "input_seed") as u32);
+    let sample = sizes(&about["pictures"]);
+    let value = |i: usize| match draw(seed, i as u32, 1.0) {
+        x if about["program"] == "vae" => (x + 1.0) / 2.0,
+        x => x,
+    };
+    let head = golden.tensor("input.head")?.to_vec::<f32>()?;
+    assert!((0..head.len()).map(value).eq(head), "{}: the formula of the pictures", golden.name);
+    let count = batch * sample.iter().product::<usize>();
+    let batch_of = |step: usize| {
+        let values: Vec<f32> = (step * count..(step + 1) * count).map(value).collect();
+        Dataset::new(Tensor::from_slice(&values, [&[batch], &sample[..]].concat())?, ())
+    };
+    (0..size(&about, "steps")).map(batch_of).collect()
+}
+
+/// The losses of a golden; none where the program has a step of its own.
 pub fn loss(golden: &Golden) -> Result<Vec<Box<dyn losses::Loss>>> {
+    if is_generative(golden) {
+        return Ok(Vec::new());
+    }
     let loss = &golden.about["loss"];
     Ok(vec![losses::from_config(loss["class_name"].as_str().unwrap(), loss["config"].as_object().unwrap())?])
+}
+
+/// A trainer of a golden's network as it says.
+pub fn compiled(model: Model, golden: &Golden, optimizer: Box<dyn optimizers::Optimizer>) -> Result<Trainer> {
+    let trainer = model.compile(optimizer, loss(golden)?, ())?;
+    Ok(match golden.about["program"].as_str().unwrap() {
+        "vae" => trainer.with_step(Vae::new([28, 28, 1], 2).step()),
+        "diffusion" => trainer.with_step(Diffusion::new().step()),
+        _ => trainer,
+    })
 }

@@ -9,8 +9,11 @@ use uncrumple::train::History;
 
 type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
 
-/// Loss on the left and a metric on the right, of training and of validation.
-pub fn learning_curves(history: &History, metric: &str, path: &Path) -> Result<()> {
+/// Loss on the left and a metric on the right, of training and of validation; the loss alone where no metric is named.
+pub fn learning_curves(history: &History, metric: impl Into<Option<&'static str>>, path: &Path) -> Result<()> {
+    let Some(metric) = metric.into() else {
+        return draw(path, (800, 680), |area| panel(area, "Loss", history, "loss", &|v| short(*v)));
+    };
     let label: &dyn Fn(&f64) -> String = match metric {
         "accuracy" => &|v| format!("{:.1} %", v * 100.0),
         _ => &|v| short(*v),

@@ -3,6 +3,7 @@
 mod confusion_matrix;
 mod filters;
 mod forecast;
+mod grid;
 mod heat;
 mod learning_curves;
 mod misclassified;
@@ -11,9 +12,11 @@ mod sheet;
 pub use confusion_matrix::{MOST, confusion_matrix};
 pub use filters::filters;
 pub use forecast::{Forecast, forecast};
+pub use grid::{Row, grid};
 pub use heat::heat;
 pub use learning_curves::learning_curves;
 pub use misclassified::misclassified;
+pub use sheet::Picture;
 
 use plotters::prelude::*;
 use plotters::style::register_font;

@@ -22,6 +22,7 @@ mod shakespeare;
 mod source;
 mod translate;
 mod tune;
+mod vae;
 mod verdict;
 mod weather;
 
@@ -52,6 +53,7 @@ enum What {
     Translate(translate::Arguments),
     Weather(weather::Arguments),
     Shakespeare(shakespeare::Arguments),
+    Vae(vae::Arguments),
     Csv(csv::Arguments),
 }
 
@@ -69,6 +71,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         What::Translate(arguments) => translate::run(arguments),
         What::Weather(arguments) => weather::run(arguments),
         What::Shakespeare(arguments) => shakespeare::run(arguments),
+        What::Vae(arguments) => vae::run(arguments),
         What::Csv(arguments) => csv::run(arguments),
     }
 }
