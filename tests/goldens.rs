@@ -1,4 +1,5 @@
-//! Activations, losses, metrics, optimizers and initializers against Keras, chrF against sacrebleu.
+//! Activations, losses, metrics, optimizers and initializers against Keras, chrF against sacrebleu,
+//! the Fréchet distance against SciPy.
 
 mod common;
 
@@ -322,6 +323,18 @@ fn chrf_is_sacrebleus() {
 }
 
 #[test]
+fn the_frechet_distance_is_scipys() {
+    for_all("frechet", |case, device| {
+        let on = |name: &str| case.tensor(name)?.to_device(device);
+        let (got, want) =
+            (metrics::frechet_distance(&on("real")?, &on("generated")?)?, case.about["distance"].as_f64().unwrap());
+        let close = (got - want).abs() <= 1e-9 * want;
+        Ok((!close).then(|| format!("got {got}, expected {want}")).into_iter().collect())
+    });
+    assert_eq!(Golden::all("frechet").len(), 4);
+}
+
+#[test]
 fn schedules_are_kerass() {
     let (mut wrong, cases) = (Vec::new(), Golden::all("schedules"));
     for case in &cases {
@@ -478,7 +491,18 @@ fn the_lists_are_the_folders() {
         (
             "metrics",
             metrics::MODULES,
-            &["at_constraint", "confusion_matrix", "counts", "mean", "mod", "named", "overlap", "text"],
+            &[
+                "at_constraint",
+                "confusion_matrix",
+                "counts",
+                "frechet_distance",
+                "jacobi",
+                "mean",
+                "mod",
+                "named",
+                "overlap",
+                "text",
+            ],
         ),
         ("optimizers", optimizers::MODULES, OPTIMIZER_HELPERS),
         ("schedules", schedules::MODULES, &["mod"]),

@@ -5,6 +5,8 @@
 mod at_constraint;
 mod confusion_matrix;
 mod counts;
+mod frechet_distance;
+mod jacobi;
 mod mean;
 mod named;
 mod overlap;
@@ -13,6 +15,7 @@ pub mod text;
 pub use auc::{Curve, Summation};
 pub use confusion_matrix::confusion_matrix;
 pub use fbeta_score::Average;
+pub use frechet_distance::frechet_distance;
 pub use mean::Mean;
 pub(crate) use mean::mean_result;
 pub use named::Named;

@@ -2,6 +2,7 @@
 
 mod cifar10;
 mod cmudict;
+mod emoji;
 mod fashion_mnist;
 mod movie_reviews;
 mod shakespeare;
@@ -10,6 +11,7 @@ mod weather;
 
 pub use cifar10::{CIFAR10_CLASSES, cifar10};
 pub use cmudict::{Spoken, cmudict, pronunciations};
+pub use emoji::{EMOJI_CATEGORIES, Emoji, EmojiSet, emoji};
 pub use fashion_mnist::{FASHION_MNIST_CLASSES, fashion_mnist};
 pub use movie_reviews::movie_reviews;
 pub use shakespeare::{Work, shakespeare};
