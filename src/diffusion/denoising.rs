@@ -23,12 +23,18 @@ pub enum SampleStep {
 /// By default 20 steps of DDIM, no guidance beyond the condition, values kept within [−1, 1], from seed 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
-    count: usize,
-    steps: usize,
-    step: SampleStep,
-    guidance: f64,
-    clip: Option<f64>,
-    seed: u64,
+    /// How many pictures.
+    pub count: usize,
+    /// Steps from noise to a picture.
+    pub steps: usize,
+    /// How a step is made.
+    pub step: SampleStep,
+    /// See [`Sample::guidance`].
+    pub guidance: f64,
+    /// How far from 0 values may be.
+    pub clip: Option<f64>,
+    /// The seed of the noise.
+    pub seed: u64,
 }
 
 /// Pictures that go through the network at once: of each such group the noise is drawn by itself.
@@ -38,6 +44,12 @@ impl Sample {
     /// So many pictures.
     pub fn new(count: usize) -> Sample {
         Sample { count, steps: 20, step: SampleStep::Ddim, guidance: 1.0, clip: Some(1.0), seed: 0 }
+    }
+
+    /// How many pictures.
+    pub fn count(mut self, count: usize) -> Sample {
+        self.count = count;
+        self
     }
 
     /// Steps from noise to a picture.

@@ -1,5 +1,6 @@
 //! The named programs: one name means the same model, loss, optimizer and batch size wherever it is measured.
 
+pub mod captions;
 mod dense;
 pub mod diffusion;
 pub mod image;

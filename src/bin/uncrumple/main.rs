@@ -2,6 +2,7 @@
 
 mod arrays;
 mod bench;
+mod caption;
 mod compiled;
 mod devices;
 mod evaluate;
@@ -13,6 +14,7 @@ mod options;
 mod plot;
 mod predict;
 mod running;
+mod sample;
 mod summary;
 mod train;
 
@@ -47,6 +49,8 @@ enum Command {
     Evaluate(evaluate::Arguments),
     Predict(predict::Arguments),
     Generate(generate::Arguments),
+    Caption(caption::Arguments),
+    Sample(sample::Arguments),
     GradCam(grad_cam::Arguments),
     Summary(summary::Arguments),
     Inspect(inspect::Arguments),
@@ -62,6 +66,8 @@ fn main() -> ExitCode {
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
+        Command::Caption(arguments) => caption::run(&arguments),
+        Command::Sample(arguments) => sample::run(&arguments),
         Command::GradCam(arguments) => grad_cam::run(&arguments),
         Command::Summary(arguments) => summary::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),

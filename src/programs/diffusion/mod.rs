@@ -1,7 +1,9 @@
 //! Networks that denoise.
 
+mod denoiser;
 mod unet;
 
+pub use denoiser::{Denoiser, Told, shown};
 pub use unet::{Condition, UNet};
 
 use super::{Kind, Objective, Program};

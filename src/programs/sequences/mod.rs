@@ -17,7 +17,6 @@ use crate::metrics::SparseCategoricalAccuracy;
 use crate::model::Model;
 use crate::optimizers::Adam;
 use crate::schedules::LearningRate;
-use crate::tensor::Tensor;
 use crate::train::Trainer;
 use serde_json::{Value, json};
 
@@ -82,17 +81,7 @@ impl Sequences {
     /// No pairs.
     pub fn dataset(&self, pairs: &[(&str, &str)]) -> Result<Dataset> {
         let (from, to): (Vec<&str>, Vec<&str>) = pairs.iter().copied().unzip();
-        let whole = self.target.framed(&to)?;
-        let steps = self.target.length() + 1;
-        let (given, wanted) = (whole.slice(1, 0..steps)?, whole.slice(1, 1..steps + 1)?);
-        // The end is wanted, never given: where nothing is wanted, nothing is given, so that the mask covers it.
-        let kept: Vec<i32> = given
-            .to_vec::<i32>()?
-            .into_iter()
-            .zip(wanted.to_vec::<i32>()?)
-            .map(|(given, wanted)| if wanted == 0 { 0 } else { given })
-            .collect();
-        let given = Tensor::from_slice(&kept, given.shape())?;
+        let (given, wanted) = self.target.forced(&to)?;
         Dataset::new([self.source.numbers(&from)?, given], wanted)
     }
 
@@ -106,11 +95,7 @@ impl Sequences {
     /// A width that is no multiple of 32, a dropout that is none.
     pub fn model(&self, sizes: Sizes) -> Result<Model> {
         let Sizes { width, depth, dropout } = sizes;
-        if width == 0 || width % HEAD != 0 {
-            let message = format!("argument `width`: expected a multiple of {HEAD}, got {width}");
-            return Err(Error::Config(message));
-        }
-        let (heads, inner) = (width / HEAD, 2 * width);
+        let (heads, inner) = (check_width(width)?, 2 * width);
         let embedded = |side: &Side, steps: usize| -> Result<(Symbol, Symbol)> {
             let tokens = Input::with([steps], DType::I32, None);
             let embedding = TokenAndPositionEmbedding::new(side.tokens(), steps, width).mask_zero(true);
@@ -128,8 +113,7 @@ impl Sequences {
             let layer = TransformerDecoder::new(inner, heads).dropout(dropout).normalize_first(true);
             written = layer.call([&written, &read])?;
         }
-        let written = Dropout::new(dropout).call(&LayerNormalization::new().call(&written)?)?;
-        let next = Dense::new(self.target.tokens()).softmax().call(&written)?;
+        let next = next_token(&written, dropout, self.target.tokens())?;
         let about = json!({ "source": self.source.to_json(), "target": self.target.to_json() });
         Model::new([&source, &target], &next)?.attach(ENTRY, about.to_string().into_bytes())
     }
@@ -189,6 +173,20 @@ impl Sequences {
         }
         Ok(written)
     }
+}
+
+/// The heads of an attention of this width.
+pub(super) fn check_width(width: usize) -> Result<usize> {
+    match width > 0 && width % HEAD == 0 {
+        true => Ok(width / HEAD),
+        false => Err(Error::Config(format!("argument `width`: expected a multiple of {HEAD}, got {width}"))),
+    }
+}
+
+/// The probabilities of the token behind each place, of so many.
+pub(super) fn next_token(written: &Symbol, dropout: f64, tokens: usize) -> Result<Symbol> {
+    let written = Dropout::new(dropout).call(&LayerNormalization::new().call(written)?)?;
+    Dense::new(tokens).softmax().call(&written)
 }
 
 #[cfg(test)]

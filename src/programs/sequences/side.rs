@@ -168,7 +168,7 @@ impl Side {
     }
 
     /// Learns the vocabulary; of a side that is written it has what stands before a sequence and behind it.
-    pub(super) fn adapt(mut self, texts: &[&str], written: bool) -> Result<Side> {
+    pub(in crate::programs) fn adapt(mut self, texts: &[&str], written: bool) -> Result<Side> {
         let spaced: Vec<String> = texts.iter().map(|text| self.spaced(text, written)).collect();
         self.vectorize.adapt(&spaced)?;
         self.known(written)
@@ -204,27 +204,37 @@ impl Side {
     }
 
     /// The numbers of texts that are read, `(texts, length)`.
-    pub(super) fn numbers(&self, texts: &[&str]) -> Result<Tensor> {
+    pub(in crate::programs) fn numbers(&self, texts: &[&str]) -> Result<Tensor> {
         self.encode(texts, false)
     }
 
-    /// The numbers of texts that are written, from before their begin to behind their end, `(texts, length + 2)`.
-    pub(super) fn framed(&self, texts: &[&str]) -> Result<Tensor> {
-        self.encode(texts, true)
+    /// What the decoder is given of texts that it shall write, and what it should say behind each, `(texts, length + 1)`.
+    pub(in crate::programs) fn forced(&self, texts: &[&str]) -> Result<(Tensor, Tensor)> {
+        let whole = self.encode(texts, true)?;
+        let steps = self.length + 1;
+        let (given, wanted) = (whole.slice(1, 0..steps)?, whole.slice(1, 1..steps + 1)?);
+        // The end is wanted, never given: where nothing is wanted, nothing is given, so that the mask covers it.
+        let kept: Vec<i32> = given
+            .to_vec::<i32>()?
+            .into_iter()
+            .zip(wanted.to_vec::<i32>()?)
+            .map(|(given, wanted)| if wanted == 0 { 0 } else { given })
+            .collect();
+        Ok((Tensor::from_slice(&kept, given.shape())?, wanted))
     }
 
     /// The number of what stands before a sequence.
-    pub(super) fn begin(&self) -> i32 {
+    pub(in crate::programs) fn begin(&self) -> i32 {
         self.frame[0]
     }
 
     /// The number of what stands behind a sequence.
-    pub(super) fn end(&self) -> i32 {
+    pub(in crate::programs) fn end(&self) -> i32 {
         self.frame[1]
     }
 
     /// The text of what was written, without what stands around it and without unknown tokens.
-    pub(super) fn text(&self, numbers: &[i32]) -> String {
+    pub(in crate::programs) fn text(&self, numbers: &[i32]) -> String {
         let token = |&number: &i32| {
             let place = usize::try_from(number).ok().filter(|&place| place >= UNKNOWN && !self.frame.contains(&number));
             place.and_then(|place| self.terms.get(place)).map(String::as_str)
@@ -232,11 +242,11 @@ impl Side {
         self.script.text(&numbers.iter().filter_map(token).collect::<Vec<_>>())
     }
 
-    pub(super) fn to_json(&self) -> Value {
+    pub(in crate::programs) fn to_json(&self) -> Value {
         json!({ "script": self.script.name(), "length": self.length, "vocabulary": self.terms })
     }
 
-    pub(super) fn from_json(value: &Value, written: bool) -> Result<Side> {
+    pub(in crate::programs) fn from_json(value: &Value, written: bool) -> Result<Side> {
         let bad = |name: &str| Error::Data(format!("`{name}` is not what it should be"));
         let script = Script::ALL.into_iter().find(|(_, name)| value["script"] == *name).ok_or_else(|| bad("script"))?.0;
         let length = value["length"].as_u64().and_then(|n| usize::try_from(n).ok());

@@ -5,7 +5,7 @@ use super::{INK, MUTED, bold, draw, text, width_of};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::path::Path;
-use uncrumple::{Error, Result};
+use uncrumple::{Error, Result, Tensor};
 
 const MARGIN: i32 = 44;
 const TOP: i32 = 144;
@@ -49,4 +49,15 @@ pub fn grid(title: &str, line: &str, rows: &[Row], scale: usize, path: &Path) ->
         }
         Ok(())
     })
+}
+
+/// The pictures of a tensor (n, height, width, channels) with values in [0, 1], to which `shade` gives 0 to 255.
+pub fn pictures(tensor: &Tensor, shade: impl Fn(f32) -> f32 + Copy) -> Result<Vec<Picture>> {
+    let shape = tensor.shape();
+    let &[_, height, width, channels] = shape.dims() else {
+        return Err(Error::Internal(format!("pictures of shape {shape}")));
+    };
+    let numbers = tensor.to_vec::<f32>()?;
+    let picture = |numbers: &[f32]| Picture::of([height, width, channels], numbers, shade);
+    Ok(numbers.chunks((height * width * channels).max(1)).map(picture).collect())
 }

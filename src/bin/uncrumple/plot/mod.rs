@@ -1,23 +1,27 @@
 //! Pictures of a run, drawn with a font that is part of the binary.
 
 mod confusion_matrix;
+mod film;
 mod filters;
 mod forecast;
 mod grid;
 mod heat;
 mod learning_curves;
 mod misclassified;
+mod samples;
 mod sheet;
 
 pub use confusion_matrix::{MOST, confusion_matrix};
 pub use filters::filters;
 pub use forecast::{Forecast, forecast};
-pub use grid::{Row, grid};
+pub use grid::{Row, grid, pictures};
 pub use heat::heat;
 pub use learning_curves::learning_curves;
 pub use misclassified::misclassified;
+pub use samples::{draw_film, draw_grid};
 pub use sheet::Picture;
 
+use film::film;
 use plotters::prelude::*;
 use plotters::style::register_font;
 use std::io::Write;

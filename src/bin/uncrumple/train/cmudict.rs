@@ -68,7 +68,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         sizes: Sizes { width: 128, depth: 2, dropout: 0.0 },
         learning_rate: 1e-3,
     };
-    let Some(model) = started.learn(&sequences, [&train, &validation], defaults)? else { return Ok(()) };
+    let parts = [&sequences.dataset(&train)?, &sequences.dataset(&validation)?];
+    let Some(model) = started.learn(&sequences, parts, defaults)? else { return Ok(()) };
 
     let words: Vec<&str> = test.iter().map(|spoken| spoken.word.as_str()).collect();
     let written = sequences.write(&model, &words, &sequences.generate())?;

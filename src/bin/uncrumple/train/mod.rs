@@ -2,12 +2,18 @@
 //! pictures of one's own.
 
 mod boston;
+mod caption;
+mod category;
 mod cifar10;
 mod cmudict;
 mod comparison;
 mod csv;
+mod denoising;
+mod diffusion;
+mod emoji;
 mod fashion_mnist;
 mod images;
+mod judge;
 mod learning;
 mod mnist;
 mod pace;
@@ -54,6 +60,10 @@ enum What {
     Weather(weather::Arguments),
     Shakespeare(shakespeare::Arguments),
     Vae(vae::Arguments),
+    Diffusion(diffusion::Arguments),
+    Emoji(emoji::Arguments),
+    Caption(caption::Arguments),
+    Category(category::Arguments),
     Csv(csv::Arguments),
 }
 
@@ -72,6 +82,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         What::Weather(arguments) => weather::run(arguments),
         What::Shakespeare(arguments) => shakespeare::run(arguments),
         What::Vae(arguments) => vae::run(arguments),
+        What::Diffusion(arguments) => diffusion::run(arguments),
+        What::Emoji(arguments) => emoji::run(arguments),
+        What::Caption(arguments) => caption::run(arguments),
+        What::Category(arguments) => category::run(arguments),
         What::Csv(arguments) => csv::run(arguments),
     }
 }

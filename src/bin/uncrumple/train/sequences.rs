@@ -9,6 +9,7 @@ use clap::Args;
 use std::path::PathBuf;
 use uncrumple::callbacks::EarlyStopping;
 use uncrumple::prelude::*;
+use uncrumple::programs::captions::Captions;
 use uncrumple::programs::sequences::{HEAD, Sequences, Sizes};
 
 /// Options of a task on pairs of sequences; what is not given is the task's own.
@@ -58,6 +59,34 @@ pub struct Started<'a> {
     out: PathBuf,
 }
 
+/// What learns to write sequences.
+pub trait Learns {
+    /// Its network.
+    fn model(&self, sizes: Sizes) -> Result<Model>;
+    /// A trainer of its network.
+    fn compile(&self, model: Model, rate: CosineDecay) -> Result<Trainer>;
+}
+
+impl Learns for Sequences {
+    fn model(&self, sizes: Sizes) -> Result<Model> {
+        self.model(sizes)
+    }
+
+    fn compile(&self, model: Model, rate: CosineDecay) -> Result<Trainer> {
+        self.compile(model, rate)
+    }
+}
+
+impl Learns for Captions {
+    fn model(&self, sizes: Sizes) -> Result<Model> {
+        self.model(sizes)
+    }
+
+    fn compile(&self, model: Model, rate: CosineDecay) -> Result<Trainer> {
+        self.compile(model, rate)
+    }
+}
+
 /// What is read, and what should be written.
 pub type Pair<'a> = (&'a str, &'a str);
 
@@ -77,8 +106,8 @@ impl Started<'_> {
     /// Trains a network and leaves it with its history and curves; nothing comes back where Ctrl-C ended it.
     pub fn learn(
         &self,
-        sequences: &Sequences,
-        [train, validation]: [&[Pair]; 2],
+        what: &impl Learns,
+        [train, validation]: [&Dataset; 2],
         defaults: Defaults,
     ) -> Result<Option<Model>> {
         let Started { options, device, out } = self;
@@ -90,7 +119,7 @@ impl Started<'_> {
             depth: given(options.depth, defaults.sizes.depth),
             dropout: options.dropout.unwrap_or(defaults.sizes.dropout),
         };
-        let model = sequences.model(sizes)?.seed(options.seed())?;
+        let model = what.model(sizes)?.seed(options.seed())?;
         let Sizes { width, depth, .. } = sizes;
         let parameters = model.count_params();
         let about = format!("{depth} + {depth} layers of {width}, {parameters} parameters");
@@ -102,12 +131,12 @@ impl Started<'_> {
         let highest = options.pace.learning_rate(defaults.learning_rate);
         let schedule = CosineDecay::new(0.0, (steps - warmup).max(1)).warmup(highest, warmup);
         let model = model.precision(options.run.precision.into()).on(device.clone());
-        let mut trainer = sequences.compile(model, schedule)?;
+        let mut trainer = what.compile(model, schedule)?;
         let fit = Fit::epochs(epochs)
             .batch_size(batch)
-            .validation_data(&sequences.dataset(validation)?)
+            .validation_data(validation)
             .callback(EarlyStopping::new().patience(epochs).restore_best_weights());
-        let Some(history) = options.run.train(&mut trainer, &sequences.dataset(train)?, fit, out)? else {
+        let Some(history) = options.run.train(&mut trainer, train, fit, out)? else {
             return Ok(None);
         };
         plot::learning_curves(&history, "accuracy", &out.join("learning-curves.png"))?;

@@ -63,7 +63,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         sizes: Sizes { width: 128, depth: 1, dropout: 0.2 },
         learning_rate: 2e-3,
     };
-    let Some(model) = started.learn(&sequences, [&train, &validation], defaults)? else { return Ok(()) };
+    let parts = [&sequences.dataset(&train)?, &sequences.dataset(&validation)?];
+    let Some(model) = started.learn(&sequences, parts, defaults)? else { return Ok(()) };
 
     let greedy = sequences.write(&model, &sources, &sequences.generate())?;
     let search = Sampler::Beam { num_beams: 4, length_penalty: 1.0 };

@@ -312,13 +312,7 @@ impl Parts {
     }
 }
 
-/// Pictures (n, height, width, channels) with values in [0, 1], ink on white.
+/// The pictures of a tensor, ink on white.
 fn pictures_of(tensor: &Tensor) -> Result<Vec<Picture>> {
-    let shape = tensor.shape();
-    let &[_, height, width, channels] = shape.dims() else {
-        return Err(Error::Internal(format!("pictures of shape {shape}")));
-    };
-    let numbers = tensor.to_device(&Device::Cpu)?.to_vec::<f32>()?;
-    let picture = |numbers: &[f32]| Picture::of([height, width, channels], numbers, |x| 255.0 * (1.0 - x));
-    Ok(numbers.chunks(height * width * channels).map(picture).collect())
+    plot::pictures(tensor, |x| 255.0 * (1.0 - x))
 }

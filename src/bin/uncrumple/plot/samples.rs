@@ -1,0 +1,65 @@
+//! Pictures that a network makes.
+
+use super::{Row, film, grid, pictures, short};
+use std::path::Path;
+use uncrumple::diffusion::{Sample, SampleStep};
+use uncrumple::prelude::*;
+use uncrumple::programs::diffusion::{Denoiser, shown};
+
+/// Pixels that a pixel of a picture has in height and width.
+const SCALE: usize = 3;
+/// Letters of a row's name.
+const NAME: usize = 40;
+
+/// A grid with a row of so many pictures for each prompt.
+pub fn draw_grid(
+    denoiser: &Denoiser,
+    model: &Model,
+    prompts: &[String],
+    columns: usize,
+    sample: &Sample,
+    path: &Path,
+) -> Result<()> {
+    let made = denoiser.sample(model, &repeated(prompts, columns), sample)?;
+    let mut made = pictures(&made, |x| 255.0 * x)?.into_iter();
+    let row = |prompt: &String| Row { name: short(prompt, NAME), pictures: made.by_ref().take(columns).collect() };
+    let rows: Vec<Row> = prompts.iter().map(row).collect();
+    grid("Out of noise", &about(sample), &rows, SCALE, path)
+}
+
+/// How pictures are made, in words.
+fn about(sample: &Sample) -> String {
+    let Sample { steps, guidance, .. } = *sample;
+    let step = match sample.step {
+        SampleStep::Ddim => "DDIM",
+        SampleStep::Ddpm => "DDPM",
+    };
+    format!("{steps} {} of {step}, guidance {guidance}", if steps == 1 { "step" } else { "steps" })
+}
+
+/// A film of the same pictures coming out of noise.
+pub fn draw_film(
+    denoiser: &Denoiser,
+    model: &Model,
+    prompts: &[String],
+    columns: usize,
+    sample: &Sample,
+    path: &Path,
+) -> Result<()> {
+    let mut denoising = denoiser.denoising(model, &repeated(prompts, columns), sample)?;
+    let (mut frames, mut last) = (Vec::new(), None);
+    let frame = |values: &Tensor| pictures(&shown(values)?, |x| 255.0 * x);
+    loop {
+        let noisy = frame(denoising.noisy())?;
+        let Some(made) = denoising.next().transpose()? else { break };
+        frames.push(noisy);
+        last = Some(made);
+    }
+    frames.extend(last.map(|made| frame(&made)).transpose()?);
+    film(&frames, columns, SCALE, path)
+}
+
+/// Each prompt so many times.
+fn repeated(prompts: &[String], times: usize) -> Vec<&str> {
+    prompts.iter().flat_map(|prompt| std::iter::repeat_n(prompt.as_str(), times)).collect()
+}
