@@ -4,6 +4,7 @@ use crate::layers::{Add, Call, Config, Embedding, Input, Layer, LayerRef, Reshap
 use crate::model::Model;
 use crate::optimizers::SGD;
 use crate::tensor::Tensors;
+use std::slice::from_ref;
 
 /// Predicts without error of pictures all of whose values are drawn from a normal distribution: from pictures, the variance of
 /// their noise, and a mean.
@@ -164,11 +165,11 @@ fn what_does_not_fit_is_refused() -> Result<()> {
         diffusion.sample(&model, conditions, &sample).map(drop).unwrap_err().to_string()
     };
     assert!(message(&[], Sample::new(2)).contains("it has 3 inputs, and 0 conditions are given"));
-    assert!(message(&[told.clone()], Sample::new(3)).contains("conditions of 3 pictures, got shape (2, 1)"));
-    assert!(message(&[told.clone()], Sample::new(0)).contains("`count`"));
-    assert!(message(&[told.clone()], Sample::new(2).steps(0)).contains("`steps`"));
-    assert!(message(&[told.clone()], Sample::new(2).guidance(f64::NAN)).contains("`guidance`"));
-    assert!(message(&[told], Sample::new(2).clip(Some(0.0))).contains("`clip`"));
+    assert!(message(from_ref(&told), Sample::new(3)).contains("conditions of 3 pictures, got shape (2, 1)"));
+    assert!(message(from_ref(&told), Sample::new(0)).contains("`count`"));
+    assert!(message(from_ref(&told), Sample::new(2).steps(0)).contains("`steps`"));
+    assert!(message(from_ref(&told), Sample::new(2).guidance(f64::NAN)).contains("`guidance`"));
+    assert!(message(from_ref(&told), Sample::new(2).clip(Some(0.0))).contains("`clip`"));
     for value in [json!(null), json!({"schedule": {"name": "cosine"}}), Diffusion::new().unconditional(2.0).to_json()] {
         assert!(Diffusion::from_json(&value).is_err(), "{value}");
     }

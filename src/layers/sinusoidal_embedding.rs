@@ -69,7 +69,7 @@ impl Layer for SinusoidalEmbedding {
         let x = one(inputs)?;
         x.require_float()?;
         let (dim, min, max) = (self.output_dim, self.min_frequency, self.max_frequency);
-        if dim == 0 || dim % 2 != 0 || dim / 2 > MOST {
+        if dim == 0 || !dim.is_multiple_of(2) || dim / 2 > MOST {
             let message = format!("argument `output_dim`: expected an even number up to {}, got {dim}", 2 * MOST);
             return Err(Error::Config(message));
         }

@@ -76,7 +76,7 @@ impl Captions {
         let Sizes { width, depth, dropout } = sizes;
         let heads = check_width(width)?;
         let [height, across, _] = self.image;
-        if height % 4 != 0 || across % 4 != 0 {
+        if !height.is_multiple_of(4) || !across.is_multiple_of(4) {
             let message = "captions are of pictures whose sides are multiples of 4";
             return Err(Error::Config(format!("{message}, got {height} x {across}")));
         }

@@ -57,7 +57,7 @@ impl Vae {
     /// Sides that are no multiples of 4, a size that is 0.
     pub fn model(&self) -> Result<Model> {
         let [height, width, _] = self.image;
-        if height % 4 != 0 || width % 4 != 0 {
+        if !height.is_multiple_of(4) || !width.is_multiple_of(4) {
             let message = format!("a VAE takes pictures whose sides are multiples of 4, got {height} x {width}");
             return Err(Error::Config(message));
         }

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::files::{Array, prepare, safetensors};
 use crate::model::keras;
 use crate::ops::Generator;
+use crate::optimizers::State;
 use crate::tensor::Tensor;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -83,6 +84,11 @@ impl Backup {
         }
         for (i, slots) in trainer.state.slots.iter().enumerate() {
             slots.iter().enumerate().try_for_each(|(j, slot)| keep(format!("slots/{i}/{j}"), slot))?;
+        }
+        for (k, own) in trainer.owns.iter().enumerate() {
+            for (i, slots) in own.state.slots.iter().enumerate() {
+                slots.iter().enumerate().try_for_each(|(j, slot)| keep(format!("own/{k}/slots/{i}/{j}"), slot))?;
+            }
         }
         for (i, tracker) in trainer.trackers.tensors().enumerate() {
             keep(format!("trackers/{i}"), tracker)?;
@@ -164,11 +170,15 @@ impl Backup {
         let model = &trainer.model;
         let paths = model.weight_paths().zip(&model.weights);
         let weights = paths.map(|(path, w)| take(format!("weights/{path}"), w)).collect::<Result<Vec<_>>>()?;
-        let slots =
-            trainer.state.slots.iter().enumerate().map(|(i, slots)| {
-                slots.iter().enumerate().map(|(j, slot)| take(format!("slots/{i}/{j}"), slot)).collect()
-            });
-        let slots = slots.collect::<Result<Vec<Vec<_>>>>()?;
+        let mut slots_of = |state: &State, part: &str| {
+            let of = |(i, slots): (usize, &Vec<Tensor>)| {
+                slots.iter().enumerate().map(|(j, slot)| take(format!("{part}slots/{i}/{j}"), slot)).collect()
+            };
+            state.slots.iter().enumerate().map(of).collect::<Result<Vec<Vec<_>>>>()
+        };
+        let slots = slots_of(&trainer.state, "")?;
+        let owns = trainer.owns.iter().enumerate();
+        let of_owns = owns.map(|(k, own)| slots_of(&own.state, &format!("own/{k}/"))).collect::<Result<Vec<_>>>()?;
         let trackers = trainer.trackers.tensors().enumerate();
         let trackers = trackers.map(|(i, t)| take(format!("trackers/{i}"), t)).collect::<Result<Vec<_>>>()?;
 
@@ -197,6 +207,10 @@ impl Backup {
         trainer.set_weights(&weights)?;
         trainer.state.slots = slots;
         trainer.state.iteration = iteration;
+        for (own, slots) in trainer.owns.iter_mut().zip(of_owns) {
+            own.state.slots = slots;
+            own.state.iteration = iteration;
+        }
         trainer.generator = Generator::at_step(trainer.seed, iteration as i64, trainer.device())?;
         // What was recorded reads the slots that were there before.
         trainer.captures = trainer.captures.take().map(|_| Default::default());
@@ -225,6 +239,7 @@ pub(super) fn identity(trainer: &Trainer, run: &Epoch, fit: Value) -> Value {
         "seed": trainer.seed,
         "figures": trainer.figures,
         "optimizer": trainer.optimizer.class_name(),
+        "optimizers": trainer.owns.iter().map(|own| json!([own.name, own.optimizer.class_name()])).collect::<Value>(),
         "model": keras::describe(&trainer.model, &trainer.training()).unwrap_or_default(),
     });
     for (key, value) in fit.as_object().into_iter().flatten() {

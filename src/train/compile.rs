@@ -91,6 +91,8 @@ impl Trainer {
             losses,
             loss_weights: None,
             metrics,
+            main: trainable.clone(),
+            owns: Vec::new(),
             trainable,
             step: None,
             mixing: None,

@@ -50,6 +50,10 @@ impl Trainer {
             );
             return Err(Error::Config(message));
         }
+        if let Some(own) = self.owns.first() {
+            let message = "find_learning_rate knows one optimizer, and the layer has one of its own";
+            return Err(Error::Config(format!("{message}: `{}`", own.name)));
+        }
         self.check_data(data)?;
         let rate = self.learning_rate();
         self.set_learning_rate(rate)?;

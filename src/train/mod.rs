@@ -12,6 +12,7 @@ mod find_learning_rate;
 mod fit;
 mod head;
 mod history;
+mod part;
 mod probe;
 mod save;
 mod step;
@@ -21,6 +22,7 @@ pub use compile::{Losses, Metrics};
 pub use find_learning_rate::LearningRates;
 pub use fit::Fit;
 pub use history::{History, Logs};
+pub use part::Part;
 pub use probe::peak;
 pub use step::{Batch, Running};
 
@@ -55,6 +57,10 @@ pub struct Trainer {
     generator: Generator,
     /// The places of the trainable weights.
     trainable: Vec<usize>,
+    /// Those of them that no other optimizer changes.
+    main: Vec<usize>,
+    /// The optimizers of parts.
+    owns: Vec<part::Own>,
     step: Option<Box<step::CustomStep>>,
     /// What mixes the samples of a batch before a step trains on them.
     mixing: Option<Box<dyn Mixing>>,
@@ -150,16 +156,17 @@ impl Trainer {
     /// # Errors
     /// A device that fails.
     pub fn finalize_variable_values(&mut self) -> Result<()> {
-        let Some(average) = self.optimizer.all_slots().iter().position(|name| *name == "average") else {
-            return Ok(());
-        };
-        if self.state.iteration == 0 {
-            return Ok(());
+        let main = (&self.optimizer, &self.state, &self.main);
+        let owns = self.owns.iter().map(|own| (&own.optimizer, &own.state, &own.places));
+        for (optimizer, state, places) in std::iter::once(main).chain(owns) {
+            let average = optimizer.all_slots().iter().position(|name| *name == "average");
+            let Some(average) = average.filter(|_| state.iteration > 0) else { continue };
+            for (&place, slots) in places.iter().zip(&state.slots) {
+                // A copy: an assigned value may share its bytes.
+                self.model.weights[place].assign(&slots[average].copy()?)?;
+            }
         }
-        self.trainable.iter().zip(&self.state.slots).try_for_each(|(&place, slots)| {
-            // A copy: an assigned value may share its bytes.
-            self.model.weights[place].assign(&slots[average].copy()?)
-        })
+        Ok(())
     }
 
     /// The figures of each epoch of the last [`Trainer::fit`], also of one that ended in an error.

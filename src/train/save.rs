@@ -22,7 +22,8 @@ impl Trainer {
     /// Writes the model, optimizer, losses, their weights, metrics and the optimizer's state to the `.keras` file
     /// `path`, atomically; Keras 3 opens it and goes on training. The learning rate is the one in force.
     ///
-    /// A step of one's own is code and not written: [`Trainer::load`] needs it again.
+    /// A step of one's own is code and not written: [`Trainer::load`] needs it again. Where layers have optimizers of their
+    /// own, for which the format has no place, the model is written without any, for [`Model::load`](crate::Model::load).
     ///
     /// # Errors
     /// A name that does not end in `.keras`; a file that cannot be written; layers of names that Keras cannot tell
@@ -30,7 +31,10 @@ impl Trainer {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let words = &self.optimizer.settings().exclude_from_weight_decay;
         let own = json!({ "seed": self.seed, EXCLUDE: words }).to_string();
-        keras::write(path, &self.model.clone().attach(OWN, own.into_bytes())?, Some(self.training()))
+        match self.owns.is_empty() {
+            true => keras::write(path, &self.model.clone().attach(OWN, own.into_bytes())?, Some(self.training())),
+            false => self.model.save(path),
+        }
     }
 
     /// How the model is being trained, for a file.
@@ -96,6 +100,9 @@ impl Trainer {
         new.captures = self.captures.map(|_| Default::default());
         let (iteration, slots) =
             if stays { (self.state.iteration, self.state.slots) } else { (0, new.state.slots.clone()) };
+        if stays {
+            new = new.with_owns(self.owns)?;
+        }
         new.resume(iteration, &slots)?;
         Ok(new)
     }
@@ -116,6 +123,7 @@ impl Trainer {
     pub fn on(self, device: Device) -> Result<Trainer> {
         let mut moved = Trainer::new(self.model.on(device), self.optimizer, self.losses, self.metrics)?;
         moved.seed = self.seed;
+        moved = moved.with_owns(self.owns)?;
         moved.resume(self.state.iteration, &self.state.slots)?;
         moved.loss_weights = self.loss_weights;
         moved.history = self.history;

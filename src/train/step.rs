@@ -23,12 +23,12 @@ pub(super) type CustomStep = dyn Fn(&Running, &Batch) -> Result<Tensor> + Send +
 /// A model in the middle of a step: its weights are watched, its random layers draw, its statistics follow. Where the
 /// step only looks, for an evaluation, it is in inference mode.
 pub struct Running<'a> {
-    graph: &'a Graph,
-    weights: &'a [Tensor],
-    generator: &'a Generator,
-    precision: Precision,
-    training: bool,
-    updates: RefCell<Updates>,
+    pub(super) graph: &'a Graph,
+    pub(super) weights: &'a [Tensor],
+    pub(super) generator: &'a Generator,
+    pub(super) precision: Precision,
+    pub(super) training: bool,
+    pub(super) updates: RefCell<Updates>,
 }
 
 impl Running<'_> {
@@ -139,7 +139,7 @@ impl Trainer {
     pub fn train_on_batch(&mut self, batch: &Batch) -> Result<()> {
         let _span = profile::step();
         self.check_trainable()?;
-        self.state.prepare(&*self.optimizer)?;
+        self.prepare_step()?;
         let batch = &*batch.samples()?;
         let mut scratch = std::mem::take(&mut self.scratch);
         let result = self.run_step(batch, &mut scratch);
@@ -151,7 +151,7 @@ impl Trainer {
             self.generator.rewind();
         }
         result?;
-        self.state.iteration += 1;
+        self.count_step();
         Ok(())
     }
 
@@ -200,7 +200,7 @@ impl Trainer {
         drop(forward);
         drop(span);
         let _span = profile::phase("optimizer");
-        self.state.step(&*self.optimizer, &mut self.model.weights, &self.trainable, &scratch.gradients)?;
+        self.apply_gradients(&scratch.gradients)?;
         for &i in &self.trainable {
             if let Some(constraint) = &self.model.graph.weights[i].1.constraint {
                 let held = no_grad(|| constraint.apply(&self.model.weights[i]))?;

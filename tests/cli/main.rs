@@ -3,6 +3,7 @@
 mod drawings;
 mod fit;
 mod generate;
+mod generative;
 mod pictures;
 mod resume;
 mod sentiment;
@@ -19,7 +20,7 @@ use uncrumple::files::npy;
 use uncrumple::prelude::*;
 use uncrumple::{optimizers, programs};
 
-const COMMANDS: [&[&str]; 23] = [
+const COMMANDS: [&[&str]; 30] = [
     &["train"],
     &["train", "mnist"],
     &["train", "fashion-mnist"],
@@ -33,11 +34,18 @@ const COMMANDS: [&[&str]; 23] = [
     &["train", "sentiment"],
     &["train", "weather"],
     &["train", "shakespeare"],
+    &["train", "vae"],
+    &["train", "diffusion"],
+    &["train", "emoji"],
+    &["train", "caption"],
+    &["train", "category"],
     &["train", "csv"],
     &["fit"],
     &["evaluate"],
     &["predict"],
     &["generate"],
+    &["caption"],
+    &["sample"],
     &["grad-cam"],
     &["summary"],
     &["inspect"],

@@ -7,6 +7,7 @@ mod backup;
 mod callbacks;
 mod captured;
 mod fit;
+mod parts;
 mod precision;
 mod profiled;
 mod programs;

@@ -111,6 +111,8 @@ fn prompts(denoiser: &Denoiser, given: &[String]) -> Result<Vec<String>> {
         (Told::Class(classes), []) => Ok(classes.clone()),
         (Told::Text(_), []) => Err(Error::Config("--prompt: is missing: say what the picture should show".into())),
         (told, given) => {
+            // What nothing is known of is no warning.
+            denoiser.conditions(&given.iter().map(String::as_str).collect::<Vec<_>>())?;
             if let Told::Text(side) = told {
                 for prompt in given {
                     let unknown = side.unknown(prompt);

@@ -27,7 +27,7 @@ pub enum Told {
     /// Which of these classes it is of.
     Class(Vec<String>),
     /// A text.
-    Text(Side),
+    Text(Box<Side>),
 }
 
 impl Denoiser {
@@ -47,7 +47,7 @@ impl Denoiser {
     /// Texts without a word.
     pub fn of_texts(self, texts: &[&str], length: usize) -> Result<Denoiser> {
         let side = Side::new(Script::SmallWords, length).adapt(texts, false)?;
-        Ok(Denoiser { told: Told::Text(side), ..self })
+        Ok(Denoiser { told: Told::Text(Box::new(side)), ..self })
     }
 
     /// How pictures are made.
@@ -96,7 +96,7 @@ impl Denoiser {
                     Told::Class(classes.ok_or_else(|| damaged("a class without a name".into()))?)
                 }
                 (None, Some(text)) => {
-                    Told::Text(Side::from_json(text, false).map_err(|e| damaged(format!("its text: {e}")))?)
+                    Told::Text(Box::new(Side::from_json(text, false).map_err(|e| damaged(format!("its text: {e}")))?))
                 }
                 _ => return Err(damaged("it does not say what the network is told".into())),
             },

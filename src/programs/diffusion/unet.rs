@@ -82,7 +82,12 @@ impl UNet {
             return Err(Error::Config("argument `widths`: expected one level at least, got none".into()));
         };
         let parts = patch.saturating_mul(1usize.checked_shl(above.len() as u32).unwrap_or(0));
-        if blocks == 0 || parts == 0 || height % parts != 0 || width % parts != 0 || height * width == 0 {
+        if blocks == 0
+            || parts == 0
+            || !height.is_multiple_of(parts)
+            || !width.is_multiple_of(parts)
+            || height * width == 0
+        {
             let levels = widths.len();
             return Err(Error::Config(format!(
                 "a U-Net of {levels} levels, {blocks} blocks and patches of {patch} wants one block at least and pictures \
@@ -125,7 +130,7 @@ impl UNet {
             Some(text) if below < ATTENDING => attended(&x, text, extents),
             _ => Ok(x),
         };
-        let extents = |level: usize| [height / patch >> level, width / patch >> level];
+        let extents = |level: usize| [(height / patch) >> level, (width / patch) >> level];
         let mut seen = Vec::new();
         for (level, &width) in above.iter().enumerate() {
             for _ in 0..blocks {

@@ -177,7 +177,7 @@ impl Sequences {
 
 /// The heads of an attention of this width.
 pub(super) fn check_width(width: usize) -> Result<usize> {
-    match width > 0 && width % HEAD == 0 {
+    match width > 0 && width.is_multiple_of(HEAD) {
         true => Ok(width / HEAD),
         false => Err(Error::Config(format!("argument `width`: expected a multiple of {HEAD}, got {width}"))),
     }

@@ -21,7 +21,7 @@ pub struct Options {
     schedule: Schedule,
 
     /// What the network predicts of a noisy picture: the noise in it, or v, which is as hard to tell at every time
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Predicted::Noise)]
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Predicted::V)]
     prediction: Predicted,
 
     /// Steps from noise to a picture, by DDIM, in the samples of the end
@@ -96,6 +96,17 @@ impl Part {
     pub fn some(&self, count: usize) -> Result<Part> {
         let count = count.min(self.len());
         self.choose(&(0..count).map(|i| i * self.len() / count).collect::<Vec<_>>())
+    }
+
+    /// As many of each class as `other` has, from the whole; fewer where there are fewer.
+    fn alike(&self, other: &Part) -> Result<Part> {
+        let mut places = Vec::with_capacity(other.len());
+        for class in 0..=other.classes.iter().copied().max().unwrap_or(0) {
+            let of_class: Vec<usize> = (0..self.len()).filter(|&i| self.classes[i] == class).collect();
+            let wanted = other.classes.iter().filter(|c| **c == class).count().min(of_class.len());
+            places.extend((0..wanted).map(|i| of_class[i * of_class.len() / wanted]));
+        }
+        self.choose(&places)
     }
 
     pub fn prompts(&self) -> Vec<&str> {
@@ -184,7 +195,7 @@ impl Started<'_> {
         let train = Tensor::from_slice(&set.train.classes, set.train.len())?;
         let judge = Judge::train(&set.train.pictures, &train, set.classes, self.options.seed(), &self.device)?;
         let real = set.test.some(JUDGED)?;
-        let known = set.train.some(real.len())?;
+        let known = set.train.alike(&real)?;
         let sampled =
             |guidance: f64| denoiser.sample(model, &real.prompts(), &self.options.sample().guidance(guidance));
         let generator = uncrumple::ops::Generator::new(self.options.seed() as i64, &Device::Cpu)?;

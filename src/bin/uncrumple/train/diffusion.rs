@@ -9,7 +9,7 @@ use uncrumple::programs::diffusion::{Denoiser, UNet};
 #[derive(Args)]
 #[command(after_help = "Trains a network of the kind of the program diffusion on Fashion-MNIST or CIFAR-10 \
     (`scripts/fetch-data` fetches either): it reads pictures with noise added to them, how much that is, and their class, \
-    and predicts the noise, by the mean absolute error. A tenth of the pictures it learns untold, so that samples can go \
+    and predicts v, the noise and the picture in one, by the mean absolute error. A tenth of the pictures it learns untold, so that samples can go \
     beyond what the class says (classifier-free guidance). Samples are made with the moving average of the weights. They \
     are judged by a small classifier that learns to tell the real pictures apart: by the Fréchet distance of what it sees \
     in them and in pictures that were held out, beside the same of pictures to learn from and of noise; and by how many it \
@@ -37,12 +37,11 @@ enum Of {
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { data, limit, options } = arguments;
-    let (load, classes): (fn() -> Result<(Dataset, Dataset)>, _) = match data {
-        Of::FashionMnist => (datasets::fashion_mnist, datasets::FASHION_MNIST_CLASSES),
-        Of::Cifar10 => (datasets::cifar10, datasets::CIFAR10_CLASSES),
-    };
     let started = options.start("diffusion")?;
-    let (train, test) = load()?;
+    let ((train, test), classes) = match data {
+        Of::FashionMnist => (datasets::fashion_mnist()?, datasets::FASHION_MNIST_CLASSES),
+        Of::Cifar10 => (datasets::cifar10()?, datasets::CIFAR10_CLASSES),
+    };
     let part = |data: Dataset| -> Result<Part> {
         let data = limit.map_or(Ok(data.clone()), |n| data.take(n as usize))?;
         let labels = data.targets()[0].to_vec::<i32>()?;
