@@ -254,7 +254,7 @@ fn captions_come_back_from_files() -> Result<()> {
         assert!(Captions::of(&model).unwrap_err().to_string().contains("is damaged"), "{damaged}");
     }
     let about = again.attachment("captions.json").unwrap().to_vec();
-    let other = Captions::adapt([8, 12, 3], &NAMES, 3)?.model(Sizes { width: 32, depth: 1, dropout: 0.1 })?;
+    let other = Captions::adapt([8, 16, 3], &NAMES, 3)?.model(Sizes { width: 32, depth: 1, dropout: 0.1 })?;
     let message = Captions::of(&other.attach("captions.json", about)?).unwrap_err().to_string();
     assert!(message.contains("that of another model"), "{message}");
     Ok(())
@@ -263,10 +263,10 @@ fn captions_come_back_from_files() -> Result<()> {
 /// What is transparent is white, and a picture of another size is brought to the network's.
 #[test]
 fn captions_read_files() -> Result<()> {
-    let captions = Captions::adapt([8, 12, 3], &NAMES, 3)?;
+    let captions = Captions::adapt([8, 16, 3], &NAMES, 3)?;
     let files = ["rgba.png", "rgba.png"].map(|name| uncrumple::files::repository().join("tests/data").join(name));
     let x = captions.load(&files)?;
-    assert_eq!(x.shape().dims(), [2, 8, 12, 3]);
+    assert_eq!(x.shape().dims(), [2, 8, 16, 3]);
     assert!(x.to_vec::<f32>()?.iter().all(|x| (0.0..=1.0).contains(x)));
     assert!(captions.load(&["none.png"]).is_err());
     Ok(())

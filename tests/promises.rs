@@ -200,6 +200,7 @@ fn random_layers() -> [Vec<(&'static str, LayerRef)>; 3] {
         ("dropout", Dropout::new(0.3).into()),
         ("gaussian_dropout", GaussianDropout::new(0.2).into()),
         ("gaussian_noise", GaussianNoise::new(0.1).into()),
+        ("sampling", Sampling::new().into()),
     ];
     let sequences = vec![
         ("conv_lstm", ConvLSTM1D::new(2, 3).recurrent_dropout(0.2).into()),
@@ -207,6 +208,13 @@ fn random_layers() -> [Vec<(&'static str, LayerRef)>; 3] {
         ("attend", TransformerEncoder::new(9, 2).dropout(0.2).into()),
     ];
     [images, vectors, sequences]
+}
+
+/// A point drawn by a layer, as a layer of one input.
+fn drawn(layer: LayerRef) -> Result<LayerRef> {
+    let input = Input::new([96]);
+    let of = |x: &Symbol| Dense::new(96).call(x);
+    Ok(Model::new(&input, &layer.call([&of(&input)?, &of(&input)?])?)?.as_layer())
 }
 
 fn random_trainer(device: &Device) -> Result<Trainer> {
@@ -217,6 +225,11 @@ fn random_trainer(device: &Device) -> Result<Trainer> {
     }
     chain = chain.add(Flatten::new());
     for (_, layer) in vectors {
+        // It takes a mean and a variance.
+        if layer.layer().class_name() == "Sampling" {
+            chain = chain.add(drawn(layer)?);
+            continue;
+        }
         chain = chain.add(Dense::new(96).tanh()).add(layer);
     }
     for ((_, layer), shape) in sequences.into_iter().zip([&[3, 8, 4][..], &[4, 24], &[8, 12]]) {

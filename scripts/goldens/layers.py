@@ -18,8 +18,8 @@ MORE_ACTIVATIONS = [
 
 def write_layer(folder, name, layer, *inputs, adapt=None, training=False, gradient=True, notes=None, masks=(),
                 inner=()):
-    """`inputs`: shapes (filled with normal values) or arrays. Without `gradient` the inputs have none. `masks`: those of the
-    inputs, or None. `inner`: names of layers inside, which files have under `layer`."""
+    """`inputs`: shapes (filled with normal values) or arrays. Without `gradient` the inputs have none; it may name those that
+    have one. `masks`: those of the inputs, or None. `inner`: names of layers inside, which files have under `layer`."""
     random = common.rng(name)
     inputs = [common.normal(random, x) if isinstance(x, tuple) else x for x in inputs]
     arrays = {}
@@ -37,7 +37,8 @@ def write_layer(folder, name, layer, *inputs, adapt=None, training=False, gradie
     for path, own in names.items():
         names[path] = "/".join("layer" if part in inner else part for part in own.split("/"))
 
-    differentiable = [i for i, x in enumerate(inputs) if gradient and x.dtype == "float32"]
+    have = range(len(inputs)) if gradient is True else gradient or ()
+    differentiable = [i for i in have if inputs[i].dtype == "float32"]
 
     def run(trainable, floats):
         whole = list(inputs)
@@ -265,7 +266,9 @@ def generative(folder):
     layer = ours.Sampling(name="sampling")
     layer.draw = lambda shape: philox.normal(0, 0, 0, shape)
     for training in (False, True):
-        write_layer(folder, f"sampling_{'training' if training else 'inference'}", layer, (5, 3), (5, 3), training=training)
+        name = f"sampling_{'training' if training else 'inference'}"
+        # In a prediction the variance is not read.
+        write_layer(folder, name, layer, (5, 3), (5, 3), training=training, gradient=training or [0])
     levels = np.linspace(0, 1, 9, dtype="float32").reshape(9, 1, 1, 1)
     write_layer(folder, "sinusoidal_embedding", ours.SinusoidalEmbedding(32), levels)
     few = ours.SinusoidalEmbedding(2, min_frequency=0.5, max_frequency=4.0)

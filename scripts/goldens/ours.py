@@ -18,6 +18,9 @@ class Sampling(keras.layers.Layer):
             return z_mean
         return z_mean + keras.ops.exp(0.5 * z_log_var) * self.draw(keras.ops.shape(z_mean))
 
+    def get_config(self):
+        return super().get_config()  # and nothing that Keras finds out by itself
+
 
 @register
 class SinusoidalEmbedding(keras.layers.Layer):

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::shape::{MAX_RANK, Shape};
 use crate::tensor::{Tensor, Tensors};
 use serde_json::json;
+use smallvec::SmallVec;
 
 /// Each sample under another shape, its elements in the same order
 /// ([Keras](https://keras.io/api/layers/reshaping_layers/reshape/)).
@@ -31,7 +32,7 @@ impl Reshape {
     }
 
     /// The extents for a sample of `size` elements; `None` stands for one that is not known.
-    fn resolve(&self, size: Option<usize>) -> Result<Vec<Option<usize>>> {
+    fn resolve(&self, size: Option<usize>) -> Result<SmallVec<[Option<usize>; MAX_RANK]>> {
         let known = self.target.iter().filter_map(|&d| usize::try_from(d).ok());
         let product = known.clone().try_fold(1usize, |product, d| product.checked_mul(d));
         let open = self.target.len() - known.count();
@@ -77,7 +78,7 @@ impl Layer for Reshape {
     fn forward(&self, _: &mut Call, inputs: &[&Tensor]) -> Result<Tensors> {
         let shape = inputs[0].shape();
         let sample = self.resolve(Some(shape[1..].iter().product()))?;
-        let dims: Vec<usize> = std::iter::once(shape[0]).chain(sample.into_iter().flatten()).collect();
+        let dims: SmallVec<[usize; MAX_RANK]> = std::iter::once(shape[0]).chain(sample.into_iter().flatten()).collect();
         Ok(Tensors::from_elem(inputs[0].reshape(Shape::new(&dims)?)?, 1))
     }
 

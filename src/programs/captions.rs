@@ -6,8 +6,8 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::generate::Generate;
 use crate::layers::{
-    Add, Conv2D, Dropout, Input, LayerNormalization, PositionEmbedding, RandomTranslation, RandomZoom, Reshape, Symbol,
-    TokenAndPositionEmbedding, TransformerDecoder, TransformerEncoder,
+    Activation, Add, BatchNormalization, Conv2D, Dropout, Input, LayerNormalization, PositionEmbedding,
+    RandomTranslation, RandomZoom, Reshape, Symbol, TokenAndPositionEmbedding, TransformerDecoder,
 };
 use crate::losses::SparseCategoricalCrossentropy;
 use crate::metrics::SparseCategoricalAccuracy;
@@ -35,7 +35,7 @@ pub struct Captions {
 
 impl Captions {
     /// Captions of so many words at most, made of those that these texts have, for pictures of these extents, of which
-    /// height and width are multiples of 4.
+    /// height and width are multiples of 8.
     ///
     /// # Errors
     /// Texts without a word.
@@ -66,33 +66,33 @@ impl Captions {
     /// An encoder and a decoder, with weights of seed 0: the probabilities of the token at each place of the caption. What
     /// captions are is attached to it, for [`Captions::of`].
     ///
-    /// Two convolutions make a vector of each 4 by 4 pixels ([Xiao et al., 2021](https://arxiv.org/abs/2106.14881)), which
-    /// transformers read as they would words ([Dosovitskiy et al., 2020](https://arxiv.org/abs/2010.11929)); the decoder
-    /// attends to them. In training pictures are moved and zoomed a little at random.
+    /// Four convolutions make a vector of each 8 by 8 pixels; a decoder of transformers attends to them and to the words
+    /// before ([Xu et al., 2015](https://arxiv.org/abs/1502.03044)). In training pictures are moved and zoomed a little at
+    /// random.
     ///
     /// # Errors
-    /// A width that is no multiple of 32, a dropout that is none, sides that are no multiples of 4.
+    /// A width that is no multiple of 32, a dropout that is none, sides that are no multiples of 8.
     pub fn model(&self, sizes: Sizes) -> Result<Model> {
         let Sizes { width, depth, dropout } = sizes;
         let heads = check_width(width)?;
         let [height, across, _] = self.image;
-        if !height.is_multiple_of(4) || !across.is_multiple_of(4) {
-            let message = "captions are of pictures whose sides are multiples of 4";
+        if !height.is_multiple_of(8) || !across.is_multiple_of(8) {
+            let message = "captions are of pictures whose sides are multiples of 8";
             return Err(Error::Config(format!("{message}, got {height} x {across}")));
         }
         let (inner, steps) = (2 * width, self.words.length() + 1);
         let pictures = Input::new(self.image);
         let x = RandomTranslation::new(0.1, 0.1).call(&pictures)?;
         let x = RandomZoom::new(0.1).call(&x)?;
-        let conv = |filters| Conv2D::new(filters, 3).strides(2).padding(Padding::Same).relu();
-        let x = conv(width).call(&conv(width / 2).call(&x)?)?;
-        let patches = height / 4 * (across / 4);
+        let mut x = x;
+        for (filters, strides) in [(width / 4, 1), (width / 2, 2), (width, 2), (width, 2)] {
+            let conv = Conv2D::new(filters, 3).strides(strides).padding(Padding::Same).use_bias(false);
+            x = Activation::relu().call(&BatchNormalization::new().call(&conv.call(&x)?)?)?;
+        }
+        let patches = height / 8 * (across / 8);
         let x = Reshape::new([patches as i64, width as i64]).call(&x)?;
         let places = PositionEmbedding::new(patches).call(&x)?;
-        let mut seen = Dropout::new(dropout).call(&Add::new().call([&x, &places])?)?;
-        for _ in 0..depth {
-            seen = TransformerEncoder::new(inner, heads).dropout(dropout).normalize_first(true).call(&seen)?;
-        }
+        let seen = Dropout::new(dropout).call(&Add::new().call([&x, &places])?)?;
         let seen = LayerNormalization::new().call(&seen)?;
         let tokens = Input::with([steps], DType::I32, None);
         let embedding = TokenAndPositionEmbedding::new(self.words.tokens(), steps, width).mask_zero(true);

@@ -23,7 +23,7 @@ impl Trainer {
     /// `path`, atomically; Keras 3 opens it and goes on training. The learning rate is the one in force.
     ///
     /// A step of one's own is code and not written: [`Trainer::load`] needs it again. Where layers have optimizers of their
-    /// own, for which the format has no place, the model is written without any, for [`Model::load`](crate::Model::load).
+    /// own, for which the format has no place, the model is written without any, for [`Model::load`](crate::model::Model::load).
     ///
     /// # Errors
     /// A name that does not end in `.keras`; a file that cannot be written; layers of names that Keras cannot tell

@@ -13,6 +13,8 @@ use uncrumple::files::{Array, repository, safetensors};
 use uncrumple::losses;
 use uncrumple::model::keras::{self, Loaded};
 use uncrumple::prelude::*;
+use uncrumple::programs::diffusion::{Condition, UNet};
+use uncrumple::programs::vae::Vae;
 
 fn goldens() -> PathBuf {
     repository().join("tests/goldens/keras_files")
@@ -348,6 +350,13 @@ fn write_files_for_keras() {
     let images = [sample(4, [3, 6, 5, 2])];
     write("images", &loaded(of_images()), &images, &[]);
     write("attention_of_ours", &loaded(transformers::attention()), &transformers::attended(), &[]);
+    let vae = Vae::new([8, 8, 1], 2).classes(3).model().unwrap();
+    write("vae", &loaded(vae), &[sample(7, [3, 8, 8, 1]), Tensor::from_slice(&[2, 0, 1], [3, 1]).unwrap()], &[]);
+    let told = Condition::Text { tokens: 9, length: 4 };
+    let unet = UNet::new([8, 8, 3], [8, 16], 1).patch(2).condition(told).model().unwrap();
+    let words = Tensor::from_slice(&[3, 8, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4], [3, 4]).unwrap();
+    let levels = Tensor::from_slice(&[0.01f32, 0.5, 0.97], [3, 1, 1, 1]).unwrap();
+    write("unet", &loaded(unet), &[sample(8, [3, 8, 8, 3]), levels, words], &[]);
     write("embeddings_of_ours", &loaded(transformers::embeddings()), &[transformers::words()], &[]);
     let series = Sequential::new([6, 2]).add(ZeroPadding1D::new((1, 2))).add(Cropping1D::new((0, 1)));
     let series = series.add(UpSampling1D::new([3])).build().unwrap();

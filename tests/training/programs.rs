@@ -89,7 +89,8 @@ fn check_run(golden: &Golden, device: &Device) -> Result<()> {
     let mut trainer = compiled(model(golden)?.on(device.clone()), golden, optimizer(golden)?)?;
     let wanted = golden.tensor("losses")?.to_vec::<f32>()?;
     let exact = golden.about["losses_float64"].as_array().unwrap();
-    let mut rounded = 0f64;
+    let nudges = golden.about.get("losses_nudged").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let (mut rounded, mut nudged) = (0f64, 0f64);
     let steps = steps(golden, device);
     let losses = losses_of(&mut trainer, golden, device, steps)?;
     for (step, (&got, want)) in losses.iter().zip(wanted.iter().map(|&want| f64::from(want))).enumerate() {
@@ -106,6 +107,13 @@ fn check_run(golden: &Golden, device: &Device) -> Result<()> {
             _ if golden.name == "resnet_own" => TURNED,
             _ => LATER,
         };
+        // On a card the last bit of a sine may be another, and so may all that follows from it, until there is nothing to
+        // compare with.
+        nudged = nudged.max(nudges.get(step).map_or(0.0, |loss| (loss.as_f64().unwrap() / want - 1.0).abs()));
+        if !device.is_cpu() && nudged > LATER {
+            return Ok(());
+        }
+        let allowed = if device.is_cpu() { allowed } else { allowed.max(3.0 * nudged) };
         let off = || relative(&losses, wanted.iter().map(|&want| f64::from(want)));
         assert!(
             (got - want).abs() <= allowed * want.abs(),

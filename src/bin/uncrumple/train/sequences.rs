@@ -65,6 +65,10 @@ pub trait Learns {
     fn model(&self, sizes: Sizes) -> Result<Model>;
     /// A trainer of its network.
     fn compile(&self, model: Model, rate: CosineDecay) -> Result<Trainer>;
+    /// By which figure the best epoch is chosen.
+    fn monitor(&self) -> &'static str {
+        "val_loss"
+    }
 }
 
 impl Learns for Sequences {
@@ -78,6 +82,12 @@ impl Learns for Sequences {
 }
 
 impl Learns for Captions {
+    /// So few pictures are soon learnt by heart: from then on the loss grows by those words that the network is sure of and
+    /// wrong about, while it still learns what others look like.
+    fn monitor(&self) -> &'static str {
+        "val_accuracy"
+    }
+
     fn model(&self, sizes: Sizes) -> Result<Model> {
         self.model(sizes)
     }
@@ -135,7 +145,7 @@ impl Started<'_> {
         let fit = Fit::epochs(epochs)
             .batch_size(batch)
             .validation_data(validation)
-            .callback(EarlyStopping::new().patience(epochs).restore_best_weights());
+            .callback(EarlyStopping::new().monitor(what.monitor()).patience(epochs).restore_best_weights());
         let Some(history) = options.run.train(&mut trainer, train, fit, out)? else {
             return Ok(None);
         };
