@@ -13,12 +13,12 @@ use uncrumple::programs::sequences::Sizes;
 #[derive(Args)]
 #[command(
     after_help = "Pictures and names of emoji (datasets/emoji): 1696 to train on, of which a twentieth is for validation, \
-    and 157 to be tested on, of which no person, man and woman who do the same stand on both sides. An encoder sees each 4 \
-    by 4 pixels as a word, a decoder attends to them and writes the name word by word; it learns by teacher forcing, AdamW \
+    and 157 to be tested on, of which no person, man and woman who do the same stand on both sides. Four convolutions \
+    make a vector of each 8 by 8 pixels, a decoder of transformers attends to them and writes the name word by word; it learns by teacher forcing, AdamW \
     and the cross-entropy, from pictures that are moved and zoomed a little at random. Judged is what it writes by itself: \
     which share of the words of the names it finds, and which share of its own words is right. Beside it stands the name \
     of the training picture that is nearest, pixel by pixel, and those words that are most frequent, as many as are best. \
-    Of the held-out names' words 1 in 3 is in no name to learn from: nobody can find it. By default 1 + 1 layers of 128, \
+    Of the held-out names' words 1 in 3 is in no name to learn from: nobody can find it. By default 1 layer of 128, \
     batches of 32, 60 epochs with a dropout of 0.3: some minutes of two CPU cores. The learning rate rises to 0.002 in the \
     first tenth of all steps, and falls to 0 along a cosine. `caption MODEL IMAGE` says what other pictures show."
 )]
