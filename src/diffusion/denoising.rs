@@ -5,7 +5,9 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::ops::Generator;
+use crate::shape::Shape;
 use crate::tensor::{Tensor, no_grad};
+use std::ops::Range;
 
 /// How a picture goes from a time to the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +39,8 @@ pub struct Sample {
     pub seed: u64,
 }
 
-/// Pictures that go through the network at once: of each such group the noise is drawn by itself.
+/// Pictures that go through the network at once: of each such group the noise is drawn by itself, so that the first
+/// pictures of a seed are the same however many there are.
 const TOGETHER: usize = 64;
 
 impl Sample {
@@ -106,9 +109,9 @@ pub struct Denoising<'a> {
     diffusion: Diffusion,
     model: &'a Model,
     sample: Sample,
-    /// Nothing told, and what is told, of each picture.
     conditions: Vec<Tensor>,
-    generator: Generator,
+    /// One for each group.
+    generators: Vec<Generator>,
     noisy: Tensor,
     done: usize,
 }
@@ -121,34 +124,15 @@ impl Diffusion {
     /// A model that does not read and give pictures, conditions that do not fit it or the number of pictures, a number of
     /// steps or pictures that is 0.
     pub fn sample(&self, model: &Model, conditions: &[Tensor], sample: &Sample) -> Result<Tensor> {
-        sample.check()?;
-        let mut groups = Vec::new();
-        for first in (0..sample.count).step_by(TOGETHER) {
-            let rows = first..(first + TOGETHER).min(sample.count);
-            let told = conditions.iter().map(|c| check_rows(c, sample.count)?.slice(0, rows.clone()));
-            let group = Sample { count: rows.len(), ..*sample };
-            let group = self.denoising_from(model, &told.collect::<Result<Vec<_>>>()?, &group, first / TOGETHER)?;
-            let last = group.last().transpose()?;
-            groups.push(last.ok_or_else(|| Error::Internal("no step was made".into()))?);
-        }
-        Tensor::concatenate(&groups.iter().collect::<Vec<_>>(), 0)
+        let last = self.denoising(model, conditions, sample)?.last().transpose()?;
+        last.ok_or_else(|| Error::Internal("no step was made".into()))
     }
 
-    /// The same step by step, all pictures at once.
+    /// The same step by step.
     ///
     /// # Errors
     /// As [`Diffusion::sample`].
     pub fn denoising<'a>(&self, model: &'a Model, conditions: &[Tensor], sample: &Sample) -> Result<Denoising<'a>> {
-        self.denoising_from(model, conditions, sample, 0)
-    }
-
-    fn denoising_from<'a>(
-        &self,
-        model: &'a Model,
-        conditions: &[Tensor],
-        sample: &Sample,
-        group: usize,
-    ) -> Result<Denoising<'a>> {
         self.check()?;
         sample.check()?;
         let graph = model.graph();
@@ -170,12 +154,28 @@ impl Diffusion {
             return wrong(format!("expected an input `{name}` of known extents, got {pictures}"));
         };
         let told = conditions.iter().map(|c| check_rows(c, sample.count)?.to_device(&model.device));
-        let told = told.collect::<Result<Vec<_>>>()?;
-        let generator = Generator::at_step(sample.seed as i64, group as i64, &model.device)?;
-        let noisy = generator.normal(shape, DType::F32, 0.0, 1.0)?;
-        let conditions = told.iter().map(|c| sample.told(c)).collect::<Result<Vec<_>>>()?;
-        Ok(Denoising { diffusion: *self, model, sample: *sample, conditions, generator, noisy, done: 0 })
+        let conditions = told.collect::<Result<Vec<_>>>()?;
+        let groups = 0..sample.count.div_ceil(TOGETHER) as i64;
+        let generators = groups.map(|group| Generator::at_step(sample.seed as i64, group, &model.device));
+        let generators = generators.collect::<Result<Vec<_>>>()?;
+        let noisy = normal(&generators, &shape, 1.0)?;
+        Ok(Denoising { diffusion: *self, model, sample: *sample, conditions, generators, noisy, done: 0 })
     }
+}
+
+/// The pictures of each group.
+fn groups(count: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..count).step_by(TOGETHER).map(move |first| first..(first + TOGETHER).min(count))
+}
+
+/// Noise for pictures of this shape, each group's by its generator.
+fn normal(generators: &[Generator], shape: &Shape, deviation: f64) -> Result<Tensor> {
+    let of = |(generator, rows): (&Generator, Range<usize>)| {
+        let dims: Vec<usize> = std::iter::once(rows.len()).chain(shape.iter().skip(1).copied()).collect();
+        generator.normal(&dims[..], DType::F32, 0.0, deviation)
+    };
+    let drawn = generators.iter().zip(groups(shape[0])).map(of).collect::<Result<Vec<_>>>()?;
+    Tensor::concatenate(&drawn.iter().collect::<Vec<_>>(), 0)
 }
 
 impl Sample {
@@ -212,18 +212,28 @@ impl Denoising<'_> {
 
     /// What the network predicts of the noisy pictures, with this variance of their noise.
     fn predict(&self, variance: f64) -> Result<Tensor> {
+        let of = |rows| self.predict_group(rows, variance);
+        let predicted = groups(self.sample.count).map(of).collect::<Result<Vec<_>>>()?;
+        Tensor::concatenate(&predicted.iter().collect::<Vec<_>>(), 0)
+    }
+
+    fn predict_group(&self, rows: Range<usize>, variance: f64) -> Result<Tensor> {
         let guided = self.sample.is_guided() && !self.conditions.is_empty();
-        let noisy = if guided { Tensor::concatenate(&[&self.noisy, &self.noisy], 0)? } else { self.noisy.clone() };
+        let n = rows.len();
+        let noisy = self.noisy.slice(0, rows.clone())?;
+        let noisy = if guided { Tensor::concatenate(&[&noisy, &noisy], 0)? } else { noisy };
         let shape = noisy.shape();
-        let levels = Tensor::full(&noisy.device(), one_each(shape[0], shape.rank())?, DType::F32, variance)?;
-        let inputs: Vec<&Tensor> = [&noisy, &levels].into_iter().chain(&self.conditions).collect();
-        let outputs = self.model.call(&inputs)?;
+        let mut inputs = vec![Tensor::full(&noisy.device(), one_each(shape[0], shape.rank())?, DType::F32, variance)?];
+        inputs.insert(0, noisy);
+        for condition in &self.conditions {
+            inputs.push(self.sample.told(&condition.slice(0, rows.clone())?)?);
+        }
+        let outputs = self.model.call(&inputs.iter().collect::<Vec<_>>())?;
         let predicted = outputs.first().ok_or_else(|| Error::Internal("a model has an output".into()))?;
         let predicted = predicted.cast(DType::F32)?;
         if !guided {
             return Ok(predicted);
         }
-        let n = self.sample.count;
         let (without, with) = (predicted.slice(0, 0..n)?, predicted.slice(0, n..2 * n)?);
         without.add(&with.sub(&without)?.mul_scalar(self.sample.guidance)?)
     }
@@ -258,7 +268,7 @@ impl Denoising<'_> {
             let old = (next.noise * next.noise - new * new).max(0.0).sqrt();
             self.noisy = weighed(&pictures, next.signal, &noise, old)?;
             if new > 0.0 {
-                let drawn = self.generator.normal(self.noisy.shape(), DType::F32, 0.0, new)?;
+                let drawn = normal(&self.generators, &self.noisy.shape(), new)?;
                 self.noisy = self.noisy.add(&drawn)?;
             }
         }

@@ -137,6 +137,10 @@ fn seeds_decide_pictures_whatever_their_number() -> Result<()> {
     assert_eq!(many[..128], of(64, 1)?[..]);
     assert_ne!(many[..128], many[128..256], "groups have noise of their own");
     assert_ne!(many[..128], of(64, 2)?[..]);
+    // Step by step they are the same.
+    let sample = Sample::new(130).steps(3).step(SampleStep::Ddpm).clip(None).seed(1);
+    let last = diffusion.denoising(&model, &[means(&[0.0; 130])?], &sample)?.last().unwrap()?;
+    assert_eq!(last.to_vec::<f32>()?, many);
     Ok(())
 }
 
