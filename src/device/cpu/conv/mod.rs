@@ -1,10 +1,12 @@
 //! Convolutions on the CPU: dense ones as products that read their input where it lies (`correlate.rs`, `kernel_grad.rs`),
-//! depthwise ones directly (`depthwise.rs`), and those of one element as plain products.
+//! depthwise ones directly (`depthwise.rs`), those of few filters as one product for all elements of the kernel (`few.rs`), and
+//! those of one element as plain products.
 
 mod along;
 mod band;
 mod correlate;
 mod depthwise;
+mod few;
 mod kernel_grad;
 #[cfg(test)]
 mod tests;
@@ -16,6 +18,7 @@ use super::gemm::{Finish, View, gemm};
 use crate::error::Result;
 use along::Along;
 use correlate::Correlation;
+use few::Few;
 
 /// The movement of a convolution's window along one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +114,9 @@ pub fn forward<T: Float>(g: &Geometry, x: &[T], kernel: &[T], out: &mut [T], fin
     if g.is_depthwise() {
         return depthwise::forward(g, x, kernel, out, finish);
     }
+    if let Some(few) = Few::of::<T>(g) {
+        return few.forward(x, kernel, out, finish);
+    }
     for group in 0..g.groups {
         let matrix = |k: usize| View::new(&kernel[k * depth * g.filters + group * width..], g.filters, false);
         g.forward(group).run(x, &matrix, out, finish)?;
@@ -166,6 +172,9 @@ pub fn kernel_grad<T: Float>(g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) -> R
     }
     if g.is_depthwise() {
         return depthwise::kernel_grad(g, x, dy, dw);
+    }
+    if let Some(few) = Few::of::<T>(g) {
+        return few.kernel_grad(x, dy, dw);
     }
     for group in 0..g.groups {
         g.forward(group).kernel_grad(x, dy, dw)?;

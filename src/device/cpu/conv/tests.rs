@@ -3,13 +3,6 @@
 use super::*;
 use crate::device::cpu::philox::Philox;
 
-impl Axis {
-    /// The input's element that element `k` of the kernel sees at `step`, if it is inside.
-    fn at(&self, step: usize, k: usize) -> Option<usize> {
-        (step * self.stride + k * self.dilation).checked_sub(self.before).filter(|&i| i < self.input)
-    }
-}
-
 /// Calls `f(output, kernel, input)` for all elements that meet, counted over batch, space and channels.
 fn each(g: &Geometry, mut f: impl FnMut(usize, usize, usize)) {
     let ([a, b, c], (depth, width)) = (&g.axes, g.group());
@@ -17,7 +10,7 @@ fn each(g: &Geometry, mut f: impl FnMut(usize, usize, usize)) {
         for (i, j, k) in positions([a.output, b.output, c.output]) {
             let y = ((n * a.output + i) * b.output + j) * c.output + k;
             for (p, q, r) in positions([a.size, b.size, c.size]) {
-                let (Some(u), Some(v), Some(w)) = (a.at(i, p), b.at(j, q), c.at(k, r)) else { continue };
+                let (Some(u), Some(v), Some(w)) = (a.seen(i, p), b.seen(j, q), c.seen(k, r)) else { continue };
                 let (k, x) = ((p * b.size + q) * c.size + r, ((n * a.input + u) * b.input + v) * c.input + w);
                 for filter in 0..g.filters {
                     for channel in 0..depth {
@@ -120,6 +113,16 @@ fn agrees_with_the_definition() -> Result<()> {
     check(Geometry { batch: 1, axes: planes[1], channels: 300, filters: 70, groups: 1 })?;
     check(Geometry { batch: 2, axes: planes[10], channels: 67, filters: 33, groups: 1 })?;
     check(Geometry { batch: 2, axes: planes[10], channels: 67, filters: 67, groups: 67 })?;
+    // Few filters: with and without zeros around and strides, past one chunk of images.
+    for axes in [planes[0], planes[1], planes[6], planes[7], planes[10]] {
+        for (channels, filters) in [(8, 1), (19, 2)] {
+            let g = Geometry { batch: 3, axes, channels, filters, groups: 1 };
+            check(g)?;
+        }
+    }
+    let g = Geometry { batch: 90, axes: planes[10], channels: 9, filters: 1, groups: 1 };
+    assert!(few::Few::of::<f32>(&g).is_some() && few::Few::of::<f64>(&g).is_some());
+    check(g)?;
     // Winograd's algorithm: whole and cut tiles, without and with zeros around, over several planes, several chunks.
     let planes = [
         [one, axis(10, 3, 1, 1, 0, 0), axis(8, 3, 1, 1, 0, 0)],
