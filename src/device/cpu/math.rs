@@ -390,6 +390,14 @@ impl Float for f64 {
 mod tests {
     use super::*;
 
+    /// Results do not tell: without the feature of `pulp` that makes them, machines of AVX2 would run plain loops.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn loops_run_in_the_vectors_that_the_machine_has() {
+        let plain = !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"));
+        assert_eq!(matches!(*ARCH, pulp::Arch::Scalar), plain);
+    }
+
     /// The largest distance in units of the last place between `got` and `want` over arguments of every magnitude.
     fn worst_ulp(got: fn(f32) -> f32, want: fn(f64) -> f64, range: std::ops::Range<f32>) -> f64 {
         let mut worst = 0.0f64;
