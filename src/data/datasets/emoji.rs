@@ -5,6 +5,7 @@ use crate::data::ColorMode;
 use crate::error::{Error, Result};
 use crate::files::{Array, image};
 use crate::tensor::Tensor;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What the categories of [`emoji`] are called.
@@ -64,6 +65,30 @@ impl EmojiSet {
         };
         let places = self.emoji.iter().map(place).collect::<Result<Vec<_>>>()?;
         Tensor::from_slice(&places, places.len())
+    }
+
+    /// The groups as numbers, for [`Split::grouped`](crate::data::Split::grouped).
+    pub fn groups(&self) -> Vec<i64> {
+        let mut numbers = BTreeMap::new();
+        let number = |emoji: &Emoji| {
+            let next = numbers.len() as i64;
+            *numbers.entry(emoji.group.clone()).or_insert(next)
+        };
+        self.emoji.iter().map(number).collect()
+    }
+
+    /// The emoji at these places.
+    ///
+    /// # Errors
+    /// Places beyond the last.
+    pub fn choose(&self, places: &[i32]) -> Result<EmojiSet> {
+        let beyond = |place: i32| Error::Data(format!("there is no emoji {place} among {}", self.emoji.len()));
+        let one = |&place: &i32| {
+            let emoji = usize::try_from(place).ok().and_then(|place| self.emoji.get(place));
+            emoji.cloned().ok_or_else(|| beyond(place))
+        };
+        let emoji = places.iter().map(one).collect::<Result<Vec<_>>>()?;
+        Ok(EmojiSet { pictures: self.pictures.gather(&Tensor::from_slice(places, places.len())?)?, emoji })
     }
 }
 
@@ -145,6 +170,7 @@ fn parts(all: Vec<(bool, Emoji)>, pictures: &Array, path: &Path) -> Result<(Emoj
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Split;
     use crate::dtype::DType;
     use std::collections::BTreeSet;
 
@@ -205,6 +231,15 @@ mod tests {
         let groups = |set: &EmojiSet| set.emoji.iter().map(|emoji| emoji.group.clone()).collect::<BTreeSet<_>>();
         assert!(groups(&train).is_disjoint(&groups(&test)));
         assert_eq!((groups(&train).len(), groups(&test).len()), (1192, 135));
+        let (kept, held_out) = Split::grouped(train.groups()).indices(1696, 0.05)?;
+        let parts = (train.choose(&kept)?, train.choose(&held_out)?);
+        assert!((80..=90).contains(&parts.1.emoji.len()) && groups(&parts.0).is_disjoint(&groups(&parts.1)));
+        let last = train.choose(&[1695])?;
+        assert_eq!(
+            (last.emoji[0].clone(), last.pictures.shape().dims()),
+            (train.emoji[1695].clone(), &[1, 32, 32, 3][..])
+        );
+        assert!(train.choose(&[1696]).unwrap_err().to_string().contains("no emoji 1696 among 1696"));
         let names: BTreeSet<&str> = train.emoji.iter().chain(&test.emoji).map(|emoji| &emoji.name[..]).collect();
         assert_eq!(names.len(), 1853);
         for name in ["man cook", "woman cook"] {
