@@ -1,7 +1,7 @@
 //! `uncrumple sample`: pictures out of noise.
 
 use crate::options::{Compute, named};
-use crate::plot::{draw_film, draw_grid};
+use crate::plot::Samples;
 use crate::{say, warn};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -91,11 +91,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         .seed(arguments.compute.seed());
     let begin = Instant::now();
     let columns = *count as usize;
-    draw_grid(&denoiser, &model, &prompts, columns, &sample, out)?;
+    let samples = Samples { denoiser: &denoiser, model: &model, prompts: &prompts, columns, sample };
+    samples.draw_grid(out)?;
     let pictures = prompts.len() * columns;
     say(format!("{}  {pictures} pictures in {:.1} s", out.display(), begin.elapsed().as_secs_f64()))?;
     if let Some(gif) = gif {
-        draw_film(&denoiser, &model, &prompts, columns, &sample, gif)?;
+        samples.draw_film(gif)?;
         say(gif.display())?;
     }
     Ok(())

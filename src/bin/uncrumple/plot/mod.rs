@@ -18,7 +18,7 @@ pub use grid::{Row, grid, pictures};
 pub use heat::heat;
 pub use learning_curves::learning_curves;
 pub use misclassified::misclassified;
-pub use samples::{draw_film, draw_grid};
+pub use samples::Samples;
 pub use sheet::Picture;
 
 use film::film;

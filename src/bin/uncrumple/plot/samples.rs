@@ -11,20 +11,45 @@ const SCALE: usize = 3;
 /// Letters of a row's name.
 const NAME: usize = 40;
 
-/// A grid with a row of so many pictures for each prompt.
-pub fn draw_grid(
-    denoiser: &Denoiser,
-    model: &Model,
-    prompts: &[String],
-    columns: usize,
-    sample: &Sample,
-    path: &Path,
-) -> Result<()> {
-    let made = denoiser.sample(model, &repeated(prompts, columns), sample)?;
-    let mut made = pictures(&made, |x| 255.0 * x)?.into_iter();
-    let row = |prompt: &String| Row { name: short(prompt, NAME), pictures: made.by_ref().take(columns).collect() };
-    let rows: Vec<Row> = prompts.iter().map(row).collect();
-    grid("Out of noise", &about(sample), &rows, SCALE, path)
+/// Pictures that a network is to make: so many of each prompt.
+pub struct Samples<'a> {
+    pub denoiser: &'a Denoiser,
+    pub model: &'a Model,
+    pub prompts: &'a [String],
+    pub columns: usize,
+    pub sample: Sample,
+}
+
+impl Samples<'_> {
+    /// A grid with a row for each prompt.
+    pub fn draw_grid(&self, path: &Path) -> Result<()> {
+        let Samples { prompts, columns, sample, .. } = self;
+        let made = self.denoiser.sample(self.model, &self.repeated(), sample)?;
+        let mut made = pictures(&made, |x| 255.0 * x)?.into_iter();
+        let row = |prompt: &String| Row { name: short(prompt, NAME), pictures: made.by_ref().take(*columns).collect() };
+        let rows: Vec<Row> = prompts.iter().map(row).collect();
+        grid("Out of noise", &about(sample), &rows, SCALE, path)
+    }
+
+    /// A film of the same pictures coming out of noise.
+    pub fn draw_film(&self, path: &Path) -> Result<()> {
+        let mut denoising = self.denoiser.denoising(self.model, &self.repeated(), &self.sample)?;
+        let (mut frames, mut last) = (Vec::new(), None);
+        let frame = |values: &Tensor| pictures(&shown(values)?, |x| 255.0 * x);
+        loop {
+            let noisy = frame(denoising.noisy())?;
+            let Some(made) = denoising.next().transpose()? else { break };
+            frames.push(noisy);
+            last = Some(made);
+        }
+        frames.extend(last.map(|made| frame(&made)).transpose()?);
+        film(&frames, self.columns, SCALE, path)
+    }
+
+    /// Each prompt as often as there are columns.
+    fn repeated(&self) -> Vec<&str> {
+        self.prompts.iter().flat_map(|prompt| std::iter::repeat_n(prompt.as_str(), self.columns)).collect()
+    }
 }
 
 /// How pictures are made, in words.
@@ -35,31 +60,4 @@ fn about(sample: &Sample) -> String {
         SampleStep::Ddpm => "DDPM",
     };
     format!("{steps} {} of {step}, guidance {guidance}", if steps == 1 { "step" } else { "steps" })
-}
-
-/// A film of the same pictures coming out of noise.
-pub fn draw_film(
-    denoiser: &Denoiser,
-    model: &Model,
-    prompts: &[String],
-    columns: usize,
-    sample: &Sample,
-    path: &Path,
-) -> Result<()> {
-    let mut denoising = denoiser.denoising(model, &repeated(prompts, columns), sample)?;
-    let (mut frames, mut last) = (Vec::new(), None);
-    let frame = |values: &Tensor| pictures(&shown(values)?, |x| 255.0 * x);
-    loop {
-        let noisy = frame(denoising.noisy())?;
-        let Some(made) = denoising.next().transpose()? else { break };
-        frames.push(noisy);
-        last = Some(made);
-    }
-    frames.extend(last.map(|made| frame(&made)).transpose()?);
-    film(&frames, columns, SCALE, path)
-}
-
-/// Each prompt so many times.
-fn repeated(prompts: &[String], times: usize) -> Vec<&str> {
-    prompts.iter().flat_map(|prompt| std::iter::repeat_n(prompt.as_str(), times)).collect()
 }

@@ -214,9 +214,9 @@ impl Started<'_> {
 
     /// Draws pictures of these prompts, a row for each.
     pub fn draw(&self, denoiser: &Denoiser, model: &Model, prompts: &[String]) -> Result<()> {
-        let sample = self.options.sample();
-        plot::draw_grid(denoiser, model, prompts, COLUMNS, &sample, &self.out.join(SAMPLES))?;
-        plot::draw_film(denoiser, model, prompts, COLUMNS, &sample, &self.out.join(FILM))
+        let samples = plot::Samples { denoiser, model, prompts, columns: COLUMNS, sample: self.options.sample() };
+        samples.draw_grid(&self.out.join(SAMPLES))?;
+        samples.draw_film(&self.out.join(FILM))
     }
 
     /// Prints which files are left.
