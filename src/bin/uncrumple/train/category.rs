@@ -101,6 +101,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let (train, test) = datasets::emoji()?;
     let mut words = TextVectorization::new().max_tokens(VOCABULARY).output_sequence_length(WORDS);
     words.adapt(&train.emoji.iter().map(|emoji| emoji.name.as_str()).collect::<Vec<_>>())?;
+    let split = Split::grouped(train.groups()).seed(run.compute.seed());
     let (train, test) = (Part::of(&train, &words)?, Part::of(&test, &words)?);
     let labels = test.categories.to_vec::<i32>()?;
     say(format!("emoji    {} to train on, {} to be tested on", train.categories.shape().size(), labels.len()))?;
@@ -114,7 +115,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         say(format!("{name}:"))?;
         let place = out.join(folder);
         std::fs::create_dir_all(&place).map_err(|source| Error::Io { path: place.clone(), source })?;
-        let split = Split::random().seed(run.compute.seed());
         let (data, validation) = train.seen(seen)?.split(0.05, &split)?;
         let model = network(seen)?.seed(run.compute.seed())?.precision(run.precision.into()).on(device.clone());
         let parameters = model.count_params();

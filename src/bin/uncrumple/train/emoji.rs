@@ -17,7 +17,7 @@ use uncrumple::programs::diffusion::{Denoiser, UNet};
     and of noise, and by how many it recognizes as of the category. So few pictures are learnt by heart in the end; what \
     the network makes of a name that it does not know shows what it has learnt beyond. By default 160 epochs of batches of \
     32, with AdamW and a learning rate that rises to 0.002 in the first twentieth of all steps, and falls to 0 along a \
-    cosine. `sample MODEL --prompt TEXT` draws more."
+    cosine; the last epoch's weights are kept. `sample MODEL --prompt TEXT` draws more."
 )]
 pub struct Arguments {
     /// Take only the first N emoji of each part

@@ -6,7 +6,8 @@ use clap::Args;
 /// What is not given is the task's own.
 #[derive(Args)]
 pub struct Pace {
-    /// How often to go through the training part; the weights of the best epoch by validation are kept
+    /// How often to go through the training part; the weights of the best epoch by validation are kept, if the task does not
+    /// say otherwise
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     epochs: Option<u32>,
 

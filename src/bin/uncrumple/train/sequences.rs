@@ -65,9 +65,9 @@ pub trait Learns {
     fn model(&self, sizes: Sizes) -> Result<Model>;
     /// A trainer of its network.
     fn compile(&self, model: Model, rate: CosineDecay) -> Result<Trainer>;
-    /// By which figure the best epoch is chosen.
-    fn monitor(&self) -> &'static str {
-        "val_loss"
+    /// Whether the weights of the best epoch by validation are kept, or those of the last.
+    fn keeps_best(&self) -> bool {
+        true
     }
 }
 
@@ -82,10 +82,10 @@ impl Learns for Sequences {
 }
 
 impl Learns for Captions {
-    /// So few pictures are soon learnt by heart: from then on the loss grows by those words that the network is sure of and
-    /// wrong about, while it still learns what others look like.
-    fn monitor(&self) -> &'static str {
-        "val_accuracy"
+    /// So few names are soon known by heart: from then on the loss of others grows by those words that the network is sure of
+    /// and wrong about, while it still learns what pictures look like.
+    fn keeps_best(&self) -> bool {
+        false
     }
 
     fn model(&self, sizes: Sizes) -> Result<Model> {
@@ -142,10 +142,10 @@ impl Started<'_> {
         let schedule = CosineDecay::new(0.0, (steps - warmup).max(1)).warmup(highest, warmup);
         let model = model.precision(options.run.precision.into()).on(device.clone());
         let mut trainer = what.compile(model, schedule)?;
-        let fit = Fit::epochs(epochs)
-            .batch_size(batch)
-            .validation_data(validation)
-            .callback(EarlyStopping::new().monitor(what.monitor()).patience(epochs).restore_best_weights());
+        let mut fit = Fit::epochs(epochs).batch_size(batch).validation_data(validation);
+        if what.keeps_best() {
+            fit = fit.callback(EarlyStopping::new().patience(epochs).restore_best_weights());
+        }
         let Some(history) = options.run.train(&mut trainer, train, fit, out)? else {
             return Ok(None);
         };
