@@ -65,7 +65,7 @@ fn clothes_come_out_of_noise() -> Result<()> {
     std::fs::create_dir(&sets).unwrap();
     let mnist = uncrumple::files::repository().join("datasets/mnist");
     std::os::unix::fs::symlink(mnist, sets.join("fashion-mnist")).unwrap();
-    let run = command(&["train", "diffusion", "--limit", "200", "--epochs", "1", "--steps", "2", "--device", "cpu"])
+    let run = command(&["train", "diffusion", "--limit", "50", "--epochs", "1", "--steps", "2", "--device", "cpu"])
         .args(["--schedule", "linear", "--prediction", "v", "--out", text(&out)])
         .env("UNCRUMPLE_DATASETS", &sets)
         .output()

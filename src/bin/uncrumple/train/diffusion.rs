@@ -23,7 +23,7 @@ pub struct Arguments {
     data: Of,
 
     /// Take only the first N pictures of each part
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(100..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(20..))]
     limit: Option<u32>,
 
     #[command(flatten)]
