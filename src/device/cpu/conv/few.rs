@@ -109,7 +109,9 @@ impl<'g> Few<'g> {
         let [a, b, c] = &self.g.axes;
         for (i, j, _) in positions([a.output, b.output, 1]) {
             for (tap, (p, q, r)) in positions([a.size, b.size, c.size]).enumerate() {
-                let (Some(u), Some(v), (steps, w)) = (a.seen(i, p), b.seen(j, q), c.all_seen(r)) else { continue };
+                let (Some(u), Some(v), Some((steps, w))) = (a.seen(i, p), b.seen(j, q), c.all_seen(r)) else {
+                    continue;
+                };
                 let from = (u * b.input + v) * c.input + w;
                 f(Run { to: (i * b.output + j) * c.output + steps.start, count: steps.len(), from, tap });
             }
@@ -149,11 +151,11 @@ impl Axis {
         (step * self.stride + k * self.dilation).checked_sub(self.before).filter(|&i| i < self.input)
     }
 
-    /// The steps at which element `k` of the kernel sees the input, and what it sees at the first of them.
-    fn all_seen(&self, k: usize) -> (Range<usize>, usize) {
+    /// The steps at which element `k` of the kernel sees the input, and what it sees at the first of them, if there is one.
+    fn all_seen(&self, k: usize) -> Option<(Range<usize>, usize)> {
         let ahead = k * self.dilation;
         let start = self.before.saturating_sub(ahead).div_ceil(self.stride);
         let end = (self.input + self.before).saturating_sub(ahead).div_ceil(self.stride).min(self.output);
-        (start.min(end)..end, (start * self.stride + ahead).saturating_sub(self.before))
+        (start < end).then(|| (start..end, start * self.stride + ahead - self.before))
     }
 }

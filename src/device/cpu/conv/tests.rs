@@ -113,8 +113,9 @@ fn agrees_with_the_definition() -> Result<()> {
     check(Geometry { batch: 1, axes: planes[1], channels: 300, filters: 70, groups: 1 })?;
     check(Geometry { batch: 2, axes: planes[10], channels: 67, filters: 33, groups: 1 })?;
     check(Geometry { batch: 2, axes: planes[10], channels: 67, filters: 67, groups: 67 })?;
-    // Few filters: with and without zeros around and strides, past one chunk of images.
-    for axes in [planes[0], planes[1], planes[6], planes[7], planes[10]] {
+    // Few filters: with and without zeros around and strides, elements of the kernel that see zeros alone, several chunks.
+    let hardly_seen = [one, axis(3, 4, 1, 1, 1, 2), axis(2, 5, 1, 1, 2, 2)];
+    for axes in [planes[0], planes[1], planes[6], planes[7], planes[10], hardly_seen] {
         for (channels, filters) in [(8, 1), (19, 2)] {
             let g = Geometry { batch: 3, axes, channels, filters, groups: 1 };
             check(g)?;
