@@ -14,13 +14,15 @@ use crate::train::{Batch, Running};
 use serde_json::{Value, json};
 use smallvec::SmallVec;
 
-/// What a network predicts of a noisy picture, by which the picture and the noise in it are known.
+/// What a network predicts of a noisy picture, by which the picture and the noise in it are known, and the loss of that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prediction {
-    /// The noise ([Ho et al., 2020](https://arxiv.org/abs/2006.11239)).
+    /// The noise ([Ho et al., 2020](https://arxiv.org/abs/2006.11239)), by the mean absolute error, as in
+    /// [Keras's example](https://keras.io/examples/generative/ddim/).
     Noise,
     /// v = signal rate · noise − noise rate · picture ([Salimans and Ho, 2022](https://arxiv.org/abs/2202.00512)), which is
-    /// as hard to tell at every time.
+    /// as hard to tell at every time; by the mean squared error, under which it is the mean of all that may be below the noise.
+    /// Under the absolute error it would be the median, from which a strap before a dark background is missing.
     Velocity,
 }
 
@@ -86,8 +88,8 @@ impl Diffusion {
     }
 
     /// The step for [`Trainer::with_step`](crate::train::Trainer::with_step): to each picture of a batch noise is added, as
-    /// much as there is at a time drawn for it, and the loss is the mean absolute error of the prediction, which is
-    /// Keras's example's. A batch's inputs are pictures, and behind them the conditions.
+    /// much as there is at a time drawn for it, and the loss is that of [`Prediction`]. A batch's inputs are pictures, and
+    /// behind them the conditions.
     pub fn step(self) -> impl Fn(&Running, &Batch) -> Result<Tensor> + Clone + Send + Sync + 'static {
         move |running, batch| self.loss(running, batch)
     }
@@ -130,7 +132,12 @@ impl Diffusion {
             Prediction::Noise => noise,
             Prediction::Velocity => noise.mul(&rates.signal)?.sub(&pictures.mul(&rates.noise)?)?,
         };
-        predicted.cast(DType::F32)?.sub(&wanted)?.abs()?.mean(&[], false)
+        let error = predicted.cast(DType::F32)?.sub(&wanted)?;
+        let errors = match self.prediction {
+            Prediction::Noise => error.abs()?,
+            Prediction::Velocity => error.square()?,
+        };
+        errors.mean(&[], false)
     }
 
     fn check(&self) -> Result<()> {

@@ -6,8 +6,9 @@ use uncrumple::diffusion::{Sample, SampleStep};
 use uncrumple::prelude::*;
 use uncrumple::programs::diffusion::{Denoiser, shown};
 
-/// Pixels that a pixel of a picture has in height and width.
+/// Pixels that a pixel of a picture has in height and width; in a film, whose noise no GIF makes smaller, fewer.
 const SCALE: usize = 3;
+const FILM_SCALE: usize = 2;
 /// Letters of a row's name.
 const NAME: usize = 40;
 
@@ -43,7 +44,7 @@ impl Samples<'_> {
             last = Some(made);
         }
         frames.extend(last.map(|made| frame(&made)).transpose()?);
-        film(&frames, self.columns, SCALE, path)
+        film(&frames, self.columns, FILM_SCALE, path)
     }
 
     /// Each prompt as often as there are columns.
