@@ -1,6 +1,9 @@
 use super::*;
 use crate::device::Device;
-use crate::layers::{Add, Call, Config, Embedding, Input, Layer, LayerRef, Reshape, Spec, WeightSpec, object};
+use crate::initializers::Zeros;
+use crate::layers::{
+    Add, Call, Concatenate, Config, Dense, Embedding, Input, Layer, LayerRef, Reshape, Spec, WeightSpec, object,
+};
 use crate::model::Model;
 use crate::optimizers::SGD;
 use crate::tensor::Tensors;
@@ -141,6 +144,28 @@ fn seeds_decide_pictures_whatever_their_number() -> Result<()> {
     let sample = Sample::new(130).steps(3).step(SampleStep::Ddpm).clip(None).seed(1);
     let last = diffusion.denoising(&model, &[means(&[0.0; 130])?], &sample)?.last().unwrap()?;
     assert_eq!(last.to_vec::<f32>()?, many);
+    Ok(())
+}
+
+/// What is asked of a network, and by which error, shows in the loss of one that answers 0: of noise n the mean of |n| is
+/// √(2/π), and of v = signal · n − noise · 2, for pictures of 2, the mean of v² is that of signal² + 4 noise².
+#[test]
+fn noise_is_learnt_by_the_absolute_error_and_v_by_the_squared() -> Result<()> {
+    const TIMES: usize = 1000;
+    let squares = (0..TIMES).map(|i| NoiseSchedule::COSINE.rates((i as f64 + 0.5) / TIMES as f64));
+    let velocity = squares.map(|rates| rates.signal.powi(2) + 4.0 * rates.noise.powi(2)).sum::<f64>() / TIMES as f64;
+    let wanted = [(Prediction::Noise, std::f64::consts::FRAC_2_PI.sqrt()), (Prediction::Velocity, velocity)];
+    for (prediction, want) in wanted {
+        let (pictures, variance) = (Input::new([8]), Input::new([1]));
+        let output = Dense::new(8).kernel_initializer(Zeros).call(&Concatenate::new().call([&pictures, &variance])?)?;
+        let model = Model::new([&pictures, &variance], &output)?;
+        let step = Diffusion::new().prediction(prediction).step();
+        let mut trainer = model.compile(SGD::new(0.0), (), ())?.with_step(step);
+        let x = Tensor::full(&Device::Cpu, [8000, 8], DType::F32, 2.0)?;
+        trainer.train_on_batch(&Batch::new(x, ())?)?;
+        let loss = trainer.logs()?.get("loss").unwrap();
+        assert!((loss / want - 1.0).abs() < 0.03, "{prediction:?}: {loss}, not {want}");
+    }
     Ok(())
 }
 
