@@ -1,6 +1,6 @@
 //! How far a normal distribution is from the standard one.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
 /// The Kullback–Leibler divergence of normal distributions from the standard one, −½ Σ (1 + v − m² − eᵛ) over the last
@@ -13,6 +13,11 @@ use crate::tensor::Tensor;
 /// # Errors
 /// Shapes or dtypes that differ, a dtype that is no float.
 pub fn gaussian_kl(z_mean: &Tensor, z_log_var: &Tensor) -> Result<Tensor> {
+    if z_mean.shape() != z_log_var.shape() {
+        let (means, logarithms) = (z_mean.shape(), z_log_var.shape());
+        let message = format!("expected means and logarithms of one shape, got {means} and {logarithms}");
+        return Err(Error::shape("gaussian_kl", message));
+    }
     let terms = z_log_var.exp()?.add(&z_mean.square()?)?.sub(z_log_var)?.rescale(0.5, -0.5)?;
     terms.sum(&[-1], false)?.mean(&[], false)
 }

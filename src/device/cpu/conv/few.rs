@@ -7,7 +7,8 @@ use crate::device::cpu::{Float, Scratch, threads};
 use crate::error::Result;
 use std::ops::Range;
 
-/// Elements of the parts that are computed at once, so that they are in cache when they are added up.
+/// Elements of the parts that are computed at once, of several images if they fit, so that they are in cache when they are added
+/// up; of larger images it would be memory that is read.
 const TOGETHER: usize = 1 << 18;
 /// A product over fewer channels has no depth.
 const CHANNELS: usize = 8;
@@ -30,7 +31,10 @@ impl<'g> Few<'g> {
         let (taps, inputs, outputs) = (of(|a| a.size), of(|a| a.input), of(|a| a.output));
         let lanes = T::tile().lanes;
         let columns = (taps * g.filters).next_multiple_of(lanes);
-        let fits = g.groups == 1 && g.channels >= CHANNELS && g.batch * inputs * outputs * columns > 0;
+        let fits = g.groups == 1
+            && g.channels >= CHANNELS
+            && inputs.saturating_mul(columns) <= TOGETHER
+            && g.batch * inputs * outputs * columns > 0;
         let pays = fits && 2 * inputs * columns <= outputs * taps * g.filters.next_multiple_of(lanes);
         pays.then_some(Few { g, taps, inputs, outputs, columns })
     }

@@ -124,6 +124,9 @@ fn agrees_with_the_definition() -> Result<()> {
     let g = Geometry { batch: 90, axes: planes[10], channels: 9, filters: 1, groups: 1 };
     assert!(few::Few::of::<f32>(&g).is_some() && few::Few::of::<f64>(&g).is_some());
     check(g)?;
+    // The parts of a large image would be memory that is read.
+    let side = axis(300, 3, 1, 1, 1, 1);
+    assert!(few::Few::of::<f32>(&Geometry { batch: 1, axes: [one, side, side], ..g }).is_none());
     // Winograd's algorithm: whole and cut tiles, without and with zeros around, over several planes, several chunks.
     let planes = [
         [one, axis(10, 3, 1, 1, 0, 0), axis(8, 3, 1, 1, 0, 0)],
