@@ -279,19 +279,20 @@ fn a_trainer_trains_on_what_is_mixed() -> Result<()> {
                 None => trainer,
             })
         };
-        let run = |mixing: Option<CutMix>| -> Result<Vec<f32>> {
-            let mut trainer = trainer(mixing)?;
+        let run = |mut trainer: Trainer| -> Result<Vec<f32>> {
             let batch = labelled(false, &device)?;
             // On a card the later steps are replayed.
             (0..5).try_for_each(|_| trainer.train_on_batch(&batch))?;
             trainer.weights()?[0].to_vec()
         };
-        let mixed = run(Some(CutMix::new(1.0)))?;
+        let mixing = || trainer(Some(CutMix::new(1.0)));
+        let mixed = run(mixing()?)?;
         assert!(mixed.iter().all(|w| w.is_finite()));
-        assert_eq!(mixed, run(Some(CutMix::new(1.0)))?, "{device}: a rerun");
-        assert_ne!(mixed, run(None)?, "{device}");
+        assert_eq!(mixed, run(mixing()?)?, "{device}: a rerun");
+        assert_eq!(mixed, run(mixing()?.on(device.clone())?.precision(Precision::F32)?)?, "{device}: moved");
+        assert_ne!(mixed, run(trainer(None)?)?, "{device}");
 
-        let mut trainer = trainer(Some(CutMix::new(1.0)))?;
+        let mut trainer = mixing()?;
         let text = trainer.train_on_batch(&labelled(true, &device)?).unwrap_err().to_string();
         assert!(text.contains("one-hot them first") && text.contains("int32 (8,)"), "{text}");
     }

@@ -231,7 +231,7 @@ impl Midway {
 }
 
 /// What must be the same for a run to go on: all that decides its bits, as far as it can be told. Layers and steps of one's
-/// own cannot be described. `fit` holds what [`Fit`](super::Fit) was told.
+/// own cannot be described, but by [`Fit::identity`](super::Fit::identity). `fit` holds what [`Fit`](super::Fit) was told.
 pub(super) fn identity(trainer: &Trainer, run: &Epoch, fit: Value) -> Value {
     let mut identity = json!({
         "samples": run.samples,
@@ -239,7 +239,7 @@ pub(super) fn identity(trainer: &Trainer, run: &Epoch, fit: Value) -> Value {
         "seed": trainer.seed,
         "figures": trainer.figures,
         "optimizer": trainer.optimizer.class_name(),
-        "optimizers": trainer.owns.iter().map(|own| json!([own.name, own.optimizer.class_name()])).collect::<Value>(),
+        "optimizers": trainer.owns.iter().map(|own| json!([own.name, own.optimizer.serialized()])).collect::<Value>(),
         "model": keras::describe(&trainer.model, &trainer.training()).unwrap_or_default(),
     });
     for (key, value) in fit.as_object().into_iter().flatten() {

@@ -52,13 +52,15 @@ impl Trainer {
         let order: Vec<i32> = (0..feed.len() as i32).collect();
         let chunks = order.chunks(batch_size.max(1));
         let steps = chunks.len();
-        thread::scope(|scope| {
+        let looked = thread::scope(|scope| {
             let mut batches = feed.batches(self.device(), scope, chunks)?;
             (0..steps).try_for_each(|_| {
                 let batch = batches.next(self)?;
                 self.look(&batch)
             })
-        })?;
+        });
+        self.generator.rewind();
+        looked?;
         self.logs()
     }
 

@@ -12,7 +12,7 @@ use crate::device::Device;
 use crate::device::cpu::threads;
 use crate::error::{Error, Result};
 use crate::profile;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -27,6 +27,7 @@ pub struct Fit {
     validation_data: Option<Dataset>,
     class_weight: Vec<(i64, f64)>,
     callbacks: Vec<Box<dyn Callback>>,
+    identity: Value,
     backup: Option<PathBuf>,
     backup_every: Duration,
     resume: bool,
@@ -44,6 +45,7 @@ impl Fit {
             validation_data: None,
             class_weight: Vec::new(),
             callbacks: Vec::new(),
+            identity: Value::Null,
             backup: None,
             backup_every: Duration::from_secs(30),
             resume: false,
@@ -106,6 +108,13 @@ impl Fit {
     /// device, model, data, callbacks and arguments are the same. There may be more epochs.
     pub fn resume(self, path: impl AsRef<Path>) -> Fit {
         Fit { resume: true, ..self.backup(path) }
+    }
+
+    /// What decides a run's bits and nothing else tells, such as the numbers in a step of one's own: [`Fit::resume`] refuses a
+    /// backup with another.
+    pub fn identity(mut self, identity: Value) -> Fit {
+        self.identity = identity;
+        self
     }
 
     /// How often [`Fit::backup`] writes, which waits for the device: after the first step that ends this time after the
@@ -194,7 +203,9 @@ impl Trainer {
             // What does not fit shows now and not after an epoch.
             let first: Vec<i32> = (0..batch_size.min(validation.len()) as i32).collect();
             let batch = self.batch(validation, &first)?;
-            self.look(&batch)?;
+            let looked = self.look(&batch);
+            self.generator.rewind();
+            looked?;
             let names = self.figures.iter().map(|name| format!("val_{name}")).collect::<Vec<_>>();
             self.figures.extend(names);
         }
@@ -207,6 +218,7 @@ impl Trainer {
                 let own = json!({
                     "shuffle": shuffle,
                     "class_weight": fit.class_weight,
+                    "identity": fit.identity,
                     "checksum of the data": data,
                     "checksum of the validation data": validation,
                 });

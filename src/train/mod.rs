@@ -131,7 +131,8 @@ impl Trainer {
         }
     }
 
-    /// Sets the step size from the next step on.
+    /// Sets the step size from the next step on, as callbacks do: that of the trainer's optimizer, not of those that parts have
+    /// by [`Trainer::with_optimizer`].
     ///
     /// # Errors
     /// A number below 0, infinity, NaN; an optimizer whose learning rate is a schedule, which nobody else can set.

@@ -82,7 +82,8 @@ pub(super) struct Own {
 
 impl Trainer {
     /// The same trainer, which changes the weights of the layer `layer` by this optimizer, and by its own those of all other
-    /// layers: two optimizers for a generator and its critic. Both make a step each time.
+    /// layers: two optimizers for a generator and its critic. Both make a step each time. A learning rate that changes here is a
+    /// [schedule](crate::schedules): [`Trainer::set_learning_rate`] and callbacks reach the trainer's own optimizer alone.
     ///
     /// A `.keras` file holds one optimizer, so that [`Trainer::save`] writes the model without any.
     ///

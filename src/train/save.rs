@@ -1,9 +1,10 @@
 //! A model in training, saved and gone on with.
 
 use super::Trainer;
+use super::step::CustomStep;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::layers::Precision;
+use crate::layers::{Mixing, Precision};
 use crate::losses::Loss;
 use crate::metrics::Metric;
 use crate::model::keras::{self, Training, TrainingState};
@@ -81,10 +82,10 @@ impl Trainer {
     }
 
     /// The same trainer with what is given instead of what it was compiled with. The state of the optimizer stays where
-    /// the optimizer does.
+    /// the optimizer does, and a step of one's own where no losses are given.
     ///
     /// # Errors
-    /// As [`Model::compile`](crate::model::Model::compile).
+    /// As [`Model::compile`](crate::model::Model::compile); an optimizer where a layer has one of its own.
     pub fn recompile(
         self,
         optimizer: Option<Box<dyn Optimizer>>,
@@ -92,6 +93,11 @@ impl Trainer {
         metrics: Option<Vec<Vec<Box<dyn Metric>>>>,
     ) -> Result<Trainer> {
         let (own, stays) = (self.optimizer, optimizer.is_none());
+        if let Some(part) = self.owns.first().filter(|_| !stays) {
+            let message = format!("recompile: the layer `{}` has an optimizer of its own", part.name);
+            return Err(Error::Config(format!("{message}: give the model to compile, and both optimizers again")));
+        }
+        let step = self.step.filter(|_| losses.is_none());
         let weights = self.loss_weights.filter(|_| losses.is_none());
         let (losses, metrics) = (losses.unwrap_or(self.losses), metrics.unwrap_or(self.metrics));
         let mut new = Trainer::new(self.model, optimizer.unwrap_or(own), losses, metrics)?;
@@ -104,7 +110,15 @@ impl Trainer {
             new = new.with_owns(self.owns)?;
         }
         new.resume(iteration, &slots)?;
-        Ok(new)
+        Ok(new.stepping(step, self.mixing))
+    }
+
+    /// The same trainer with the step and the mixing of another of the same model.
+    fn stepping(mut self, step: Option<Box<CustomStep>>, mixing: Option<Box<dyn Mixing>>) -> Trainer {
+        if step.is_some() {
+            self.trackers.losses.clear();
+        }
+        Trainer { step, mixing, ..self }
     }
 
     /// The same trainer, its layers computing in another precision.
@@ -128,10 +142,7 @@ impl Trainer {
         moved.loss_weights = self.loss_weights;
         moved.history = self.history;
         moved.captures = self.captures.map(|_| Default::default());
-        if self.step.is_some() {
-            moved.trackers.losses.clear();
-        }
-        Ok(Trainer { step: self.step, ..moved })
+        Ok(moved.stepping(self.step, self.mixing))
     }
 
     /// Takes over an optimizer's state.

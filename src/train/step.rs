@@ -320,7 +320,8 @@ impl Trainer {
         Ok(())
     }
 
-    /// Adds a batch that was only looked at to the running means.
+    /// Adds a batch that was only looked at to the running means. What it draws the next step draws again, if the generator is
+    /// rewound before.
     pub(super) fn look(&mut self, batch: &Batch) -> Result<()> {
         no_grad(|| {
             let running = Running {
@@ -333,8 +334,6 @@ impl Trainer {
             };
             let forward = self.forward(&running, batch);
             let updates = running.updates.into_inner();
-            // What it drew is drawn again by the next step.
-            self.generator.rewind();
             self.track(batch, &forward?)?;
             self.model.update(updates)
         })

@@ -1,6 +1,7 @@
 //! Runs that are left in their midst and gone on with: every step of one is a place to leave it.
 
 use super::{devices, samples};
+use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
 use uncrumple::callbacks::Mode;
@@ -126,6 +127,10 @@ fn a_backup_of_another_run_is_refused() -> Result<()> {
     };
     refused(|fit, path| fit.resume(path).batch_size(4), "`batch_size` is 8 there and 4 here");
     refused(|fit, path| fit.resume(path).shuffle(false), "`shuffle`");
+    refused(
+        |fit, path| fit.resume(path).identity(json!({ "beta": 4.0 })),
+        r#"`identity` is null there and {"beta":4.0}"#,
+    );
     refused(|fit, path| fit.resume(path).validation_split(0.0).validation_split(0.5), "`samples`");
     let bytes = std::fs::read(&path).unwrap();
     for cut in [0, 7, 100, bytes.len() - 1] {

@@ -130,6 +130,29 @@ fn a_step_of_ones_own_trains() -> Result<()> {
     Ok(())
 }
 
+/// Each batch that is looked at sees random numbers of its own, always the same, and training those that it would see anyway.
+#[test]
+fn a_step_of_ones_own_draws() -> Result<()> {
+    let data = samples(&[0, 1, 2, 0, 1, 2])?;
+    let model = Sequential::new([4]).add(Dense::new(3)).build()?;
+    let new = || {
+        let trainer = model.clone().compile(SGD::new(0.1), (), ())?.with_step(|model, batch| {
+            let drawn = model.generator().uniform(batch.len(), DType::F32, 0.0, 1.0)?.mean(&[], false)?;
+            model.call(&[&batch.inputs()[0]])?[0].mul(&drawn)?.mean(&[], false)?.mul_scalar(0.0)?.add(&drawn)
+        });
+        // It goes where the trainer goes.
+        trainer.on(Device::Cpu)?.precision(Precision::F32)
+    };
+    let loss = |trainer: &mut Trainer, data: &Dataset| Ok::<_, Error>(trainer.evaluate_with(data, 2)?.get("loss"));
+    let mut trainer = new()?;
+    let (all, first) = (loss(&mut trainer, &data)?, loss(&mut trainer, &data.take(2)?)?);
+    assert_ne!(all, first);
+    assert_eq!(all, loss(&mut trainer, &data)?);
+    let [looked, straight] = [trainer, new()?].map(|mut t| t.fit(&data, Fit::epochs(2)).map(|h| h.values("loss")));
+    assert_eq!(looked?, straight?);
+    Ok(())
+}
+
 #[test]
 fn a_rerun_gives_the_same_bits() -> Result<()> {
     let run = |device: &Device| -> Result<Vec<Vec<f32>>> {

@@ -91,6 +91,9 @@ fn a_trainer_that_moves_takes_them_along() -> Result<()> {
     let mut again = new()?;
     again.fit(&data, fit(3).resume(&backup))?;
     assert_eq!(weights(&again)?, weights(&whole)?);
+    let mut other = trainer(&Device::Cpu, Adam::new(0.01))?.with_optimizer("critic", RMSprop::new(0.03))?;
+    let message = other.fit(&data, fit(3).resume(&backup)).unwrap_err().to_string();
+    assert!(message.contains("config.learning_rate` is 0.02 there and 0.03 here"), "{message}");
     again.save(&path)?;
     let x = &real()?.inputs()[0].slice(1, 0..2)?;
     assert_eq!(Model::load(&path)?.predict(x)?.to_vec::<f32>()?, again.predict(x)?.to_vec::<f32>()?);
@@ -121,6 +124,8 @@ fn what_cannot_have_an_optimizer_is_refused() -> Result<()> {
     assert!(message(all).contains("has all weights there are"));
     let other = SGD::new(0.1).gradient_accumulation_steps(2);
     assert!(message(new()?.with_optimizer("critic", other)).contains("the same loss_scale_factor"));
+    let anew = new()?.with_optimizer("critic", SGD::new(0.1))?.recompile(Some(SGD::new(0.2).into()), None, None);
+    assert!(message(anew).contains("the layer `critic` has an optimizer of its own"));
     let mut late = new()?;
     late.train_on_batch(&real()?)?;
     assert!(message(late.with_optimizer("critic", SGD::new(0.1))).contains("has made steps"));
