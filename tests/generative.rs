@@ -3,6 +3,7 @@
 mod common;
 
 use common::Random;
+use serde_json::json;
 use uncrumple::GradientTape;
 use uncrumple::diffusion::{Diffusion, NoiseSchedule, Prediction, Sample, SampleStep};
 use uncrumple::losses::gaussian_kl;
@@ -99,6 +100,9 @@ fn files_say_how_pictures_are_made() -> Result<()> {
 
     let message = |denoiser: &Denoiser, prompt: &str| denoiser.conditions(&[prompt]).unwrap_err().to_string();
     assert!(message(&found, "green house").contains("none of the words of `green house`"));
+    // A word twice, and more words than are read.
+    assert!(message(&found, "house house").contains("none of the words of `house house`"));
+    assert!(message(&found, "a b c car").contains("none of the words of `a b c car`"));
     assert!(found.conditions(&["green car"]).is_ok());
     let classes = Denoiser::new(Diffusion::new()).of_classes(["cat", "dog"]);
     assert!(message(&classes, "cow").contains("no pictures of `cow`; it knows cat, dog"));
@@ -107,6 +111,15 @@ fn files_say_how_pictures_are_made() -> Result<()> {
     let about = model.attachment("diffusion.json").unwrap().to_vec();
     let other = classes.model(network([8, 16]))?.attach("diffusion.json", about)?;
     assert!(Denoiser::of(&other).unwrap_err().to_string().contains("that of another model"));
+    // Of as many inputs, for more classes or fewer than the network knows.
+    for names in [&["cat", "dog", "cow"][..], &["cat"], &[]] {
+        let about = json!({ "diffusion": diffusion.to_json(), "told": { "classes": names } }).to_string();
+        let model = classes.model(network([8, 16]))?.attach("diffusion.json", about.into_bytes())?;
+        assert!(Denoiser::of(&model).unwrap_err().to_string().contains("that of another model"), "{names:?}");
+    }
+    // Pictures may have any channels, such as those of another network's features.
+    let features = Denoiser::new(diffusion).model(UNet::new([8, 8, 4], [8, 16], 1))?;
+    assert!(matches!(Denoiser::of(&features)?.unwrap().told(), Told::Nothing));
     for damaged in [
         "",
         "{}",
@@ -129,6 +142,7 @@ fn networks_that_cannot_be_are_refused() {
     assert!(message(UNet::new([8, 8, 1], [4; 80], 1)).contains("got 8 x 8"));
     assert!(message(UNet::new([10, 10, 1], [4, 8], 1).patch(4)).contains("multiples of 8"));
     assert!(Vae::new([10, 8, 1], 2).model().unwrap_err().to_string().contains("multiples of 4, got 10 x 8"));
+    assert!(message(UNet::new([8, 8, 1], [4, 8], 1).condition(Condition::Class(0))).contains("one class at least"));
     let text = Condition::Text { tokens: 5, length: 0 };
     assert!(UNet::new([8, 8, 1], [4, 8], 1).condition(text).model().is_err());
 }
@@ -212,8 +226,8 @@ fn the_divergence_is_the_papers() -> Result<()> {
             assert!(apart(slope.as_ref().unwrap(), &want)? < 1e-6, "{device}");
         }
     }
-    let (two, three) = (random(&[2, 2], 1)?, random(&[2, 3], 1)?);
-    assert!(gaussian_kl(&two, &three).is_err());
+    let (one, three) = (random(&[2, 1], 1)?, random(&[2, 3], 1)?);
+    assert!(gaussian_kl(&one, &three).unwrap_err().to_string().contains("of one shape, got (2, 1) and (2, 3)"));
     Ok(())
 }
 
@@ -257,6 +271,8 @@ fn captions_come_back_from_files() -> Result<()> {
     let other = Captions::adapt([8, 16, 3], &NAMES, 3)?.model(Sizes { width: 32, depth: 1, dropout: 0.1 })?;
     let message = Captions::of(&other.attach("captions.json", about)?).unwrap_err().to_string();
     assert!(message.contains("that of another model"), "{message}");
+    let message = Captions::adapt([8, 8, 4], &NAMES, 3).unwrap_err().to_string();
+    assert!(message.contains("1 or 3 channels, got 4"), "{message}");
     Ok(())
 }
 

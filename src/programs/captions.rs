@@ -38,11 +38,15 @@ pub struct Captions {
 
 impl Captions {
     /// Captions of so many words at most, made of those that these texts have, for pictures of these extents, of which
-    /// height and width are multiples of 8.
+    /// height and width are multiples of 8, in one colour or three.
     ///
     /// # Errors
-    /// Texts without a word.
+    /// Texts without a word, another number of channels.
     pub fn adapt(image: [usize; 3], texts: &[&str], length: usize) -> Result<Captions> {
+        if !matches!(image[2], 1 | 3) {
+            let message = format!("captions are of pictures of 1 or 3 channels, got {}", image[2]);
+            return Err(Error::Config(message));
+        }
         Ok(Captions { image, words: Side::new(Script::SmallWords, length).adapt(texts, true)? })
     }
 

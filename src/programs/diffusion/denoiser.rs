@@ -108,21 +108,27 @@ impl Denoiser {
         }
     }
 
-    /// Whether a model makes pictures of one or three channels, and is told what this tells.
+    /// Whether a model makes pictures, and is told what this tells.
     fn fits(&self, model: &Model) -> bool {
         let graph = model.graph();
-        let last = |i: usize| graph.inputs.get(i).and_then(|(_, spec)| spec.dims.last().copied().flatten());
         let told = match &self.told {
             Told::Nothing => None,
-            Told::Class(_) => Some(1),
-            Told::Text(side) => Some(side.length()),
+            Told::Class(classes) => Some((1, classes.len() + 1)),
+            Told::Text(side) => Some((side.length(), side.tokens())),
         };
-        let pictures = graph.inputs.first().is_some_and(|(_, spec)| spec.rank() == 4 && matches!(last(0), Some(1 | 3)));
-        let same = graph.outputs.first().and_then(|&output| graph.spec(output)).map(|spec| &spec.dims);
-        pictures
-            && same == graph.inputs.first().map(|(_, spec)| &spec.dims)
-            && graph.inputs.len() == 2 + usize::from(told.is_some())
-            && last(2) == told
+        let dims = |value: usize| graph.spec(value).map(|spec| &spec.dims);
+        // The layer that reads the third input has a row for each number that it may be.
+        let reads = |(extent, numbers): (usize, usize)| {
+            let reader = graph.steps.iter().find(|step| step.inputs[..] == [2]).map(|step| &graph.layers[step.layer]);
+            let weight = reader.and_then(|entry| graph.weights.get(entry.weights.start));
+            numbers > 1
+                && weight.is_some_and(|(_, spec)| spec.shape.first() == Some(&numbers))
+                && dims(2).is_some_and(|dims| dims.last() == Some(&Some(extent)))
+        };
+        graph.inputs.len() == 2 + usize::from(told.is_some())
+            && dims(0).is_some_and(|dims| dims.len() == 4)
+            && graph.outputs.first().and_then(|&output| dims(output)) == dims(0)
+            && told.is_none_or(reads)
     }
 
     /// What the network reads of prompts, one for each picture: nothing, or `(prompts, 1)` or `(prompts, length)`, int32.
@@ -143,18 +149,15 @@ impl Denoiser {
                 let numbers = prompts.iter().map(class).collect::<Result<Vec<_>>>()?;
                 Ok(vec![Tensor::from_slice(&numbers, [prompts.len(), 1])?])
             }
-            Told::Text(side) => {
-                let unread = |prompt: &&&str| side.unknown(prompt).len() == side.tokens_of(prompt).len();
-                match prompts.iter().find(unread) {
-                    None => Ok(vec![side.numbers(prompts)?]),
-                    Some(prompt) => {
-                        let message = "the model knows none of the words of";
-                        Err(Error::Data(format!("{message} `{prompt}`: it was trained on names such as {}", {
-                            side.vocabulary().take(8).collect::<Vec<_>>().join(", ")
-                        })))
-                    }
+            Told::Text(side) => match prompts.iter().find(|prompt| !side.knows(prompt)) {
+                None => Ok(vec![side.numbers(prompts)?]),
+                Some(prompt) => {
+                    let message = "the model knows none of the words of";
+                    Err(Error::Data(format!("{message} `{prompt}`: it was trained on names such as {}", {
+                        side.vocabulary().take(8).collect::<Vec<_>>().join(", ")
+                    })))
                 }
-            }
+            },
         }
     }
 

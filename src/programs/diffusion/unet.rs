@@ -75,12 +75,15 @@ impl UNet {
     /// The network, its weights drawn from seed 0.
     ///
     /// # Errors
-    /// No levels or blocks, a picture whose sides cannot be halved as often as there are levels, sizes that are 0.
+    /// No levels, blocks or classes, a picture whose sides cannot be halved as often as there are levels, sizes that are 0.
     pub fn model(&self) -> Result<Model> {
         let UNet { image: [height, width, channels], ref widths, blocks, patch, condition } = *self;
         let Some((&last, above)) = widths.split_last() else {
             return Err(Error::Config("argument `widths`: expected one level at least, got none".into()));
         };
+        if condition == Condition::Class(0) {
+            return Err(Error::Config("argument `condition`: expected one class at least, got none".into()));
+        }
         let parts = patch.saturating_mul(1usize.checked_shl(above.len() as u32).unwrap_or(0));
         if blocks == 0
             || parts == 0

@@ -162,6 +162,11 @@ impl Side {
         unknown
     }
 
+    /// Whether some of them are read and known.
+    pub fn knows(&self, text: &str) -> bool {
+        self.tokens_of(text).iter().take(self.length).any(|token| self.terms.contains(token))
+    }
+
     /// The tokens that are known, the most frequent first.
     pub fn vocabulary(&self) -> impl Iterator<Item = &str> {
         self.terms.iter().skip(UNKNOWN).map(String::as_str).filter(|term| !FRAME.contains(term))
