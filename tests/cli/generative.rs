@@ -37,7 +37,8 @@ fn assert_frames(path: &Path, count: usize) {
 #[test]
 fn a_vae_draws_digits() -> Result<()> {
     let folder = tempfile::tempdir().unwrap();
-    for (name, more) in [("plain", &[][..]), ("told", &["--conditional", "--beta", "0.5", "--latent", "3"])] {
+    let told = ["--conditional", "--beta", "0.5", "--latent", "3", "--precision", "mixed_bfloat16"];
+    for (name, more) in [("plain", &[][..]), ("told", &told)] {
         let out = folder.path().join(name);
         let short = ["--limit", "600", "--epochs", "3", "--batch-size", "16", "--learning-rate", "0.005"];
         let printed = train("vae", &out, &[&short[..], more].concat());
@@ -90,6 +91,11 @@ fn clothes_come_out_of_noise() -> Result<()> {
     let gif = folder.path().join("film.gif");
     let few = sample(&["--prompt", "bag", "--count", "2", "--gif", text(&gif)]);
     assert_frames(&gif, 4);
+    // Of 61 steps every second one is shown, and what is made in the end.
+    let steps = ["--prompt", "bag", "--count", "1", "--guidance", "1", "--gif", text(&gif)];
+    let (long, nested) = (["--steps", "61", "--device", "cpu"], folder.path().join("new/grid.png"));
+    succeed(&[&["sample", text(&model), "--out", text(&nested)][..], &long, &steps].concat());
+    assert_frames(&gif, 32);
     assert_eq!(few, sample(&["--prompt", "bag", "--count", "2"]));
     assert_ne!(few, sample(&["--prompt", "bag", "--count", "2", "--seed", "1"]));
     assert_ne!(few, sample(&["--prompt", "coat", "--count", "2"]));
@@ -99,6 +105,9 @@ fn clothes_come_out_of_noise() -> Result<()> {
     assert!(wrong(&["--prompt", "hat"]).contains("no pictures of `hat`; it knows T-shirt, trouser"));
     let named = error(&["sample", text(&model), "--out", text(&model)]);
     assert!(named.contains("name a file that ends in .png"), "{named}");
+    // Before anything is computed, or read.
+    let nowhere = error(&["sample", "none.keras", "--out", text(&model.join("grid.png"))]);
+    assert!(nowhere.contains("model.keras/grid.png") && !nowhere.contains("none.keras"), "{nowhere}");
     assert!(fail(2, &["sample", text(&model), "--out", text(&grid), "--steps", "0"]).contains("--steps"));
     Ok(())
 }

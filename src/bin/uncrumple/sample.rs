@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::time::Instant;
 use uncrumple::diffusion::{Sample, SampleStep};
+use uncrumple::files::prepare;
 use uncrumple::prelude::*;
 use uncrumple::programs::diffusion::{Denoiser, Told};
 
@@ -49,7 +50,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE.png")]
     out: PathBuf,
 
-    /// An animated GIF too, of how the pictures come out of noise
+    /// An animated GIF too, of how the pictures come out of noise: of more than 60 steps it shows 60
     #[arg(long, value_name = "FILE.gif")]
     gif: Option<PathBuf>,
 
@@ -72,8 +73,10 @@ pub fn guidance(text: &str) -> Result<f64, String> {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { count, steps, guidance, sampler, out, gif, .. } = arguments;
     named(out, "png")?;
+    prepare(out)?;
     if let Some(gif) = gif {
         named(gif, "gif")?;
+        prepare(gif)?;
     }
     let device = arguments.compute.start()?;
     let model = Model::load(&arguments.model)?.on(device);
@@ -92,14 +95,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let begin = Instant::now();
     let columns = *count as usize;
     let samples = Samples { denoiser: &denoiser, model: &model, prompts: &prompts, columns, sample };
-    samples.draw_grid(out)?;
+    samples.draw(out, gif.as_deref())?;
     let pictures = prompts.len() * columns;
     say(format!("{}  {pictures} pictures in {:.1} s", out.display(), begin.elapsed().as_secs_f64()))?;
-    if let Some(gif) = gif {
-        samples.draw_film(gif)?;
-        say(gif.display())?;
-    }
-    Ok(())
+    gif.as_ref().map_or(Ok(()), |gif| say(gif.display()))
 }
 
 /// What is asked for, row by row.

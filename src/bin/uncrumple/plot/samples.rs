@@ -9,6 +9,8 @@ use uncrumple::programs::diffusion::{Denoiser, shown};
 /// Pixels that a pixel of a picture has in height and width; in a film, whose noise no GIF makes smaller, fewer.
 const SCALE: usize = 3;
 const FILM_SCALE: usize = 2;
+/// Noisy pictures of a film, at most: of more steps than that some are left out.
+const FRAMES: usize = 60;
 /// Letters of a row's name.
 const NAME: usize = 40;
 
@@ -22,29 +24,28 @@ pub struct Samples<'a> {
 }
 
 impl Samples<'_> {
-    /// A grid with a row for each prompt.
-    pub fn draw_grid(&self, path: &Path) -> Result<()> {
-        let Samples { prompts, columns, sample, .. } = self;
-        let made = self.denoiser.sample(self.model, &self.repeated(), sample)?;
-        let mut made = pictures(&made, |x| 255.0 * x)?.into_iter();
-        let row = |prompt: &String| Row { name: short(prompt, NAME), pictures: made.by_ref().take(*columns).collect() };
+    /// A grid with a row for each prompt, and if it is wanted a film of the same pictures coming out of noise.
+    pub fn draw(&self, path: &Path, moving: Option<&Path>) -> Result<()> {
+        let Samples { prompts, columns, ref sample, .. } = *self;
+        let mut denoising = self.denoiser.denoising(self.model, &self.repeated(), sample)?;
+        let frame = |values: &Tensor| pictures(&shown(values)?, |x| 255.0 * x);
+        let (every, mut frames) = (sample.steps.div_ceil(FRAMES), Vec::new());
+        for step in 0..sample.steps {
+            if moving.is_some() && step % every == 0 {
+                frames.push(frame(denoising.noisy())?);
+            }
+            let made = denoising.next().ok_or_else(|| Error::Internal("a step is missing".into()))??;
+            if step + 1 == sample.steps {
+                frames.push(frame(&made)?);
+            }
+        }
+        if let Some(path) = moving {
+            film(&frames, columns, FILM_SCALE, path)?;
+        }
+        let mut made = frames.pop().unwrap_or_default().into_iter();
+        let row = |prompt: &String| Row { name: short(prompt, NAME), pictures: made.by_ref().take(columns).collect() };
         let rows: Vec<Row> = prompts.iter().map(row).collect();
         grid("Out of noise", &about(sample), &rows, SCALE, path)
-    }
-
-    /// A film of the same pictures coming out of noise.
-    pub fn draw_film(&self, path: &Path) -> Result<()> {
-        let mut denoising = self.denoiser.denoising(self.model, &self.repeated(), &self.sample)?;
-        let (mut frames, mut last) = (Vec::new(), None);
-        let frame = |values: &Tensor| pictures(&shown(values)?, |x| 255.0 * x);
-        loop {
-            let noisy = frame(denoising.noisy())?;
-            let Some(made) = denoising.next().transpose()? else { break };
-            frames.push(noisy);
-            last = Some(made);
-        }
-        frames.extend(last.map(|made| frame(&made)).transpose()?);
-        film(&frames, self.columns, FILM_SCALE, path)
     }
 
     /// Each prompt as often as there are columns.

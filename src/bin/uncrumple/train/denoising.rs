@@ -116,7 +116,7 @@ impl Part {
 
 /// Pictures that are made to be judged.
 const JUDGED: usize = 1000;
-/// How many of the pictures to learn from are looked at after each epoch.
+/// How many of the held-out pictures are looked at after each epoch.
 const VALIDATION: usize = 1000;
 /// How much of the mean of the weights a step keeps, of which samples are made.
 const MOMENTUM: f64 = 0.999;
@@ -175,14 +175,12 @@ impl Started<'_> {
         let data = denoiser.dataset(&set.train.pictures, &set.train.prompts())?;
         let seen = set.test.some(VALIDATION)?;
         let validation = denoiser.dataset(&seen.pictures, &seen.prompts())?;
-        let steps = epochs * data.len().div_ceil(batch);
-        let warmup = steps / 20;
-        let rate =
-            CosineDecay::new(0.0, (steps - warmup).max(1)).warmup(pace.learning_rate(defaults.learning_rate), warmup);
+        let rate = pace.schedule(defaults.learning_rate, epochs.saturating_mul(data.len().div_ceil(batch)), 20);
         let optimizer = AdamW::new(rate).use_ema(true).ema_momentum(MOMENTUM);
         let model = model.precision(run.precision.into()).on(device.clone());
         let mut trainer = model.compile(optimizer, (), ())?.with_step(denoiser.diffusion().step());
-        let fit = Fit::epochs(epochs).batch_size(batch).validation_data(&validation);
+        let how = denoiser.diffusion().to_json();
+        let fit = Fit::epochs(epochs).batch_size(batch).validation_data(&validation).identity(how);
         let Some(history) = run.train(&mut trainer, &data, fit, out)? else { return Ok(None) };
         plot::learning_curves(&history, None, &out.join("learning-curves.png"))?;
         Ok(Some(trainer.into_model()))
@@ -215,8 +213,7 @@ impl Started<'_> {
     /// Draws pictures of these prompts, a row for each.
     pub fn draw(&self, denoiser: &Denoiser, model: &Model, prompts: &[String]) -> Result<()> {
         let samples = plot::Samples { denoiser, model, prompts, columns: COLUMNS, sample: self.options.sample() };
-        samples.draw_grid(&self.out.join(SAMPLES))?;
-        samples.draw_film(&self.out.join(FILM))
+        samples.draw(&self.out.join(SAMPLES), Some(&self.out.join(FILM)))
     }
 
     /// Prints which files are left.

@@ -2,6 +2,7 @@
 
 use crate::options::rate;
 use clap::Args;
+use uncrumple::schedules::CosineDecay;
 
 /// What is not given is the task's own.
 #[derive(Args)]
@@ -31,5 +32,12 @@ impl Pace {
 
     pub fn learning_rate(&self, own: f64) -> f64 {
         self.learning_rate.unwrap_or(own)
+    }
+
+    /// The learning rate over all steps: it rises to its highest in the first of so many parts of them, and falls to 0 along a
+    /// cosine.
+    pub fn schedule(&self, own: f64, steps: usize, parts: usize) -> CosineDecay {
+        let warmup = steps / parts;
+        CosineDecay::new(0.0, (steps - warmup).max(1)).warmup(self.learning_rate(own), warmup)
     }
 }

@@ -22,7 +22,7 @@ pub struct Options {
     #[arg(long, value_name = "N", value_parser = width)]
     width: Option<u32>,
 
-    /// Layers of the encoder, and of the decoder
+    /// Layers of the encoder if it is one of transformers, and of the decoder
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     depth: Option<u32>,
 
@@ -63,6 +63,8 @@ pub struct Started<'a> {
 pub trait Learns {
     /// Its network.
     fn model(&self, sizes: Sizes) -> Result<Model>;
+    /// Its network in words.
+    fn describe(&self, depth: usize, width: usize) -> String;
     /// A trainer of its network.
     fn compile(&self, model: Model, rate: CosineDecay) -> Result<Trainer>;
     /// Whether the weights of the best epoch by validation are kept, or those of the last.
@@ -74,6 +76,10 @@ pub trait Learns {
 impl Learns for Sequences {
     fn model(&self, sizes: Sizes) -> Result<Model> {
         self.model(sizes)
+    }
+
+    fn describe(&self, depth: usize, width: usize) -> String {
+        format!("encoder and decoder of transformers, {depth} + {depth} layers of {width}")
     }
 
     fn compile(&self, model: Model, rate: CosineDecay) -> Result<Trainer> {
@@ -90,6 +96,11 @@ impl Learns for Captions {
 
     fn model(&self, sizes: Sizes) -> Result<Model> {
         self.model(sizes)
+    }
+
+    fn describe(&self, depth: usize, width: usize) -> String {
+        let layers = if depth == 1 { "layer" } else { "layers" };
+        format!("four convolutions, and a decoder of transformers, {depth} {layers} of {width}")
     }
 
     fn compile(&self, model: Model, rate: CosineDecay) -> Result<Trainer> {
@@ -132,14 +143,11 @@ impl Started<'_> {
         let model = what.model(sizes)?.seed(options.seed())?;
         let Sizes { width, depth, .. } = sizes;
         let parameters = model.count_params();
-        let about = format!("{depth} + {depth} layers of {width}, {parameters} parameters");
-        say(format!("network  encoder and decoder of transformers, {about}"))?;
+        say(format!("network  {}, {parameters} parameters", what.describe(depth, width)))?;
         say(format!("on       {}\n", describe(device)))?;
 
         let steps = epochs.saturating_mul(train.len().div_ceil(batch));
-        let warmup = steps / 10;
-        let highest = options.pace.learning_rate(defaults.learning_rate);
-        let schedule = CosineDecay::new(0.0, (steps - warmup).max(1)).warmup(highest, warmup);
+        let schedule = options.pace.schedule(defaults.learning_rate, steps, 10);
         let model = model.precision(options.run.precision.into()).on(device.clone());
         let mut trainer = what.compile(model, schedule)?;
         let mut fit = Fit::epochs(epochs).batch_size(batch).validation_data(validation);

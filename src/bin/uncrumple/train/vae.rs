@@ -8,6 +8,7 @@ use crate::options::describe;
 use crate::plot::{self, Picture, Row};
 use crate::say;
 use clap::Args;
+use serde_json::json;
 use std::path::Path;
 use uncrumple::callbacks::EarlyStopping;
 use uncrumple::losses::gaussian_kl;
@@ -99,20 +100,20 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     ))?;
 
     let (epochs, batch) = (pace.epochs(EPOCHS), pace.batch_size(BATCH));
-    let steps = epochs * train.len().div_ceil(batch);
     // A rate that is high from the first step on may end where the encoder says the same of all.
-    let warmup = steps / 20;
-    let fall = CosineDecay::new(0.0, (steps - warmup).max(1)).warmup(pace.learning_rate(RATE), warmup);
+    let rate = pace.schedule(RATE, epochs.saturating_mul(train.len().div_ceil(batch)), 20);
     let model = model.precision(run.precision.into()).on(device);
-    let mut trainer = model.compile(Adam::new(fall), (), ())?.with_step(vae.step());
+    let mut trainer = model.compile(Adam::new(rate), (), ())?.with_step(vae.step());
     let fit = Fit::epochs(epochs)
         .batch_size(batch)
+        .identity(json!({ "beta": beta }))
         .validation_data(&validation.data()?)
         .callback(EarlyStopping::new().patience(epochs).restore_best_weights());
     let Some(history) = run.train(&mut trainer, &train.data()?, fit, &out)? else { return Ok(()) };
 
     let model = trainer.model();
-    let parts = Parts { encoder: model.get_layer("encoder")?, decoder: model.get_layer("decoder")? };
+    let part = |name| Ok::<_, Error>(model.get_layer(name)?.precision(Precision::F32));
+    let parts = Parts { encoder: part("encoder")?, decoder: part("decoder")? };
     let [reconstruction, divergence] = parts.bound(&test, run.compute.seed())?;
     let number = |x: f64| format!("{x:.2}");
     say("")?;
