@@ -9,7 +9,8 @@ use std::f64::consts::TAU;
 /// A number as sines and cosines of frequencies that grow geometrically, by which a network can tell numbers apart that
 /// are near one another: the noise level or the time of a diffusion model
 /// ([Keras's example](https://keras.io/examples/generative/ddim/)): for x the numbers sin(2π f₀ x), sin(2π f₁ x), …,
-/// cos(2π f₀ x), cos(2π f₁ x), …, with fᵢ = min_frequency · (max_frequency / min_frequency)^(i / (output_dim / 2 − 1)).
+/// cos(2π f₀ x), cos(2π f₁ x), …, with fᵢ = min_frequency · (max_frequency / min_frequency)^(i / (output_dim / 2 − 1));
+/// f₀ alone where `output_dim` is 2.
 ///
 /// Input `(batch, …, 1)` of a floating-point dtype, output `(batch, …, output_dim)`; `output_dim` is even. No weights.
 /// Defaults: 1, 1000. In a mixed model, of which half-precision numbers are too coarse for the highest frequencies, give
