@@ -2,7 +2,7 @@
 //! ([CLIP, 2021](https://arxiv.org/abs/2103.00020)): which name belongs to an emoji that neither has seen?
 //!
 //! `cargo run --release --example contrastive` had the right one of 157 names first for 14 % of the held-out pictures,
-//! and among the first ten for 37 %; chance has 0.6 and 6.4 %. Of these names 46 have no word that others have.
+//! and among the first ten for 37 %; chance has 0.6 and 6.4 %. Of these names 46 have no word that names to learn from have.
 
 use uncrumple::data::datasets::EmojiSet;
 use uncrumple::prelude::*;

@@ -47,5 +47,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let written = captions.write(&model, &pictures, &captions.generate().sampler(sampler))?;
     let names: Vec<String> = arguments.images.iter().map(|path| path.display().to_string()).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-    names.iter().zip(&written).try_for_each(|(name, caption)| say(format!("{name:<width$}  {caption}")))
+    names.iter().zip(&written).try_for_each(|(name, caption)| {
+        say(format!("{name:<width$}  {}", if caption.is_empty() { "(no words)" } else { caption }))
+    })
 }

@@ -96,8 +96,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let columns = *count as usize;
     let samples = Samples { denoiser: &denoiser, model: &model, prompts: &prompts, columns, sample };
     samples.draw(out, gif.as_deref())?;
-    let pictures = prompts.len() * columns;
-    say(format!("{}  {pictures} pictures in {:.1} s", out.display(), begin.elapsed().as_secs_f64()))?;
+    let (count, seconds) = (prompts.len() * columns, begin.elapsed().as_secs_f64());
+    let pictures = if count == 1 { "picture" } else { "pictures" };
+    say(format!("{}  {count} {pictures} in {seconds:.1} s", out.display()))?;
     gif.as_ref().map_or(Ok(()), |gif| say(gif.display()))
 }
 

@@ -153,9 +153,9 @@ impl Denoiser {
                 None => Ok(vec![side.numbers(prompts)?]),
                 Some(prompt) => {
                     let message = "the model knows none of the words of";
-                    Err(Error::Data(format!("{message} `{prompt}`: it was trained on names such as {}", {
-                        side.vocabulary().take(8).collect::<Vec<_>>().join(", ")
-                    })))
+                    let words = side.vocabulary().filter(|term| term.contains(char::is_alphabetic)).take(8);
+                    let words = words.collect::<Vec<_>>().join(", ");
+                    Err(Error::Data(format!("{message} `{prompt}`: it was trained on words such as {words}")))
                 }
             },
         }

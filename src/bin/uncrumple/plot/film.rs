@@ -29,7 +29,9 @@ pub fn film(frames: &[Vec<Picture>], columns: usize, scale: usize, path: &Path) 
         return Err(failed(format!("{width} x {height} pixels are more than a GIF holds")));
     };
     atomic_write(path, |out| {
-        let mut encoder = gif::Encoder::new(out, wide, high, &[]).map_err(std::io::Error::other)?;
+        // Each frame has colours of its own. Of one whose colours are all greys Pillow takes these instead.
+        let greys: Vec<u8> = (0..=255).flat_map(|grey| [grey; 3]).collect();
+        let mut encoder = gif::Encoder::new(out, wide, high, &greys).map_err(std::io::Error::other)?;
         encoder.set_repeat(gif::Repeat::Infinite).map_err(std::io::Error::other)?;
         for (at, pictures) in frames.iter().enumerate() {
             let mut pixels = vec![[255u8; 3]; width * height];
@@ -64,6 +66,7 @@ mod tests {
         options.set_color_output(gif::ColorOutput::RGBA);
         let mut decoder = options.read_info(std::fs::File::open(&path).unwrap()).unwrap();
         assert_eq!((decoder.width(), decoder.height()), (14, 14));
+        assert!(decoder.global_palette().unwrap().chunks(3).enumerate().all(|(i, grey)| grey == [i as u8; 3]));
         for first in [10, 40] {
             let frame = decoder.read_next_frame().unwrap().unwrap();
             let shade = |x: usize, y: usize| frame.buffer[(y * 14 + x) * 4];

@@ -31,7 +31,8 @@ pub fn learning_curves(history: &History, metric: impl Into<Option<&'static str>
 fn short(v: f64) -> String {
     match v.abs() {
         x if x >= 1e5 => format!("{v:.0e}"),
-        x if x >= 100.0 => format!("{v:.0}"),
+        x if x >= 1000.0 => format!("{v:.0}"),
+        x if x >= 100.0 => format!("{v:.1}"),
         _ => format!("{v:.2}"),
     }
 }

@@ -12,6 +12,7 @@ use uncrumple::callbacks::EarlyStopping;
 use uncrumple::data::TextVectorization;
 use uncrumple::data::datasets::{EMOJI_CATEGORIES, EmojiSet};
 use uncrumple::prelude::*;
+use uncrumple::programs::pictures::Pictures;
 
 /// Learn what kind of thing an emoji is, by its picture, its name, and both
 #[derive(Args)]
@@ -38,6 +39,7 @@ const RATE: f64 = 1e-3;
 const WORDS: usize = 8;
 const VOCABULARY: usize = 1500;
 const UNITS: usize = 64;
+const IMAGE: [usize; 3] = [32, 32, 3];
 
 /// What a network is told of an emoji.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,7 +54,7 @@ const ALL: [(Seen, &str, &str); 3] =
 
 /// A network that tells categories by what it sees.
 fn network(seen: Seen) -> Result<Model> {
-    let (picture, name) = (Input::new([32, 32, 3]), Input::with([WORDS], DType::I32, None));
+    let (picture, name) = (Input::new(IMAGE), Input::with([WORDS], DType::I32, None));
     let conv = |filters| Conv2D::new(filters, 3).strides(2).padding(Padding::Same).relu();
     let of_picture = || -> Result<Symbol> {
         let x = conv(64).call(&conv(32).call(&picture)?)?;
@@ -69,6 +71,11 @@ fn network(seen: Seen) -> Result<Model> {
     };
     let x = Dropout::new(0.3).call(&Dense::new(UNITS).relu().call(&x)?)?;
     Model::new(&inputs, &Dense::new(EMOJI_CATEGORIES.len()).softmax().call(&x)?)
+}
+
+/// How `predict` brings pictures to the network, and names what it says.
+fn pictures() -> Pictures {
+    Pictures { image: IMAGE, scale: 1.0 / 255.0, classes: EMOJI_CATEGORIES.map(String::from).into() }
 }
 
 /// Pictures and names, and what they are of.
@@ -117,6 +124,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         std::fs::create_dir_all(&place).map_err(|source| Error::Io { path: place.clone(), source })?;
         let (data, validation) = train.seen(seen)?.split(0.05, &split)?;
         let model = network(seen)?.seed(run.compute.seed())?.precision(run.precision.into()).on(device.clone());
+        let model = if seen == Seen::Picture { pictures().attach(model)? } else { model };
         let parameters = model.count_params();
         let rate = pace.learning_rate(RATE);
         let mut trainer = model.compile(Adam::new(rate), SparseCategoricalCrossentropy::new(), [Accuracy::new()])?;
@@ -145,15 +153,13 @@ fn percent(share: f64) -> String {
 
 /// Prints what is left of each network.
 fn left(out: &Path) -> Result<()> {
-    for (_, folder, name) in ALL {
-        print_left(
-            &out.join(folder),
-            &[
-                ("model.keras", &format!("the network that goes by {name}")),
-                ("history.csv", "loss and accuracy of each epoch"),
-                ("learning-curves.png", "the same as curves"),
-            ],
-        )?;
-    }
-    Ok(())
+    ALL.iter().try_for_each(|(_, folder, name)| {
+        let network = format!("the network that goes by {name}");
+        let files = [
+            ("model.keras", &*network),
+            ("history.csv", "loss and accuracy of each epoch"),
+            ("learning-curves.png", "the same as curves"),
+        ];
+        print_left(&out.join(folder), &files)
+    })
 }

@@ -10,7 +10,7 @@ use uncrumple::programs::diffusion::{Denoiser, UNet};
 #[derive(Args)]
 #[command(
     after_help = "1696 emoji and their names (datasets/emoji) to learn from, and 157 held out, of which no person, man and \
-    woman who do the same stand on both sides. A transformer reads the words of the name, and a U-Net that denoises \
+    woman who do the same stand on both sides; 46 of these have no word that another name has, and are left out. A transformer reads the words of the name, and a U-Net that denoises \
     attends to them (cross-attention) on its last two levels; each tenth picture it learns without the name. What it draws \
     for names that it never saw is judged by a small classifier that learns to tell the categories of real ones apart: by \
     the Fréchet distance of what it sees in them and in the held-out pictures, beside the same of pictures to learn from \

@@ -24,7 +24,7 @@ use uncrumple::programs::vae::Vae;
     tested on. The loss is in nats a picture: the binary cross-entropy of its pixels, and the divergence of what the \
     encoder says from the standard normal distribution; their sum is a bound of how unlikely a picture is to the network. \
     Beside it stands that of who takes each pixel to be as bright as it is on average. With --conditional both are told \
-    which digit it is, and one can ask for each; with --beta above 1 the numbers say less of a picture, and more apart \
+    which digit it is, so that the decoder draws any that it is told; with --beta above 1 the numbers say less of a picture, and more apart \
     from each other. By default 15 epochs of batches of 128, with Adam and a learning rate that rises to 0.001 in the first \
     twentieth of all steps, and falls to 0 along a cosine: some 5 minutes of two CPU cores."
 )]
@@ -259,7 +259,9 @@ impl Parts {
         let rows: Vec<Row> = (0..rows).map(row).collect();
         let line = match (plane, conditional) {
             (true, _) => {
-                format!("what the decoder draws from the points of a plane, from -{EXTENT} to {EXTENT} each way")
+                format!(
+                    "of points from -{EXTENT} to {EXTENT} each way, the first number to the right, the second upwards"
+                )
             }
             (_, true) => {
                 "a row for each digit, a column for each point, drawn from the standard normal distribution".into()
