@@ -26,7 +26,7 @@ use uncrumple::programs::vae::Vae;
     Beside it stands that of who takes each pixel to be as bright as it is on average. With --conditional both are told \
     which digit it is, so that the decoder draws any that it is told; with --beta above 1 the numbers say less of a picture, and more apart \
     from each other. By default 15 epochs of batches of 128, with Adam and a learning rate that rises to 0.001 in the first \
-    twentieth of all steps, and falls to 0 along a cosine: some 5 minutes of two CPU cores."
+    twentieth of all steps, and falls to 0 along a cosine: some 5 to 9 minutes of two CPU cores."
 )]
 pub struct Arguments {
     /// Numbers between encoder and decoder
