@@ -50,7 +50,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE.png")]
     out: PathBuf,
 
-    /// An animated GIF too, of how the pictures come out of noise: of more than 60 steps it shows 60
+    /// An animated GIF too, of how the pictures come out of noise; of more than 60 steps some are left out
     #[arg(long, value_name = "FILE.gif")]
     gif: Option<PathBuf>,
 

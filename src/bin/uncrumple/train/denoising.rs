@@ -118,7 +118,7 @@ impl Part {
 const JUDGED: usize = 1000;
 /// How many of the held-out pictures are looked at after each epoch.
 const VALIDATION: usize = 1000;
-/// How much of the mean of the weights a step keeps, of which samples are made: of 3000 steps, such that nothing is left of the
+/// How much of the mean of the weights a step keeps, of which samples are made: in 3000 steps hardly anything is left of the
 /// weights before the first.
 const MOMENTUM: f64 = 0.998;
 
